@@ -1,1 +1,6 @@
-//! bot4
+//! bot4.
+
+pub mod journal;
+pub mod sys;
+pub mod types;
+pub mod venue;

@@ -1,0 +1,4 @@
+//! The machine: threads, clock, rings, sockets, TLS, WebSocket and HTTP connections. It knows bytes, never money.
+
+pub mod clock;
+pub mod link;

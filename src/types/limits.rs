@@ -1,0 +1,37 @@
+//! Every bound of the engine in one place, each with its reason; relations between them are asserted at compile time.
+
+/// Venues that arrays are indexed by; two today, a third fits without a change of type.
+pub const VENUES_MAX: usize = 4;
+/// Pairs of one process; `Quote` traffic and the pair table are sized from it.
+pub const PAIRS_MAX: usize = 16;
+/// Levels kept per side of a ladder. Paradex showed up to 124 (sheet `paradex`, 5.5), Vest 40.
+pub const LEVELS_MAX: usize = 512;
+/// Sizes a `Quote` is priced at: the configured size, a half and a quarter of it.
+pub const SIZES: usize = 3;
+/// Largest WebSocket message taken, bytes; a whole Paradex book is under 4 KiB (SAFETY M8).
+pub const WS_MESSAGE_MAX: usize = 1 << 20;
+/// Largest WebSocket frame taken, bytes (SAFETY M8).
+pub const WS_FRAME_MAX: usize = 256 << 10;
+/// Largest HTTP response body taken, bytes, after decompression (SAFETY C14).
+pub const HTTP_BODY_MAX: usize = 4 << 20;
+/// Bytes of one serialised order with its HTTP head or WebSocket envelope.
+pub const ORDER_BYTES_MAX: usize = 2048;
+/// Bytes of a venue's order id; Vest's may be a 66-character hash (sheet `vest`, 4.1).
+pub const VENUE_ORDER_ID_MAX: usize = 80;
+/// Bytes of a venue's code or reason kept for logs (SAFETY 5.5 caps venue text).
+pub const REASON_MAX: usize = 64;
+/// Live orders one pair can have at once: two legs, and a mending order is only sent when they are terminal.
+pub const ORDERS_PER_PAIR: usize = 2;
+/// Ring depths. A spread thread that sleeps through 1,024 quotes conflates; nothing else may fill.
+pub const QUOTE_RING: usize = 1024;
+pub const INTENT_RING: usize = 64;
+pub const EXPOSURE_RING: usize = 256;
+pub const KEEPER_RING: usize = 1024;
+pub const COMMAND_RING: usize = 64;
+pub const RECORD_RING: usize = 8192;
+
+const _: () = assert!(WS_FRAME_MAX <= WS_MESSAGE_MAX);
+const _: () = assert!(ORDER_BYTES_MAX < WS_FRAME_MAX);
+const _: () = assert!(EXPOSURE_RING >= PAIRS_MAX);
+const _: () = assert!(KEEPER_RING >= 8 * PAIRS_MAX * ORDERS_PER_PAIR);
+const _: () = assert!(INTENT_RING >= PAIRS_MAX);

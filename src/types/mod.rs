@@ -1,0 +1,26 @@
+//! The vocabulary: money, identities, time, messages and bounds. Every stage speaks it; it imports nothing.
+
+pub mod ids;
+pub mod limits;
+pub mod market;
+pub mod message;
+pub mod money;
+pub mod order;
+pub mod record;
+pub mod secret;
+pub mod settings;
+pub mod text;
+pub mod time;
+
+pub use ids::{ClientId, Direction, PairId, Side, VenueId};
+pub use market::{MarketRules, MarketStatus, Ticker, VenueMode};
+pub use message::{Command, Exposure, ExposureState, Intent, IntentKind, Mode, Quote, StopReason, Walk};
+pub use money::{DecimalError, Price, Qty, Rate, Usd};
+pub use order::{
+    Fill, OrderKind, OrderNews, OrderReport, OrderSpec, OrderState, Profile, Purpose, Reject, RejectClass,
+};
+pub use record::{Record, RecordKind};
+pub use secret::Secret;
+pub use settings::Settings;
+pub use text::Text;
+pub use time::Nanos;

@@ -1,0 +1,169 @@
+//! Orders: what we ask of a venue (`OrderSpec`), what it tells us on its streams (`OrderNews`) and what it answers to
+//! a query (`OrderReport`).
+
+use super::ids::{ClientId, PairId, Side, VenueId};
+use super::limits::{REASON_MAX, VENUE_ORDER_ID_MAX};
+use super::money::{Price, Qty, Usd};
+use super::text::Text;
+use super::time::Nanos;
+
+/// A venue's own id of an order or a fill. Opaque.
+pub type VenueOrderId = Text<VENUE_ORDER_ID_MAX>;
+/// A venue's code or reason text.
+pub type Reason = Text<REASON_MAX>;
+
+/// How a taker order is expressed where the venue gives a choice (`venues.<name>.order_kind`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderKind {
+    /// MARKET with a limit price as the worst acceptable one.
+    #[default]
+    Market,
+    /// LIMIT, fill or kill.
+    Fok,
+    /// LIMIT, immediate or cancel.
+    Ioc,
+}
+
+/// Fee and speed-bump profile of an account (`venues.<name>.profile`; sheet `paradex`, 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// No speed bump, pays fees.
+    #[default]
+    Pro,
+    /// No fees, 300 ms bump, small order budget.
+    Retail,
+}
+
+/// What an order is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Opens its leg of a pair.
+    Enter,
+    /// Closes its leg of a pair.
+    Exit,
+    /// Completes the missing leg after the other filled.
+    Complete,
+    /// Closes the filled leg after the other failed.
+    Unwind,
+}
+
+impl Purpose {
+    /// Orders that can only shrink a position carry the venue's reduce-only flag (SAFETY rule 7).
+    pub const fn reduce_only(self) -> bool {
+        matches!(self, Self::Exit | Self::Unwind)
+    }
+}
+
+/// One order, complete: nothing is added later but the signature and the receive window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderSpec {
+    pub id: ClientId,
+    pub venue: VenueId,
+    pub pair: PairId,
+    pub side: Side,
+    pub purpose: Purpose,
+    pub qty: Qty,
+    pub limit: Price,
+    pub reduce_only: bool,
+    /// Signed time, ms since the epoch, never in the future.
+    pub signed_ms: u64,
+    /// Unique rising number for venues that identify an order by it (Vest `nonce`).
+    pub nonce: u64,
+    /// Receive window from `signed_ms`, ms: after it the venue refuses the order (SAFETY rule 2).
+    pub window_ms: u32,
+}
+
+/// Life of one order as we know it (SAFETY §2.0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderState {
+    /// In the journal, not on the wire.
+    Intent,
+    /// Written to the socket.
+    Sent,
+    /// The venue has it. Not a fill.
+    Acked,
+    /// No answer, or one that proves nothing: it counts as nothing and as everything.
+    Unknown,
+    /// Terminal, filled in part or whole.
+    Filled,
+    /// Terminal, nothing filled.
+    NoFill,
+    /// Terminal, refused by the venue.
+    Rejected,
+    /// Terminal, proven never to have arrived.
+    NeverAccepted,
+}
+
+impl OrderState {
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Filled | Self::NoFill | Self::Rejected | Self::NeverAccepted)
+    }
+}
+
+/// What a reject means for us (SAFETY O10). A code that no sheet lists is `Ambiguous`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RejectClass {
+    /// This order is dead; a new one may be tried at once after the delay.
+    Definitive,
+    /// This order is dead; the venue asks for patience (rate limit, market state).
+    RetryLater,
+    /// This order is dead and a person is needed (keys, permissions, account).
+    Halt,
+    /// It proves nothing: resolve by query.
+    Ambiguous,
+}
+
+/// A refusal with the venue's own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject {
+    pub class: RejectClass,
+    pub code: Reason,
+}
+
+/// One execution. `fee` positive = paid. `funding` positive = received with this fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Venue's fill id; empty where it has none (then fills are known by the cumulative quantity).
+    pub id: VenueOrderId,
+    pub qty: Qty,
+    pub price: Price,
+    pub fee: Usd,
+    pub funding: Usd,
+}
+
+/// What the private stream or the reply to an order says. `spread` never sees it; `order` matches it by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderNews {
+    /// Accepted for its checks; `venue_id` is known from here on.
+    Acked,
+    /// One execution, with a fill id.
+    Fill(Fill),
+    /// Closed by the venue with this cumulative quantity filled; the fills may still be under way. Where the venue
+    /// has no fill messages, `average`, `fee` tell the execution of the whole order (`average` zero otherwise).
+    Closed { filled: Qty, average: Price, fee: Usd, reason: Reason },
+    /// Refused. Nothing was filled.
+    Rejected(Reject),
+    /// The venue undid a fill (SAFETY O18).
+    Busted(VenueOrderId),
+}
+
+/// Answer to a query for one order, by any of its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderReport {
+    pub venue: VenueId,
+    pub id: ClientId,
+    pub venue_id: VenueOrderId,
+    pub pair: PairId,
+    pub side: Side,
+    pub qty: Qty,
+    /// Whether the venue says that nothing more will happen to it.
+    pub terminal: bool,
+    pub rejected: Option<Reject>,
+    pub filled: Qty,
+    /// Average price of `filled`, exact to the venue's own rounding; zero when nothing is filled.
+    pub average: Price,
+    pub fee: Usd,
+    /// Funding settled with this order, positive = received.
+    pub funding: Usd,
+    pub at: Nanos,
+}

@@ -1,0 +1,253 @@
+//! What the hot threads tell `store`: fixed-size facts on a ring. `store` alone turns them into text.
+
+use super::ids::{ClientId, Direction, PairId, Side, VenueId};
+use super::message::{Mode, StopReason};
+use super::money::{Price, Qty, Rate, Usd};
+use super::order::{Purpose, Reason, RejectClass};
+use super::time::Nanos;
+
+/// Sockets that the engine keeps up per venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Public book stream, owned by `md:<venue>`.
+    MarketData,
+    /// Order entry, owned by `order`.
+    Orders,
+    /// Private events, owned by `order`; the same socket as `Orders` where the venue allows it.
+    Private,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::MarketData, Self::Orders, Self::Private];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MarketData => "market data",
+            Self::Orders => "orders",
+            Self::Private => "private",
+        }
+    }
+}
+
+/// Stages of one order or decision, for histograms. Nanoseconds since the epoch, zero = not reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamps {
+    pub t_wire: Nanos,
+    pub t_book: Nanos,
+    pub t_decide: Nanos,
+    pub t_gate: Nanos,
+    pub t_send: Nanos,
+}
+
+/// One fact with its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Record {
+    pub at: Nanos,
+    pub kind: RecordKind,
+}
+
+/// Why an entry was not made; the reason stands in the log and in the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Refusal {
+    Stale,
+    Skewed,
+    Implausible,
+    TooThin,
+    NotReconciled,
+    LinkDown,
+    Mode,
+    Busy,
+    Cooldown,
+    OrderCap,
+    PairCap,
+    GrossCap,
+    Rate,
+    Collar,
+    Margin,
+    Minimum,
+    VenueState,
+    Loss,
+    ClockOffset,
+    KeyExpiry,
+    Foreign,
+    JournalFull,
+    OldIntent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RecordKind {
+    /// `updates` book updates of this market since start; logged at DEBUG.
+    BookUpdated {
+        venue: VenueId,
+        pair: PairId,
+        updates: u64,
+        conflated: u64,
+    },
+    LinkUp {
+        venue: VenueId,
+        role: Role,
+    },
+    LinkDown {
+        venue: VenueId,
+        role: Role,
+        why: Reason,
+    },
+    Reconnecting {
+        venue: VenueId,
+        role: Role,
+        attempt: u32,
+    },
+    /// Bytes that a venue should not have sent, counted and dropped.
+    BadFrame {
+        venue: VenueId,
+        why: Reason,
+    },
+    /// Spreads of one pair for the status page, about once a second: adjusted edge per direction.
+    Spread {
+        pair: PairId,
+        raw: [Rate; 2],
+        adjusted: [Rate; 2],
+        basis: [Rate; 2],
+    },
+    SpreadDetected {
+        pair: PairId,
+        direction: Direction,
+        spread: Rate,
+        raw: Rate,
+        threshold: Rate,
+        qty: Qty,
+    },
+    ExitDetected {
+        pair: PairId,
+        reason: StopReason,
+        spread: Rate,
+        raw: Rate,
+        threshold: Rate,
+    },
+    EntryRefused {
+        pair: PairId,
+        refusal: Refusal,
+    },
+    OrderPlaced {
+        id: ClientId,
+        venue: VenueId,
+        pair: PairId,
+        side: Side,
+        purpose: Purpose,
+        qty: Qty,
+        limit: Price,
+        /// 0 for the first leg written after a decision, 1 for the second.
+        nth: u8,
+        stamps: Stamps,
+    },
+    /// Reply of the order socket.
+    OrderAcked {
+        id: ClientId,
+        venue: VenueId,
+        pair: PairId,
+        latency_ns: u64,
+    },
+    OrderFilled {
+        id: ClientId,
+        venue: VenueId,
+        pair: PairId,
+        side: Side,
+        qty: Qty,
+        average: Price,
+        fee: Usd,
+        latency_ns: u64,
+    },
+    OrderRejected {
+        id: ClientId,
+        venue: VenueId,
+        pair: PairId,
+        class: RejectClass,
+        code: Reason,
+    },
+    OrderUnknown {
+        id: ClientId,
+        venue: VenueId,
+        pair: PairId,
+        for_ms: u64,
+    },
+    OrderResolved {
+        id: ClientId,
+        venue: VenueId,
+        pair: PairId,
+        filled: Qty,
+    },
+    Retry {
+        pair: PairId,
+        venue: VenueId,
+        attempt: u32,
+        max: u32,
+    },
+    AutoClose {
+        pair: PairId,
+        venue: VenueId,
+        qty: Qty,
+        complete: bool,
+        notional: Usd,
+    },
+    /// Both legs of an entry are filled and matched.
+    EntryExecuted {
+        pair: PairId,
+        direction: Direction,
+        spread: Rate,
+        qty: Qty,
+        decision_to_terminal_ns: u64,
+        fill_skew_ns: u64,
+    },
+    /// A pair is flat again.
+    ExitExecuted {
+        pair: PairId,
+        spread: Rate,
+        pnl: Usd,
+        reason: StopReason,
+        decision_to_terminal_ns: u64,
+        fill_skew_ns: u64,
+    },
+    /// A lone leg was mended after `ns` with one leg; `wire_ns` from the news to the mending order on the wire.
+    Mended {
+        pair: PairId,
+        one_leg_ns: u64,
+        wire_ns: u64,
+        completed: bool,
+        cost: Usd,
+    },
+    /// A book passed its age limit; `ns` later entries were off.
+    StaleToOff {
+        venue: VenueId,
+        pair: PairId,
+        ns: u64,
+    },
+    ModeChanged {
+        mode: Mode,
+        why: Reason,
+    },
+    Reconciled {
+        venue: VenueId,
+        open_orders: u32,
+        positions: u32,
+    },
+    /// A position that our own orders do not explain.
+    Foreign {
+        venue: VenueId,
+        pair: PairId,
+        qty: Qty,
+        ours: Qty,
+    },
+    ClockOffset {
+        venue: VenueId,
+        ms: i64,
+    },
+    /// Shutdown: orders cancelled so far.
+    Cancelled {
+        orders: u32,
+    },
+    Alarm {
+        pair: PairId,
+        venue: VenueId,
+        what: Reason,
+    },
+}

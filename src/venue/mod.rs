@@ -1,0 +1,398 @@
+//! 1 WIRE. The seam between the stages and the venues: each venue is one folder that implements `Feed` (public
+//! stream, in `md:<venue>`), `Trader` (order entry and private stream, in `order`) and `Desk` (cold REST, in `keeper`).
+//! Wire code is pure translation: bytes in, facts out. It holds connections only as `Link`s that were handed to it.
+
+pub mod paradex;
+pub mod vest;
+
+use thiserror::Error;
+
+use crate::sys::link::{Inbound, Link, LinkError, Outbound};
+use crate::types::order::{Reason, VenueOrderId};
+use crate::types::record::Role;
+use crate::types::{
+    ClientId, MarketRules, Nanos, OrderKind, OrderNews, OrderReport, OrderSpec, PairId, Price, Profile, Qty,
+    Rate, Ticker, Usd, VenueId, VenueMode,
+};
+
+/// One venue of the registry: its names and how its three parts are made.
+pub struct Venue {
+    /// Word of the configuration, of database rows and of labels.
+    pub name: &'static str,
+    /// Word of log texts.
+    pub title: &'static str,
+    /// Prefix of its keys in `.env`.
+    pub env_prefix: &'static str,
+    /// Values of `venues.<name>.env`.
+    pub environments: &'static [&'static str],
+    /// Keys in `.env` (without the prefix) that live trading needs, and those that may be absent.
+    pub required_secrets: &'static [&'static str],
+    pub optional_secrets: &'static [&'static str],
+    pub feed: fn(&Setup) -> Result<Box<dyn Feed>, SetupError>,
+    pub trader: fn(&Setup) -> Result<Box<dyn Trader>, SetupError>,
+    pub desk: fn(&Setup) -> Result<Box<dyn Desk>, SetupError>,
+}
+
+/// Every venue that bot4 speaks. A new one is a folder and a line here; `VenueId` is the index.
+pub const REGISTRY: [Venue; 2] = [vest::VENUE, paradex::VENUE];
+
+/// What a venue's parts are made from: its section of the configuration and its keys.
+pub struct Setup {
+    pub id: VenueId,
+    /// One of `Venue::environments`.
+    pub env: String,
+    /// Bases without a query or a trailing slash: `https://host/v2`, `wss://host/ws-api`.
+    pub rest_url: String,
+    pub ws_url: String,
+    pub order_kind: OrderKind,
+    pub profile: Profile,
+    /// Our pairs on this venue and their wire symbols.
+    pub markets: Vec<(PairId, String)>,
+    /// Secrets by their key without the prefix. Empty in paper mode.
+    pub secrets: Secrets,
+}
+
+/// Secrets of one venue.
+#[derive(Default)]
+pub struct Secrets(pub std::collections::BTreeMap<&'static str, Secret>);
+
+impl Secrets {
+    /// The secret of this key, or which one is missing.
+    pub fn get(&self, key: &'static str) -> Result<&Secret, SetupError> {
+        self.0.get(key).ok_or(SetupError::Missing(key))
+    }
+}
+
+/// Why a venue's part cannot be made. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SetupError {
+    #[error("credential {0} is missing")]
+    Missing(&'static str),
+    #[error("credential {key} is malformed: {why}")]
+    Malformed { key: &'static str, why: &'static str },
+    #[error("{0}")]
+    Config(String),
+}
+
+/// Venue bytes that do not say what the sheet says they should. Counted, logged (capped), never fatal by themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{what}: got {got}, expected {expected}")]
+pub struct WireError {
+    /// Which message or field.
+    pub what: &'static str,
+    /// What stood there, at most 64 bytes, control characters escaped.
+    pub got: String,
+    pub expected: &'static str,
+}
+
+/// One price level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    pub price: Price,
+    pub qty: Qty,
+}
+
+/// A book message, decoded. `whole` replaces the book; otherwise each level sets the absolute size at its price and
+/// zero deletes it.
+#[derive(Clone, Debug, Default)]
+pub struct BookUpdate {
+    pub pair: PairId,
+    pub whole: bool,
+    /// Venue's sequence; zero where it has none.
+    pub sequence: u64,
+    /// Venue's time, ms since the epoch; zero where it has none.
+    pub venue_ms: u64,
+    pub bids: Vec<Level>,
+    pub asks: Vec<Level>,
+}
+
+/// Where a feed puts what it decoded; `md:<venue>` implements it over its ladders.
+pub trait FeedSink {
+    fn book(&mut self, update: &BookUpdate);
+    fn ticker(&mut self, pair: PairId, ticker: Ticker);
+    /// The book of this market is not to be trusted until the next whole one.
+    fn gap(&mut self, pair: PairId, why: &'static str);
+    /// A frame of this market proved life without changing the book.
+    fn alive(&mut self, pair: PairId);
+}
+
+/// Where wire code puts the texts it wants sent on its link; the caller sends them in order.
+pub trait Outbox {
+    fn text(&mut self, message: &[u8]);
+}
+
+/// A venue's public stream, decoded. Owned by `md:<venue>`; pure.
+pub trait Feed: Send {
+    /// A fresh connection: subscribe to everything; forget sequences.
+    fn on_open(&mut self, now: Nanos, out: &mut dyn Outbox);
+    /// One message. An error drops the message (and the book it was for is reported by `gap`), not the connection.
+    fn on_frame(
+        &mut self,
+        now: Nanos,
+        frame: Inbound<'_>,
+        sink: &mut dyn FeedSink,
+        out: &mut dyn Outbox,
+    ) -> Result<(), WireError>;
+    /// At least every 250 ms: pings and deadlines. An error means that the connection is dead (half open) and must be
+    /// replaced.
+    fn on_tick(&mut self, now: Nanos, out: &mut dyn Outbox) -> Result<(), WireError>;
+}
+
+/// A connection made by `keeper` for a hot thread, with what is needed to log in on it.
+pub struct ReadyLink {
+    pub venue: VenueId,
+    pub role: Role,
+    pub link: Box<dyn Link>,
+    /// Bearer or key for the login message or the request head on this link, where it needs one.
+    pub secret: Option<Secret>,
+}
+
+/// What a venue's private side says, already matched to our identity where the message names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraderEvent {
+    Order {
+        key: OrderKey,
+        news: OrderNews,
+        t_venue: Nanos,
+    },
+    /// Position as the venue states it, signed.
+    Position {
+        pair: PairId,
+        qty: Qty,
+    },
+    /// Equity and free margin.
+    Account {
+        equity: Usd,
+        free: Usd,
+    },
+    /// Account taken over by the venue's liquidation.
+    Liquidation,
+    /// All that is needed to send orders and to learn their outcome is up (or no more).
+    Ready(bool),
+    LinkDown {
+        role: Role,
+        why: Reason,
+    },
+    BadFrame {
+        why: Reason,
+    },
+}
+
+/// By which name a message speaks of an order. `order` resolves `Nonce` and `Venue` against its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderKey {
+    Client(ClientId),
+    Nonce(u64),
+    Venue(VenueOrderId),
+}
+
+/// Why an order did not leave. `Nothing` = not one byte was written; `Unclear` = it may have arrived.
+#[derive(Debug, Error)]
+pub enum SendError {
+    #[error("nothing was sent: {0}")]
+    Nothing(Reason),
+    #[error("the connection failed while sending: {0}")]
+    Unclear(#[from] LinkError),
+}
+
+/// A venue's order entry and private stream. Owned by `order`; never blocks, never looks at a file or a clock.
+pub trait Trader: Send {
+    /// Takes a connected link; logs in and subscribes on it from `poll`.
+    fn install(&mut self, link: ReadyLink, now: Nanos);
+    /// Roles for which a link is missing and must be asked of `keeper`.
+    fn missing(&self) -> [bool; Role::ALL.len()];
+    /// Moves bytes, answers what must be answered, reports events. True when it did any work.
+    fn poll(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> bool;
+    /// Signs and writes one order with one `write`. The caller holds the gate's approval.
+    fn send(&mut self, spec: &OrderSpec, now: Nanos) -> Result<(), SendError>;
+    /// Asks for the cancel of one order.
+    fn cancel(&mut self, target: &CancelSpec, now: Nanos) -> Result<(), SendError>;
+    /// Rules changed: what was prepared for this market is stale.
+    fn set_rules(&mut self, pair: PairId, rules: &MarketRules);
+    /// All that is needed to send and to learn outcomes is up.
+    fn is_ready(&self) -> bool;
+    /// Closes the links politely.
+    fn close(&mut self);
+}
+
+/// A cancel of one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelSpec {
+    pub id: ClientId,
+    pub venue: VenueId,
+    pub pair: PairId,
+    pub venue_id: VenueOrderId,
+    pub signed_ms: u64,
+    pub nonce: u64,
+}
+
+/// One HTTP exchange of the cold path.
+#[derive(Debug, Default)]
+pub struct Request {
+    pub method: Method,
+    /// Absolute URL. May hold a secret (listen key): never logged.
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    #[default]
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub body: Vec<u8>,
+    /// Seconds of a `Retry-After` header.
+    pub retry_after_s: Option<u64>,
+}
+
+/// The cold HTTP client that `keeper` lends to a `Desk`: TLS only, no redirects, capped body, total deadline. An error
+/// says what failed without the URL.
+pub trait Http {
+    fn call(&mut self, request: Request) -> Result<Response, DeskError>;
+}
+
+/// Why a cold call gave no answer. Never read as "nothing there" (SAFETY rule 8).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DeskError {
+    #[error("{venue}: {what}: cannot reach the venue: {why}")]
+    Unreachable { venue: &'static str, what: &'static str, why: String },
+    #[error("{venue}: {what}: HTTP {status}, code {code}: {message}")]
+    Refused { venue: &'static str, what: &'static str, status: u16, code: String, message: String },
+    #[error("{venue}: {what}: {source}")]
+    Unreadable { venue: &'static str, what: &'static str, source: WireError },
+}
+
+/// An account as the venue states it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountReport {
+    /// Cash balance (collateral without unrealised profit).
+    pub balance: Usd,
+    /// Balance with unrealised profit.
+    pub equity: Usd,
+    pub free_margin: Usd,
+    /// Signed position per market of ours; a market without a row is flat.
+    pub positions: Vec<PositionReport>,
+    /// Markets held that no pair names.
+    pub foreign_markets: u32,
+    /// Venue's own time of the report, ms; zero = not told.
+    pub venue_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PositionReport {
+    pub pair: PairId,
+    /// Signed: positive = long.
+    pub qty: Qty,
+    pub entry_price: Price,
+    /// Zero = none stated.
+    pub liquidation_price: Price,
+}
+
+/// An open order as the venue lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOrder {
+    pub pair: Option<PairId>,
+    pub venue_id: VenueOrderId,
+    /// `None` = not one of ours.
+    pub id: Option<ClientId>,
+    pub nonce: u64,
+}
+
+/// Where to open a WebSocket. The URL may hold a listen key and the headers a token: never logged.
+#[derive(Debug)]
+pub struct WsTarget {
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub secret: Option<Secret>,
+}
+
+/// Connection settings for a role: a WebSocket, or a warm HTTP/1.1 connection to a host.
+#[derive(Debug)]
+pub enum Target {
+    WebSocket(WsTarget),
+    Http { host: String, port: u16, secret: Option<Secret> },
+}
+
+/// What a query wants to know of one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderQuery {
+    pub id: ClientId,
+    pub pair: PairId,
+    pub venue_id: VenueOrderId,
+    pub nonce: u64,
+    pub side: crate::types::Side,
+    pub qty: Qty,
+    /// When it was signed: bounds the search in the venue's history.
+    pub signed_ms: u64,
+}
+
+/// A venue's cold side. Owned by `keeper` (and by the verbs `check` and `flatten`); blocks, may take seconds. Pure
+/// translation over an [`Http`]; keeps its own tokens.
+pub trait Desk: Send {
+    /// Makes the desk able to do private calls (token, key check). Cheap when nothing is due.
+    fn login(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError>;
+    /// When `login` should next be called so that nothing lapses; never later than the lapse.
+    fn login_due(&self) -> Nanos;
+    /// Environment proof: chain id, contract, account address agree with the configuration.
+    fn check_environment(&mut self, http: &mut dyn Http) -> Result<(), DeskError>;
+    /// Rules of every market of ours.
+    fn rules(&mut self, http: &mut dyn Http) -> Result<Vec<(PairId, MarketRules)>, DeskError>;
+    /// Venue's time in ms, where it tells it.
+    fn venue_time_ms(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Option<u64>, DeskError>;
+    fn mode(&mut self, http: &mut dyn Http) -> Result<VenueMode, DeskError>;
+    fn account(&mut self, http: &mut dyn Http, now: Nanos) -> Result<AccountReport, DeskError>;
+    fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError>;
+    /// `Ok(None)` = the venue answered and knows no such order. That is weak evidence (SAFETY rule 5).
+    fn order(
+        &mut self,
+        http: &mut dyn Http,
+        query: &OrderQuery,
+        now: Nanos,
+    ) -> Result<Option<OrderReport>, DeskError>;
+    fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError>;
+    /// Sets leverage and whatever else must be set before the first order; at start only.
+    fn prepare_trading(&mut self, http: &mut dyn Http, leverage: u32, now: Nanos) -> Result<(), DeskError>;
+    /// Where and how to open the link of a role; makes or renews a listen key where one is needed.
+    fn target(&mut self, http: &mut dyn Http, role: Role, now: Nanos) -> Result<Target, DeskError>;
+    /// Funding that this account paid (-) or received (+) on a pair since a time, where orders and fills do not tell.
+    fn funding_rate_note(&self, pair: PairId) -> Option<Rate> {
+        let _ = pair;
+        None
+    }
+}
+
+/// Sends what wire code asked for.
+impl Outbox for Vec<Vec<u8>> {
+    fn text(&mut self, message: &[u8]) {
+        self.push(message.to_vec());
+    }
+}
+
+impl WireError {
+    /// `got` is capped and escaped: venue bytes are hostile and end in a log.
+    pub fn new(what: &'static str, got: &[u8], expected: &'static str) -> Self {
+        let shown = &got[..got.len().min(48)];
+        Self { what, got: shown.escape_ascii().to_string(), expected }
+    }
+}
+
+/// Text of a [`LinkError`] short enough for a [`Reason`].
+pub fn reason(error: &impl std::fmt::Display) -> Reason {
+    Reason::cut(&error.to_string())
+}
+
+/// Sends everything in an outbox of texts over a link.
+pub fn flush(out: &mut Vec<Vec<u8>>, link: &mut dyn Link) -> Result<(), LinkError> {
+    for message in out.drain(..) {
+        link.send(Outbound::Text(&message))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! Paradex.
+
+use super::{Setup, SetupError, Venue};
+
+/// This venue's line in the registry.
+pub const VENUE: Venue = Venue {
+    name: "paradex",
+    title: "Paradex",
+    env_prefix: "PARADEX",
+    environments: &[],
+    required_secrets: &[],
+    optional_secrets: &[],
+    feed: |_: &Setup| Err(SetupError::Config(String::new())),
+    trader: |_: &Setup| Err(SetupError::Config(String::new())),
+    desk: |_: &Setup| Err(SetupError::Config(String::new())),
+};
