@@ -12,7 +12,7 @@ use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::Role;
 use crate::types::{
     ClientId, MarketRules, Nanos, OrderKind, OrderNews, OrderReport, OrderSpec, PairId, Price, Profile, Qty,
-    Rate, Ticker, Usd, VenueId, VenueMode,
+    Rate, Secret, Ticker, Usd, VenueId, VenueMode,
 };
 
 /// One venue of the registry: its names and how its three parts are made.

@@ -1,0 +1,88 @@
+//! The facts that the journal holds. Applying them in order, from the last snapshot on, gives the engine's whole
+//! state; so nothing that matters may change without an entry.
+
+use crate::position::{Ledger, PairBook};
+use crate::types::message::{Mode, StopReason};
+use crate::types::order::{Reason, VenueOrderId};
+use crate::types::{
+    ClientId, Direction, Fill, IntentKind, Nanos, OrderSpec, OrderState, PairId, Price, Qty, Rate, Usd,
+    VenueId,
+};
+
+/// One fact. Fixed size, `Copy`; `journal::codec` gives it bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Entry {
+    /// A run begins. `epoch` rises by one each time and is part of every order id.
+    Epoch { epoch: u32, config_hash: u64, at: Nanos },
+    /// Books of one pair at the start of a segment.
+    PairSnapshot { pair: PairId, book: PairBook },
+    /// Totals at the start of a segment.
+    TotalsSnapshot { totals: Totals },
+    /// An order that was not terminal at the start of a segment. Followed by the entries of its life so far.
+    OrderSnapshot { order: IntentOrder, state: OrderState, venue_id: VenueOrderId, filled: Qty, at: Nanos },
+    /// What is about to be sent: both legs in one entry, before the first byte of either leaves.
+    Intent { intent: IntentEntry },
+    /// The bytes of this order were given to the socket.
+    Sent { id: ClientId, at: Nanos },
+    /// The venue named it.
+    Acked { id: ClientId, venue_id: VenueOrderId, at: Nanos },
+    /// The outcome is not known.
+    Unknown { id: ClientId, at: Nanos },
+    /// One execution, or the whole of them where the venue has no fills.
+    Filled { id: ClientId, fill: Fill, at: Nanos },
+    /// A fill undone by the venue.
+    Busted { id: ClientId, fill: Fill, at: Nanos },
+    /// The order is terminal.
+    Closed { id: ClientId, state: OrderState, filled: Qty, reason: Reason, at: Nanos },
+    /// Both legs of an entry stand.
+    PairOpened { pair: PairId, direction: Direction, qty: Qty, spread: Rate, at: Nanos },
+    /// A pair is flat; its books are closed into the totals.
+    PairClosed { pair: PairId, reason: StopReason, spread: Rate, ledger: Ledger, at: Nanos },
+    /// Funding settled outside an order.
+    Funding { venue: VenueId, pair: PairId, amount: Usd, at: Nanos },
+    /// Mode of the engine.
+    Mode { mode: Mode, why: Reason, at: Nanos },
+    /// Orderly end: nothing open, nothing unknown.
+    Stopped { at: Nanos },
+}
+
+/// One leg's order in an intent, with the price expected at the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntentOrder {
+    pub spec: OrderSpec,
+    /// Leg of the pair, 0 or 1.
+    pub leg: u8,
+    pub expected: Price,
+}
+
+/// A decision as it stands in the journal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IntentEntry {
+    pub seq: u32,
+    pub pair: PairId,
+    /// `None` for a mending order.
+    pub kind: Option<IntentKind>,
+    pub edge: Rate,
+    pub basis: Rate,
+    pub mid: Price,
+    pub orders: [Option<IntentOrder>; 2],
+    /// Positions per leg before it, from our books.
+    pub before: [Qty; 2],
+    pub at: Nanos,
+}
+
+/// Running totals of all pairs over all runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub ledger: Ledger,
+    pub pairs_opened: u64,
+    pub pairs_closed: u64,
+    pub orders_sent: u64,
+    /// Highest nonce ever used.
+    pub nonce_high: u64,
+    pub losing_in_a_row: u32,
+    /// Realised result of the day `day` (days since the epoch).
+    pub day: u32,
+    pub day_result: Usd,
+    pub halted: bool,
+}

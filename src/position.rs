@@ -1,0 +1,206 @@
+//! 4 POSITION. The books of one pair: what each leg holds, what it cost, and the profit ledger that must close
+//! (MONEY, "the profit ledger must close"). Pure; fed by journal entries only, so that a replay gives the same books.
+
+use crate::types::{Direction, Nanos, Price, Purpose, Qty, Rate, Side, Usd};
+
+/// What one leg holds and what it has cost since the pair was last flat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LegBook {
+    /// Signed position from our own fills.
+    pub qty: Qty,
+    /// Money in (+) and out (-) at fill prices.
+    pub cash: Usd,
+    /// Fees paid, positive.
+    pub fees: Usd,
+    /// Funding received (+) or paid (-).
+    pub funding: Usd,
+}
+
+/// Profit of a pair, line by line, each signed so that they add up to the total; positive = earned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Edge at the decision to enter.
+    pub entry_edge: Usd,
+    /// Cost at the decision to exit.
+    pub exit_cost: Usd,
+    /// Fills against the prices expected at decision.
+    pub slippage: Usd,
+    pub fees: Usd,
+    pub funding: Usd,
+    /// Completing and unwinding lone legs.
+    pub unwinds: Usd,
+}
+
+impl Ledger {
+    pub fn total(&self) -> Usd {
+        self.entry_edge + self.exit_cost + self.slippage + self.fees + self.funding + self.unwinds
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.entry_edge += other.entry_edge;
+        self.exit_cost += other.exit_cost;
+        self.slippage += other.slippage;
+        self.fees += other.fees;
+        self.funding += other.funding;
+        self.unwinds += other.unwinds;
+    }
+}
+
+/// The books of one pair since it was last flat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PairBook {
+    pub legs: [LegBook; 2],
+    pub direction: Option<Direction>,
+    /// Mean mid when the pair was opened: the common reference of every ledger line (zero while flat).
+    pub reference: Price,
+    /// Basis frozen at entry.
+    pub basis: Rate,
+    /// Raw edge at the decision to enter.
+    pub decided_edge: Rate,
+    pub opened_at: Nanos,
+    /// Edge, exit and mending lines at their expected prices, before slippage, fees and funding.
+    pub entry_edge: Usd,
+    pub exit_cost: Usd,
+    pub unwinds: Usd,
+}
+
+/// One execution as the books see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Execution {
+    pub leg: usize,
+    pub side: Side,
+    pub purpose: Purpose,
+    pub qty: Qty,
+    pub price: Price,
+    /// Price expected at the decision.
+    pub expected: Price,
+    pub fee: Usd,
+    pub funding: Usd,
+}
+
+impl PairBook {
+    /// Starts the books of a fresh entry. The pair must be flat.
+    pub fn open(&mut self, direction: Direction, reference: Price, basis: Rate, edge: Rate, at: Nanos) {
+        assert!(self.is_flat(), "books of an open pair cannot be opened again");
+        *self = Self {
+            direction: Some(direction),
+            reference,
+            basis,
+            decided_edge: edge,
+            opened_at: at,
+            ..Self::default()
+        };
+    }
+
+    /// Books one execution.
+    pub fn execute(&mut self, execution: &Execution) {
+        let Execution { leg, side, qty, price, expected, .. } = *execution;
+        let book = &mut self.legs[leg];
+        book.qty += Qty::from_raw(side.sign() * qty.raw());
+        book.cash += signed(price.times(qty), side);
+        book.fees += execution.fee;
+        book.funding += execution.funding;
+        let off = |price: Price| signed((price - self.reference).times(qty), side);
+        match execution.purpose {
+            Purpose::Enter => self.entry_edge += off(expected),
+            Purpose::Exit => self.exit_cost += off(expected),
+            Purpose::Complete | Purpose::Unwind => self.unwinds += off(price),
+        }
+    }
+
+    /// No leg holds anything.
+    pub fn is_flat(&self) -> bool {
+        self.legs.iter().all(|leg| leg.qty.is_zero())
+    }
+
+    /// Net signed quantity over both legs: zero when hedged.
+    pub fn net(&self) -> Qty {
+        self.legs[0].qty + self.legs[1].qty
+    }
+
+    /// Quantity that both legs hold against each other.
+    pub fn hedged(&self) -> Qty {
+        if self.legs[0].qty.raw().signum() * self.legs[1].qty.raw().signum() >= 0 {
+            return Qty::ZERO;
+        }
+        self.legs[0].qty.abs().min(self.legs[1].qty.abs())
+    }
+
+    /// Profit so far, line by line. It closes by construction: slippage is what the other lines leave of the cash.
+    /// While legs are open their quantity is valued at the reference price.
+    pub fn ledger(&self) -> Ledger {
+        let fees = -(self.legs[0].fees + self.legs[1].fees);
+        let funding = self.legs[0].funding + self.legs[1].funding;
+        let open = self.legs.iter().fold(Usd::ZERO, |sum, leg| sum + self.reference.times(leg.qty));
+        let cash = self.legs[0].cash + self.legs[1].cash + open;
+        Ledger {
+            entry_edge: self.entry_edge,
+            exit_cost: self.exit_cost,
+            unwinds: self.unwinds,
+            slippage: cash - self.entry_edge - self.exit_cost - self.unwinds,
+            fees,
+            funding,
+        }
+    }
+}
+
+/// Money that a trade on this side moves: out for a buy, in for a sell.
+fn signed(value: Usd, side: Side) -> Usd {
+    Usd::from_raw(-side.sign() * value.raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usd(text: &str) -> Usd {
+        Usd::parse_cut(text.as_bytes()).unwrap()
+    }
+
+    fn price(text: &str) -> Price {
+        Price::parse(text.as_bytes()).unwrap()
+    }
+
+    fn execution(leg: usize, side: Side, purpose: Purpose, at: &str, expected: &str) -> Execution {
+        Execution {
+            leg,
+            side,
+            purpose,
+            qty: Qty::from_raw(100_000_000),
+            price: price(at),
+            expected: price(expected),
+            fee: usd("0.02"),
+            funding: Usd::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_round_trip_adds_up() {
+        let mut book = PairBook::default();
+        book.open(Direction::B, price("100.165"), Rate::ZERO, Rate::from_bps(28), Nanos(1));
+        book.execute(&execution(1, Side::Buy, Purpose::Enter, "100.02", "100.02"));
+        book.execute(&execution(0, Side::Sell, Purpose::Enter, "100.29", "100.30"));
+        assert_eq!(book.net(), Qty::ZERO);
+        assert_eq!(book.hedged(), Qty::from_raw(100_000_000));
+        book.execute(&execution(1, Side::Sell, Purpose::Exit, "100.10", "100.10"));
+        book.execute(&execution(0, Side::Buy, Purpose::Exit, "100.12", "100.11"));
+        let ledger = book.ledger();
+        assert!(book.is_flat());
+        assert_eq!(ledger.entry_edge, usd("0.28"));
+        assert_eq!(ledger.exit_cost, usd("-0.01"));
+        assert_eq!(ledger.slippage, usd("-0.02"));
+        assert_eq!(ledger.fees, usd("-0.08"));
+        assert_eq!(ledger.total(), usd("0.17"));
+    }
+
+    #[test]
+    fn an_unwound_leg_shows_its_cost() {
+        let mut book = PairBook::default();
+        book.open(Direction::A, price("100"), Rate::ZERO, Rate::ZERO, Nanos(1));
+        book.execute(&execution(0, Side::Buy, Purpose::Enter, "100.01", "100.01"));
+        assert_eq!(book.hedged(), Qty::ZERO);
+        book.execute(&execution(0, Side::Sell, Purpose::Unwind, "99.95", "99.96"));
+        assert_eq!(book.ledger().unwinds, usd("-0.05"));
+        assert_eq!(book.ledger().total(), usd("-0.10"));
+    }
+}
