@@ -1,5 +1,6 @@
 //! The vocabulary: money, identities, time, messages and bounds. Every stage speaks it; it imports nothing.
 
+pub mod book;
 pub mod ids;
 pub mod limits;
 pub mod market;
@@ -12,6 +13,7 @@ pub mod settings;
 pub mod text;
 pub mod time;
 
+pub use book::{BookUpdate, Level};
 pub use ids::{ClientId, Direction, PairId, Side, VenueId};
 pub use market::{MarketRules, MarketStatus, Ticker, VenueMode};
 pub use message::{Command, Exposure, ExposureState, Intent, IntentKind, Mode, Quote, StopReason, Walk};

@@ -2,17 +2,20 @@
 //! stream, in `md:<venue>`), `Trader` (order entry and private stream, in `order`) and `Desk` (cold REST, in `keeper`).
 //! Wire code is pure translation: bytes in, facts out. It holds connections only as `Link`s that were handed to it.
 
+pub mod ask;
 pub mod paradex;
 pub mod vest;
 
 use thiserror::Error;
 
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
+use crate::sys::rest::Http;
+use crate::types::limits::PAIRS_MAX;
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::Role;
 use crate::types::{
-    ClientId, MarketRules, Nanos, OrderKind, OrderNews, OrderReport, OrderSpec, PairId, Price, Profile, Qty,
-    Rate, Secret, Ticker, Usd, VenueId, VenueMode,
+    BookUpdate, ClientId, MarketRules, Nanos, OrderKind, OrderNews, OrderReport, OrderSpec, PairId, Price,
+    Profile, Qty, Secret, Ticker, Usd, VenueId, VenueMode,
 };
 
 /// One venue of the registry: its names and how its three parts are made.
@@ -83,27 +86,6 @@ pub struct WireError {
     /// What stood there, at most 64 bytes, control characters escaped.
     pub got: String,
     pub expected: &'static str,
-}
-
-/// One price level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Level {
-    pub price: Price,
-    pub qty: Qty,
-}
-
-/// A book message, decoded. `whole` replaces the book; otherwise each level sets the absolute size at its price and
-/// zero deletes it.
-#[derive(Clone, Debug, Default)]
-pub struct BookUpdate {
-    pub pair: PairId,
-    pub whole: bool,
-    /// Venue's sequence; zero where it has none.
-    pub sequence: u64,
-    /// Venue's time, ms since the epoch; zero where it has none.
-    pub venue_ms: u64,
-    pub bids: Vec<Level>,
-    pub asks: Vec<Level>,
 }
 
 /// Where a feed puts what it decoded; `md:<venue>` implements it over its ladders.
@@ -226,39 +208,6 @@ pub struct CancelSpec {
     pub nonce: u64,
 }
 
-/// One HTTP exchange of the cold path.
-#[derive(Debug, Default)]
-pub struct Request {
-    pub method: Method,
-    /// Absolute URL. May hold a secret (listen key): never logged.
-    pub url: String,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
-    #[default]
-    Get,
-    Post,
-    Put,
-    Delete,
-}
-
-#[derive(Debug)]
-pub struct Response {
-    pub status: u16,
-    pub body: Vec<u8>,
-    /// Seconds of a `Retry-After` header.
-    pub retry_after_s: Option<u64>,
-}
-
-/// The cold HTTP client that `keeper` lends to a `Desk`: TLS only, no redirects, capped body, total deadline. An error
-/// says what failed without the URL.
-pub trait Http {
-    fn call(&mut self, request: Request) -> Result<Response, DeskError>;
-}
-
 /// Why a cold call gave no answer. Never read as "nothing there" (SAFETY rule 8).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DeskError {
@@ -271,15 +220,15 @@ pub enum DeskError {
 }
 
 /// An account as the venue states it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountReport {
     /// Cash balance (collateral without unrealised profit).
     pub balance: Usd,
     /// Balance with unrealised profit.
     pub equity: Usd,
     pub free_margin: Usd,
-    /// Signed position per market of ours; a market without a row is flat.
-    pub positions: Vec<PositionReport>,
+    /// Positions by `PairId`; a market without a row is flat.
+    pub positions: [PositionReport; PAIRS_MAX],
     /// Markets held that no pair names.
     pub foreign_markets: u32,
     /// Venue's own time of the report, ms; zero = not told.
@@ -288,7 +237,6 @@ pub struct AccountReport {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PositionReport {
-    pub pair: PairId,
     /// Signed: positive = long.
     pub qty: Qty,
     pub entry_price: Price,
@@ -307,7 +255,6 @@ pub struct OpenOrder {
 }
 
 /// Where to open a WebSocket. The URL may hold a listen key and the headers a token: never logged.
-#[derive(Debug)]
 pub struct WsTarget {
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
@@ -315,7 +262,6 @@ pub struct WsTarget {
 }
 
 /// Connection settings for a role: a WebSocket, or a warm HTTP/1.1 connection to a host.
-#[derive(Debug)]
 pub enum Target {
     WebSocket(WsTarget),
     Http { host: String, port: u16, secret: Option<Secret> },
@@ -362,11 +308,6 @@ pub trait Desk: Send {
     fn prepare_trading(&mut self, http: &mut dyn Http, leverage: u32, now: Nanos) -> Result<(), DeskError>;
     /// Where and how to open the link of a role; makes or renews a listen key where one is needed.
     fn target(&mut self, http: &mut dyn Http, role: Role, now: Nanos) -> Result<Target, DeskError>;
-    /// Funding that this account paid (-) or received (+) on a pair since a time, where orders and fills do not tell.
-    fn funding_rate_note(&self, pair: PairId) -> Option<Rate> {
-        let _ = pair;
-        None
-    }
 }
 
 /// Sends what wire code asked for.
