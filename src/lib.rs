@@ -1,6 +1,7 @@
 //! bot4.
 
 pub mod config;
+pub mod control;
 pub mod journal;
 pub mod position;
 pub mod sys;
