@@ -146,3 +146,156 @@ fn is_not_now(error: &io::Error) -> bool {
 fn lost(why: &'static str) -> LinkError {
     LinkError::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, why))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::clock::ManualClock;
+    use crate::sys::loopback::{Flaw, Loopback, ServerStream, read_request, send, soon};
+
+    const REQUEST: &[u8] = b"POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}";
+    const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    const CHUNKED: &[u8] = b"HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n";
+
+    fn open(conduct: impl FnMut(&mut ServerStream) + Send + 'static) -> (HttpLink<ManualClock>, ManualClock) {
+        let server = Loopback::serve(Flaw::Nothing, 1, conduct);
+        let clock = ManualClock::at(Nanos::from_ms(1));
+        let link = HttpLink::connect(&server.dialer(), &server.url("https", "/"), soon(), clock.clone());
+        (link.unwrap(), clock)
+    }
+
+    /// Polls until a reply or the end of the link.
+    fn wait(link: &mut HttpLink<ManualClock>) -> Result<(u16, Vec<u8>), LinkError> {
+        loop {
+            match link.recv()? {
+                Some(Inbound::Response { status, body }) => return Ok((status, body.to_vec())),
+                Some(other) => panic!("{other:?}"),
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    #[test]
+    fn requests_are_answered_in_order_on_one_connection() {
+        let (mut link, _) = open(|stream| {
+            for reply in [REPLY, CHUNKED, REPLY] {
+                assert_eq!(read_request(stream), REQUEST);
+                send(stream, reply);
+            }
+        });
+        for (status, body) in [(200, &b"hello"[..]), (400, b"abcd"), (200, b"hello")] {
+            assert!(link.recv().unwrap().is_none(), "idle");
+            link.send(Outbound::Request(REQUEST)).unwrap();
+            assert_eq!(wait(&mut link).unwrap(), (status, body.to_vec()));
+        }
+    }
+
+    #[test]
+    fn pipelined_replies_in_one_record_come_out_one_by_one() {
+        let (mut link, _) = open(|stream| {
+            let mut both = vec![0; 2 * REQUEST.len()];
+            stream.read_exact(&mut both).unwrap();
+            send(stream, &[REPLY, CHUNKED].concat());
+        });
+        link.send(Outbound::Request(REQUEST)).unwrap();
+        link.send(Outbound::Request(REQUEST)).unwrap();
+        assert_eq!(wait(&mut link).unwrap().0, 200);
+        assert_eq!(wait(&mut link).unwrap().0, 400);
+    }
+
+    #[test]
+    fn a_reply_split_at_every_byte_is_whole() {
+        for at in 1..CHUNKED.len() {
+            let (mut link, _) = open(move |stream| {
+                read_request(stream);
+                send(stream, &CHUNKED[..at]);
+                send(stream, &CHUNKED[at..]);
+            });
+            link.send(Outbound::Request(REQUEST)).unwrap();
+            assert_eq!(wait(&mut link).unwrap(), (400, b"abcd".to_vec()), "split at {at}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_closes_in_the_middle_leaves_the_request_lost() {
+        for at in [0, 1, REPLY.len() - 1] {
+            let (mut link, _) = open(move |stream| {
+                read_request(stream);
+                send(stream, &REPLY[..at]);
+            });
+            link.send(Outbound::Request(REQUEST)).unwrap();
+            assert!(matches!(wait(&mut link), Err(LinkError::Lost(_))), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn an_idle_close_is_seen_before_the_next_request() {
+        let (mut link, _) = open(|stream| {
+            stream.conn.send_close_notify();
+            let _flushed = stream.flush();
+        });
+        assert!(matches!(wait(&mut link), Err(LinkError::Closed { .. })));
+    }
+
+    #[test]
+    fn the_deadline_covers_the_whole_reply() {
+        let (mut link, clock) = open(|stream| {
+            read_request(stream);
+            send(stream, &REPLY[..20]);
+            let _until_closed = stream.read(&mut [0]);
+        });
+        link.send(Outbound::Request(REQUEST)).unwrap();
+        clock.advance_ms(HTTP_DEADLINE_MS - 1);
+        assert!(link.recv().unwrap().is_none());
+        clock.advance_ms(1);
+        let error = wait(&mut link).unwrap_err();
+        assert!(matches!(&error, LinkError::Lost(e) if e.kind() == io::ErrorKind::TimedOut), "{error}");
+    }
+
+    #[test]
+    fn a_large_request_is_flushed_by_recv() {
+        const BODY: usize = 60_000;
+        let (mut link, _) = open(|stream| {
+            assert_eq!(read_request(stream).iter().filter(|&&byte| byte == b'x').count(), BODY);
+            send(stream, REPLY);
+        });
+        let head = format!("POST / HTTP/1.1\r\nContent-Length: {BODY}\r\n\r\n").into_bytes();
+        link.send(Outbound::Request(&[head, vec![b'x'; BODY]].concat())).unwrap();
+        assert_eq!(wait(&mut link).unwrap().0, 200);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_and_what_is_too_large_end_the_link() {
+        let (mut link, _) = open(|stream| send(stream, REPLY));
+        assert!(matches!(wait(&mut link), Err(LinkError::Protocol(_))));
+        let (mut link, _) = open(|stream| {
+            read_request(stream);
+            send(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n");
+            let _until_closed = stream.read(&mut [0]);
+        });
+        link.send(Outbound::Request(REQUEST)).unwrap();
+        assert!(matches!(wait(&mut link), Err(LinkError::Protocol(_))));
+    }
+
+    #[test]
+    fn the_pipeline_is_bounded_and_texts_are_refused() {
+        let (mut link, _) = open(|stream| {
+            let _until_closed = std::io::copy(stream, &mut std::io::sink());
+        });
+        for _ in 0..HTTP_PIPELINE_MAX {
+            link.send(Outbound::Request(REQUEST)).unwrap();
+        }
+        assert!(link.send(Outbound::Request(REQUEST)).is_err());
+        assert!(link.send(Outbound::Text(b"{}")).is_err());
+    }
+
+    #[test]
+    fn bad_certificates_are_refused() {
+        for (flaw, word) in Flaw::BAD {
+            let server = Loopback::serve(flaw, 1, |_| {});
+            let clock = ManualClock::default();
+            let link = HttpLink::connect(&server.dialer(), &server.url("https", "/"), soon(), clock);
+            assert!(link.err().unwrap().to_string().contains(word), "{flaw:?}");
+        }
+    }
+}

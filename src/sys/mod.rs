@@ -5,8 +5,14 @@ pub mod cores;
 pub mod http;
 pub mod http1;
 pub mod link;
+pub mod lock;
+#[cfg(test)]
+mod loopback;
+pub mod notify;
+pub mod process;
 pub mod rest;
 pub mod ring;
+pub mod signals;
 pub mod socket;
 pub mod thread;
 pub mod tls;

@@ -221,3 +221,80 @@ fn explain_io(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     inner.map_or_else(|| error.to_string(), explain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::loopback::{Flaw, Loopback, send, soon};
+
+    #[test]
+    fn a_good_certificate_is_taken_and_bytes_flow() {
+        let server = Loopback::serve(Flaw::Nothing, 1, |stream| send(stream, b"hello"));
+        let mut stream = server.dialer().dial(&server.url("https", "/"), soon()).unwrap();
+        let mut bytes = [0; 5];
+        stream.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"hello");
+    }
+
+    #[test]
+    fn five_bad_certificates_are_refused_and_told_apart() {
+        for (flaw, word) in Flaw::BAD {
+            let server = Loopback::serve(flaw, 1, |stream| panic!("took a bad certificate: {:?}", stream.conn));
+            let error = server.dialer().dial(&server.url("https", "/?CANARY"), soon()).err().unwrap().to_string();
+            assert!(error.starts_with("localhost:") && error.contains(word), "{flaw:?}: {error}");
+            assert!(!error.contains("CANARY"));
+        }
+    }
+
+    #[test]
+    fn without_the_ca_file_the_private_ca_is_unknown() {
+        let server = Loopback::serve(Flaw::Nothing, 1, |_| {});
+        let dialer = Dialer::new(Tls::new(None).unwrap());
+        let error = dialer.dial(&server.url("https", "/"), soon()).err().unwrap();
+        assert!(error.to_string().contains("ca_file"), "{error}");
+    }
+
+    #[test]
+    fn a_plaintext_server_is_refused() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = SecureUrl::https("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+        std::thread::spawn(move || listener.accept().unwrap().0.write_all(b"HTTP/1.1 400 Plain\r\n\r\n"));
+        let error = Dialer::new(Tls::new(None).unwrap()).dial(&url, soon()).err().unwrap();
+        assert!(matches!(error, DialError::Tls { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_silent_server_ends_at_the_deadline() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = SecureUrl::https("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
+        let deadline = Deadline::after(Duration::from_millis(100));
+        let error = Dialer::new(Tls::new(None).unwrap()).dial(&url, deadline).err().unwrap();
+        assert!(error.to_string().contains("out of time"), "{error}");
+        drop(listener);
+        let error = Dialer::new(Tls::new(None).unwrap()).dial(&url, soon()).err().unwrap();
+        assert!(matches!(error, DialError::Connect { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_last_good_address_outlives_the_resolver() {
+        let dialer = Dialer::new(Tls::new(None).unwrap());
+        let url = SecureUrl::https("gone.invalid", 443).unwrap();
+        assert!(matches!(dialer.addresses(&url, soon()), Err(DialError::Lookup { .. })));
+        let address = SocketAddr::from(([127, 0, 0, 1], 443));
+        dialer.known.lock().unwrap().insert(("gone.invalid".to_owned(), 443), vec![address]);
+        assert_eq!(dialer.clone().addresses(&url, soon()).unwrap(), [address]);
+    }
+
+    #[test]
+    fn a_dripping_peer_cannot_hold_a_visit() {
+        let server = Loopback::serve(Flaw::Nothing, 1, |stream| {
+            let _until_closed = stream.read(&mut [0]);
+        });
+        let mut stream = server.dialer().dial(&server.url("https", "/"), soon()).unwrap();
+        stream.sock.set_pace(Pace::Tick).unwrap();
+        let error = stream.sock.read(&mut [0; 64]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "no visit, no read");
+        stream.sock.refill();
+        assert_eq!(stream.sock.reads, READS_PER_VISIT);
+    }
+}

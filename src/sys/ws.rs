@@ -193,3 +193,134 @@ fn beginning(body: &[u8]) -> String {
 fn is_not_now(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests {
+    use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+
+    use super::*;
+    use crate::sys::loopback::{Flaw, Loopback, ServerStream, read_request, send, soon};
+
+    type Server<'a> = WebSocket<&'a mut ServerStream>;
+
+    fn serve(mut conduct: impl FnMut(&mut Server<'_>) + Send + 'static) -> Loopback {
+        Loopback::serve(Flaw::Nothing, 1, move |stream| {
+            let check = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+                assert_eq!(request.uri().path_and_query().unwrap().as_str(), "/v1?x=1");
+                assert_eq!(request.headers()["authorization"], "Bearer t");
+                Ok(response)
+            };
+            if let Ok(mut socket) = tungstenite::accept_hdr(stream, check) {
+                conduct(&mut socket);
+            }
+        })
+    }
+
+    fn open(server: &Loopback, mode: Mode) -> Result<WsLink, WsConnectError> {
+        let headers = [("Authorization", "Bearer t".to_owned())];
+        WsLink::connect(&server.dialer(), server.url("wss", "/v1?x=1"), &headers, soon(), mode)
+    }
+
+    /// Polls until a message; its kind's letter and bytes.
+    fn wait(link: &mut WsLink) -> Result<(char, Vec<u8>), LinkError> {
+        loop {
+            match link.recv()? {
+                Some(Inbound::Text(bytes)) => return Ok(('t', bytes.to_vec())),
+                Some(Inbound::Binary(bytes)) => return Ok(('b', bytes.to_vec())),
+                Some(Inbound::Heartbeat) => return Ok(('h', Vec::new())),
+                Some(other) => panic!("{other:?}"),
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    #[test]
+    fn messages_flow_both_ways_in_both_modes_and_pings_are_answered() {
+        for mode in [Mode::Blocking, Mode::NonBlocking] {
+            let server = serve(|socket| {
+                assert_eq!(socket.read().unwrap(), Message::text("hi"));
+                socket.send(Message::text("text")).unwrap();
+                socket.send(Message::binary(vec![1, 2])).unwrap();
+                socket.send(Message::Ping(vec![7].into())).unwrap();
+                assert_eq!(socket.read().unwrap(), Message::Pong(vec![7].into()));
+                let frame = CloseFrame { code: CloseCode::from(4004), reason: "key expired".into() };
+                socket.close(Some(frame)).unwrap();
+            });
+            let mut link = open(&server, mode).unwrap();
+            link.send(Outbound::Text(b"hi")).unwrap();
+            assert_eq!(wait(&mut link).unwrap(), ('t', b"text".to_vec()), "{mode:?}");
+            assert_eq!(wait(&mut link).unwrap(), ('b', vec![1, 2]));
+            assert_eq!(wait(&mut link).unwrap().0, 'h');
+            match wait(&mut link) {
+                Err(LinkError::Closed { code: 4004, reason }) => assert_eq!(reason, "key expired"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_idle_blocking_link_comes_back_with_nothing() {
+        let server = serve(|socket| {
+            let _until_closed = socket.read();
+        });
+        let mut link = open(&server, Mode::Blocking).unwrap();
+        assert!(link.recv().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_message_or_frame_that_is_too_large_ends_the_link() {
+        let server = serve(|socket| {
+            let _cut_off = socket.send(Message::binary(vec![0; WS_FRAME_MAX + 1]));
+            let _until_closed = socket.read();
+        });
+        let mut link = open(&server, Mode::NonBlocking).unwrap();
+        assert!(matches!(wait(&mut link), Err(LinkError::Protocol(_))));
+    }
+
+    #[test]
+    fn a_server_that_goes_away_is_lost() {
+        let server = serve(|_| {});
+        let mut link = open(&server, Mode::Blocking).unwrap();
+        let error = wait(&mut link).unwrap_err();
+        assert!(matches!(error, LinkError::Lost(_) | LinkError::Protocol(_)), "{error}");
+    }
+
+    #[test]
+    fn a_refused_upgrade_names_the_status_and_hides_the_url() {
+        let server = Loopback::serve(Flaw::Nothing, 1, |stream| {
+            read_request(stream);
+            send(stream, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nno\x1b[31m");
+        });
+        let url = server.url("wss", "/ws?listenKey=CANARY");
+        let error = WsLink::connect(&server.dialer(), url, &[], soon(), Mode::Blocking).err().unwrap().to_string();
+        assert!(error.contains("HTTP 403") && error.contains(r"no\x1b"), "{error}");
+        assert!(!error.contains("CANARY") && !error.contains('\x1b'), "{error}");
+    }
+
+    #[test]
+    fn https_urls_bad_headers_and_bad_certificates_are_refused() {
+        let server = serve(|_| {});
+        let https = server.url("https", "/");
+        let connect = |url, headers: &[(&'static str, String)]| {
+            WsLink::connect(&server.dialer(), url, headers, soon(), Mode::Blocking).err().unwrap().to_string()
+        };
+        assert!(connect(https, &[]).contains("Wss"));
+        let split = [("Authorization", "CANARY\r\nX: y".to_owned())];
+        let error = connect(server.url("wss", "/"), &split);
+        assert!(error.contains("malformed") && !error.contains("CANARY"), "{error}");
+        for (flaw, word) in Flaw::BAD {
+            let error = open(&Loopback::serve(flaw, 1, |_| {}), Mode::Blocking).err().unwrap().to_string();
+            assert!(error.contains(word), "{flaw:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_url_without_a_path_is_upgraded_at_the_root() {
+        let text = |target: &str| {
+            let url = SecureUrl::parse(&format!("wss://h.example{target}")).unwrap();
+            let uri = request(&url, &[]).map(tungstenite::client::IntoClientRequest::into_client_request);
+            uri.unwrap().unwrap().uri().to_string()
+        };
+        assert_eq!((text(""), text("?a=b")), ("wss://h.example/".to_owned(), "wss://h.example/?a=b".to_owned()));
+    }
+}
