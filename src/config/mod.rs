@@ -29,7 +29,7 @@ pub use machine::{
 };
 use reader::{Effective, Section};
 pub use upkeep::Upkeep;
-pub use url::{Scheme, Url};
+pub use url::{BaseUrl, Scheme};
 pub use venues::VenueSection;
 
 /// Every key, its default and its prose.

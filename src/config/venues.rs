@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::error::ConfigError;
 use super::reader::Section;
-use super::url::{Scheme, Url};
+use super::url::{BaseUrl, Scheme};
 use crate::types::settings::VenueSettings;
 use crate::types::{OrderKind, Profile, VenueId};
 use crate::venue::Venue;
@@ -24,8 +24,8 @@ pub struct VenueSection {
     pub id: VenueId,
     /// One of the venue's `environments`.
     pub env: String,
-    pub rest_url: Url,
-    pub ws_url: Url,
+    pub rest_url: BaseUrl,
+    pub ws_url: BaseUrl,
     /// Extra root certificate (PEM), beside the built-in ones.
     pub ca_file: Option<PathBuf>,
     pub order_kind: OrderKind,
