@@ -15,6 +15,9 @@ pub type ReadTable = fn(url: &str, ca_file: Option<&Path>) -> Result<Table, Stri
 /// Does something to the database and says what it found, in one line.
 pub type Visit = fn(url: &str, ca_file: Option<&Path>) -> Result<String, String>;
 
+/// Makes a client that trusts the built-in roots and this certificate.
+pub type MakeHttp = fn(ca_file: Option<&Path>) -> Result<Box<dyn Http>, HttpError>;
+
 /// The store as the verbs see it. Errors never hold the URL, which may hold a password.
 #[derive(Clone, Copy)]
 pub struct StoreTools {
@@ -27,8 +30,7 @@ pub struct StoreTools {
 /// Everything that a verb may use.
 pub struct Tools {
     pub clock: Box<dyn Clock>,
-    /// A client that trusts the built-in roots and this certificate.
-    pub http: fn(ca_file: Option<&Path>) -> Result<Box<dyn Http>, HttpError>,
+    pub http: MakeHttp,
     /// By `VenueId`.
     pub registrations: Vec<Option<Registration>>,
     pub store: StoreTools,

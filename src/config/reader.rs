@@ -252,6 +252,13 @@ impl<'a> Section<'a> {
         self.refused_because(key, got, wanted, "mend the value")
     }
 
+    /// The error of two keys that do not go together: it names `key`, at the place of the one that the operator wrote.
+    pub fn clash(&self, key: &str, other: &str, got: String, wanted: String) -> ConfigError {
+        let error = self.refused_because(key, got, wanted, "change one of the two");
+        let own = self.node.get(other).filter(|node| !error.place.is_own() && node.place.is_own());
+        ConfigError { place: own.map_or(error.place.clone(), |node| node.place.clone()), ..error }
+    }
+
     /// As [`Section::refused`], with the mend in words.
     pub fn refused_because(&self, key: &str, got: String, wanted: String, mend: &str) -> ConfigError {
         let place = self.node.get(key).map_or_else(|| self.node.place.clone(), |node| node.place.clone());
