@@ -80,7 +80,7 @@ impl SecureUrl {
     ///
     /// # Errors
     /// It has the other one.
-    pub fn expect(self, expected: Scheme) -> Result<Self, UrlError> {
+    pub fn with_scheme(self, expected: Scheme) -> Result<Self, UrlError> {
         let got = self.scheme;
         if got == expected { Ok(self) } else { Err(UrlError::WrongScheme { got, expected }) }
     }
@@ -194,16 +194,36 @@ mod tests {
             assert_eq!(SecureUrl::parse(text), Err(UrlError::Plaintext(scheme)), "{text}");
         }
         let url = SecureUrl::parse("https://h/").unwrap();
-        assert!(url.clone().expect(Scheme::Wss).is_err() && url.expect(Scheme::Https).is_ok());
+        assert!(url.clone().with_scheme(Scheme::Wss).is_err() && url.with_scheme(Scheme::Https).is_ok());
     }
 
     #[test]
     fn everything_else_is_refused() {
         for text in [
-            "", "h", "//h", "ftp://h", "https://", "https:///p", "https://u@h/", "https://u:p@h/", "https://h/#f",
-            "https://h:/", "https://h:0/", "https://h:65536/", "https://h:+1/", "https://h:1:2/", "https://h /",
-            "https://h/\r\nX: y", "https://h/\u{e9}", "https://[::1", "https://[h]/", "https://[::1]9/", "https://-/",
-            "https://a..b/", "https://h\\@e/", "https://h%2f/",
+            "",
+            "h",
+            "//h",
+            "ftp://h",
+            "https://",
+            "https:///p",
+            "https://u@h/",
+            "https://u:p@h/",
+            "https://h/#f",
+            "https://h:/",
+            "https://h:0/",
+            "https://h:65536/",
+            "https://h:+1/",
+            "https://h:1:2/",
+            "https://h /",
+            "https://h/\r\nX: y",
+            "https://h/\u{e9}",
+            "https://[::1",
+            "https://[h]/",
+            "https://[::1]9/",
+            "https://-/",
+            "https://a..b/",
+            "https://h\\@e/",
+            "https://h%2f/",
         ] {
             assert!(SecureUrl::parse(text).is_err(), "{text:?} was taken");
         }

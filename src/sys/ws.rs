@@ -61,14 +61,16 @@ impl WsLink {
         deadline: Deadline,
         mode: Mode,
     ) -> Result<Self, WsConnectError> {
-        let url = url.expect(Scheme::Wss)?;
+        let url = url.with_scheme(Scheme::Wss)?;
         let request = request(&url, headers)?;
         let stream = dialer.dial(&url, deadline)?;
         let failed = |error| upgrade_error(url.authority(), error);
-        let (mut socket, _response) = tungstenite::client::client_with_config(request, stream, Some(config()))
-            .map_err(|error| match error {
-                HandshakeError::Failure(error) => failed(error),
-                HandshakeError::Interrupted(_) => failed(io::Error::from(io::ErrorKind::TimedOut).into()),
+        let (mut socket, _response) =
+            tungstenite::client::client_with_config(request, stream, Some(framing())).map_err(|error| {
+                match error {
+                    HandshakeError::Failure(error) => failed(error),
+                    HandshakeError::Interrupted(_) => failed(io::Error::from(io::ErrorKind::TimedOut).into()),
+                }
             })?;
         let pace = match mode {
             Mode::Blocking => Pace::Tick,
@@ -99,7 +101,8 @@ impl Link for WsLink {
         let outcome = match message {
             Outbound::Text(bytes) => {
                 let text = Utf8Bytes::try_from(bytes.to_vec());
-                let text = text.map_err(|_| LinkError::Protocol("a text to be sent is not UTF-8".to_owned()))?;
+                let text =
+                    text.map_err(|_| LinkError::Protocol("a text to be sent is not UTF-8".to_owned()))?;
                 self.socket.send(Message::Text(text))
             }
             Outbound::Close => {
@@ -135,7 +138,7 @@ impl Link for WsLink {
 }
 
 /// Every message is written at once and nothing larger than a book is taken (SAFETY M8).
-fn config() -> WebSocketConfig {
+pub fn framing() -> WebSocketConfig {
     WebSocketConfig::default()
         .write_buffer_size(0)
         .max_write_buffer_size(WS_MESSAGE_MAX)
@@ -143,7 +146,10 @@ fn config() -> WebSocketConfig {
         .max_frame_size(Some(WS_FRAME_MAX))
 }
 
-fn request(url: &SecureUrl, headers: &[(&'static str, String)]) -> Result<ClientRequestBuilder, WsConnectError> {
+fn request(
+    url: &SecureUrl,
+    headers: &[(&'static str, String)],
+) -> Result<ClientRequestBuilder, WsConnectError> {
     let text = format!("wss://{}{}", url.authority(), url.target());
     // The reason may quote the URL, so it is not passed on.
     let uri: Uri = text.parse().map_err(|_| WsConnectError::Upgrade {
@@ -205,6 +211,7 @@ mod tests {
 
     fn serve(mut conduct: impl FnMut(&mut Server<'_>) + Send + 'static) -> Loopback {
         Loopback::serve(Flaw::Nothing, 1, move |stream| {
+            #[expect(clippy::result_large_err, reason = "the callback's type is given")]
             let check = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
                 assert_eq!(request.uri().path_and_query().unwrap().as_str(), "/v1?x=1");
                 assert_eq!(request.headers()["authorization"], "Bearer t");
@@ -292,7 +299,8 @@ mod tests {
             send(stream, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nno\x1b[31m");
         });
         let url = server.url("wss", "/ws?listenKey=CANARY");
-        let error = WsLink::connect(&server.dialer(), url, &[], soon(), Mode::Blocking).err().unwrap().to_string();
+        let error =
+            WsLink::connect(&server.dialer(), url, &[], soon(), Mode::Blocking).err().unwrap().to_string();
         assert!(error.contains("HTTP 403") && error.contains(r"no\x1b"), "{error}");
         assert!(!error.contains("CANARY") && !error.contains('\x1b'), "{error}");
     }
@@ -321,6 +329,9 @@ mod tests {
             let uri = request(&url, &[]).map(tungstenite::client::IntoClientRequest::into_client_request);
             uri.unwrap().unwrap().uri().to_string()
         };
-        assert_eq!((text(""), text("?a=b")), ("wss://h.example/".to_owned(), "wss://h.example/?a=b".to_owned()));
+        assert_eq!(
+            (text(""), text("?a=b")),
+            ("wss://h.example/".to_owned(), "wss://h.example/?a=b".to_owned())
+        );
     }
 }
