@@ -11,9 +11,7 @@ use thiserror::Error;
 pub enum PinError {
     #[error("core {core}: no machine has so many, expected one of {allowed:?}")]
     TooHigh { core: usize, allowed: Vec<usize> },
-    #[error(
-        "core {core} is not available to this process (allowed: {allowed:?}, isolated: {isolated:?}): {source}"
-    )]
+    #[error("core {core} is not available (allowed: {allowed:?}, isolated: {isolated:?}): {source}")]
     Refused { core: usize, allowed: Vec<usize>, isolated: Vec<usize>, source: io::Error },
 }
 
