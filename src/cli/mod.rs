@@ -249,7 +249,7 @@ mod tests {
     fn help_names_every_verb() {
         let help = command(&tools::fakes::tools()).render_long_help().to_string();
         for verb in
-            ["run", "check", "status", "pause", "resume", "positions", "pnl", "migrate", "register-vest"]
+            ["run", "check", "status", "pause", "resume", "positions", "pnl", "migrate", "register-one"]
         {
             assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
         }

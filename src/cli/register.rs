@@ -27,13 +27,13 @@ struct RegisterArgs {
 }
 
 /// Venues that register keys.
-pub fn venues(tools: &Tools) -> impl Iterator<Item = (&'static Venue, Registration)> {
+pub(super) fn venues(tools: &Tools) -> impl Iterator<Item = (&'static Venue, Registration)> {
     let lines = REGISTRY.iter().zip(&tools.registrations);
     lines.filter_map(|(venue, registration)| Some((venue, (*registration)?)))
 }
 
 /// The verb for the command line.
-pub fn command(venue: &Venue, verb: &'static str) -> Command {
+pub(super) fn command(venue: &Venue, verb: &'static str) -> Command {
     let title = venue.title;
     let examples = format!(
         "Run it where the primary key is, never on the trading host.\n\nExamples:\n  bot4 {verb} > new.env\n  \
@@ -45,7 +45,7 @@ pub fn command(venue: &Venue, verb: &'static str) -> Command {
 }
 
 /// Asks for the key, registers, prints the lines.
-pub fn run(
+pub(super) fn run(
     venue: &Venue,
     registration: Registration,
     matches: &ArgMatches,

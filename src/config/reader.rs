@@ -80,7 +80,7 @@ impl<'a> Section<'a> {
         let stranger = |entry: &&Entry| !known.contains(&entry.key.as_str());
         match &self.node.value {
             Value::Table(entries) => match entries.iter().find(stranger) {
-                Some(entry) => Err(overlay::unknown(entry, &self.path, known.iter().copied())),
+                Some(entry) => Err(overlay::unknown(entry, &self.path, known)),
                 None => Ok(()),
             },
             _ => Ok(()),
