@@ -37,8 +37,8 @@ Examples:
   bot4 status --json | jq .mode";
 
 const RUN_HELP: &str = "\
-Exit: 0 flat or hedged and nothing open, 2 bad configuration, 3 refused to start, 4 ended with something open, which
-is named.
+Exit: 0 flat or hedged and nothing open, 2 bad configuration, 3 refused to start, 4 ended with something open,
+which is named.
 
 Examples:
   bot4 run
