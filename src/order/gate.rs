@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use super::pair::Pair;
 use crate::types::record::Refusal;
+use crate::types::report::AccountReport;
 use crate::types::settings::{RiskSettings, VenueSettings};
 use crate::types::{Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Qty, Rate, Usd, VenueMode};
-use crate::types::report::AccountReport;
 
 /// Share of every rate budget that only closing orders may use (SAFETY §7, rate limits), of one in 10.
 const CLOSING_RESERVE_TENTHS: u64 = 3;
@@ -30,6 +30,8 @@ impl Approved {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VenueFacts {
     pub ready: bool,
+    /// It was ready before in this run.
+    pub was_ready: bool,
     /// No entries before this (a private stream has just returned).
     pub settled_at: Nanos,
     pub mode: VenueMode,
@@ -134,7 +136,12 @@ impl Gate {
 
     /// Permission for an order that closes, completes or unwinds. Caps of entries do not hold it back; its size and its
     /// price are still bounded (SAFETY I8, I9).
-    pub fn approve_mending(&mut self, now: Nanos, pair: &Pair, spec: &OrderSpec) -> Result<Approved, Refusal> {
+    pub fn approve_mending(
+        &mut self,
+        now: Nanos,
+        pair: &Pair,
+        spec: &OrderSpec,
+    ) -> Result<Approved, Refusal> {
         let leg = pair.leg_of(spec.venue).ok_or(Refusal::Minimum)?;
         let held = pair.book.legs[leg].qty;
         if spec.reduce_only && (spec.qty > held.abs() || held.raw().signum() == spec.side.sign()) {
@@ -235,7 +242,8 @@ impl Gate {
         let mark = pair.leg_of(spec.venue).map_or(Price::ZERO, |leg| pair.quotes[leg].ticker.mark);
         if !mark.is_zero() {
             let band = rules.price_band;
-            let collar = if band.is_zero() { self.risk.price_collar } else { band.min(self.risk.price_collar) };
+            let collar =
+                if band.is_zero() { self.risk.price_collar } else { band.min(self.risk.price_collar) };
             if !within(spec.limit, mark, collar) {
                 return Err(Refusal::Collar);
             }

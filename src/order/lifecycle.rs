@@ -2,6 +2,7 @@
 //! may be called dead. Pure; `order::core` owns the table and journals every change before it counts.
 
 use crate::types::order::VenueOrderId;
+use crate::types::record::Stamps;
 use crate::types::settings::ExecutionSettings;
 use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Usd};
 
@@ -27,6 +28,8 @@ pub struct Order {
     pub fee: Usd,
     /// Sum of price × quantity of what is filled.
     pub cost: Usd,
+    /// Where the time went on its way out.
+    pub stamps: Stamps,
     pub sent_at: Nanos,
     pub acked_at: Nanos,
     /// First time anything was known to be filled.
@@ -46,7 +49,7 @@ pub struct Order {
     queries: u32,
     next_query: Nanos,
     clean_reads: u32,
-    fills_seen: Vec<VenueOrderId>,
+    fills_seen: Vec<Fill>,
 }
 
 /// What a tick found that the order needs.
@@ -72,6 +75,7 @@ impl Order {
             filled: Qty::ZERO,
             fee: Usd::ZERO,
             cost: Usd::ZERO,
+            stamps: Stamps::default(),
             sent_at: Nanos::NEVER,
             acked_at: Nanos::NEVER,
             filled_at: Nanos::NEVER,
@@ -112,13 +116,13 @@ impl Order {
 
     /// Whether this fill is new: by its id, or, for a venue without fill ids, always.
     pub fn is_new_fill(&self, fill: &Fill) -> bool {
-        self.is_live() && (fill.id.is_empty() || !self.fills_seen.contains(&fill.id))
+        self.is_live() && (fill.id.is_empty() || !self.fills_seen.iter().any(|seen| seen.id == fill.id))
     }
 
     /// Takes one execution into the totals.
     pub fn fill(&mut self, fill: &Fill, at: Nanos) {
         if !fill.id.is_empty() {
-            self.fills_seen.push(fill.id);
+            self.fills_seen.push(*fill);
         }
         self.filled += fill.qty;
         self.fee += fill.fee;
@@ -133,6 +137,11 @@ impl Order {
         self.filled -= fill.qty;
         self.fee -= fill.fee;
         self.cost -= fill.price.times(fill.qty);
+    }
+
+    /// The fill of this id, when it was taken before.
+    pub fn seen_fill(&self, id: VenueOrderId) -> Option<Fill> {
+        self.fills_seen.iter().find(|seen| seen.id == id).copied()
     }
 
     /// The part of a report's execution that our fills do not hold yet, as one fill.

@@ -2,9 +2,14 @@
 //! `lifecycle` remember, `mend` prices the way home of a lone leg; `thread` moves the bytes.
 
 pub mod core;
+pub mod decide;
 pub mod gate;
 pub mod lifecycle;
 pub mod mend;
+pub mod news;
 pub mod pair;
 pub mod paper;
+pub mod reconcile;
+pub mod settle;
+pub mod stop;
 pub mod thread;

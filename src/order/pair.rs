@@ -37,6 +37,14 @@ pub struct Mend {
     /// The last progress (a fill), for the latch after ten seconds without any.
     pub progress: Nanos,
     pub last_completed: bool,
+    /// Mending orders sent.
+    pub tries: u32,
+    /// The last of them, until its outcome was counted.
+    pub last: Option<ClientId>,
+    /// The automatic close was logged.
+    pub announced: bool,
+    /// When the lone leg became known with nothing in flight.
+    pub began: Nanos,
 }
 
 #[derive(Clone, Debug)]
@@ -48,8 +56,8 @@ pub struct Pair {
     pub orders: [Option<Order>; 2],
     pub quotes: [Quote; 2],
     pub rules: [Option<MarketRules>; 2],
-    /// The decision that is being worked on, or the last one.
-    pub intent: Option<IntentEntry>,
+    /// The last decision of `spread` that was acted on (mending orders are not decisions).
+    pub decision: Option<IntentEntry>,
     /// An entry stands: `PairOpened` was written.
     pub opened: bool,
     /// Spread at the entry fills (adjusted), for the exposure.
@@ -57,6 +65,11 @@ pub struct Pair {
     pub mend: Mend,
     /// No entries before this.
     pub cool_until: Nanos,
+    /// No exit before this.
+    pub exit_after: Nanos,
+    /// Since when one leg is known to hold more than the other, and for how long it last did.
+    pub lone_since: Nanos,
+    pub lone_ns: u64,
     /// The venue shows a position that is not ours: no entries until adopted.
     pub foreign: [bool; 2],
     /// Second look at a mismatch is due.
@@ -74,11 +87,14 @@ impl Pair {
             orders: [None, None],
             quotes: [Quote::default(); 2],
             rules: [None; 2],
-            intent: None,
+            decision: None,
             opened: false,
             entry_spread: Rate::ZERO,
             mend: Mend::default(),
             cool_until: Nanos::NEVER,
+            exit_after: Nanos::NEVER,
+            lone_since: Nanos::NEVER,
+            lone_ns: 0,
             foreign: [false; 2],
             mismatch_seen: [false; 2],
             touched: Nanos::NEVER,
@@ -98,7 +114,7 @@ impl Pair {
                 restored.venue_id = *venue_id;
                 restored.filled = *filled;
                 restored.sent_at = *at;
-                self.orders[restored.leg] = Some(restored);
+                self.orders[usize::from(order.leg)] = Some(restored);
             }
             Entry::Intent { intent } => self.apply_intent(intent),
             Entry::Sent { id, at } => self.with_order(*id, |order| {
@@ -143,7 +159,9 @@ impl Pair {
             let leg = usize::from(order.leg);
             self.orders[leg] = Some(Order::new(order.spec, leg, order.expected));
         }
-        self.intent = Some(*intent);
+        if intent.kind.is_some() {
+            self.decision = Some(*intent);
+        }
         self.touched = intent.at;
     }
 
@@ -183,6 +201,11 @@ impl Pair {
         if let Some(order) = self.order_mut(id) {
             change(order);
         }
+    }
+
+    /// Price expected for a leg when the last decision was made.
+    pub fn decided_price(&self, leg: usize) -> Option<Price> {
+        self.decision.as_ref().and_then(|decision| decision.orders[leg]).map(|order| order.expected)
     }
 
     pub fn order_mut(&mut self, id: ClientId) -> Option<&mut Order> {
