@@ -1,6 +1,7 @@
 //! bot4.
 
 pub mod journal;
+pub mod keeper;
 pub mod order;
 pub mod position;
 pub mod sys;

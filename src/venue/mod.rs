@@ -34,6 +34,8 @@ pub struct Venue {
     /// Keys in `.env` (without the prefix) that live trading needs, and those that may be absent.
     pub required_secrets: &'static [&'static str],
     pub optional_secrets: &'static [&'static str],
+    /// Shortest and longest time from send to fill that paper trading samples, ms.
+    pub paper_latency_ms: (u32, u32),
     pub feed: fn(&Setup) -> Result<Box<dyn Feed>, SetupError>,
     pub trader: fn(&Setup) -> Result<Box<dyn Trader>, SetupError>,
     pub desk: fn(&Setup) -> Result<Box<dyn Desk>, SetupError>,
@@ -223,6 +225,10 @@ pub trait Desk: Send {
     fn prepare_trading(&mut self, http: &mut dyn Http, leverage: u32, now: Nanos) -> Result<(), DeskError>;
     /// Where and how to open the link of a role; makes or renews a listen key where one is needed.
     fn target(&mut self, http: &mut dyn Http, role: Role, now: Nanos) -> Result<Target, DeskError>;
+    /// The target of this role could not be opened; `why` holds the HTTP status of a refused upgrade.
+    fn link_failed(&mut self, role: Role, why: &str) {
+        let _ = (role, why);
+    }
 }
 
 /// Sends what wire code asked for.

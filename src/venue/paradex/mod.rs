@@ -10,6 +10,7 @@ pub const VENUE: Venue = Venue {
     environments: &[],
     required_secrets: &[],
     optional_secrets: &[],
+    paper_latency_ms: (5, 40),
     feed: |_: &Setup| Err(SetupError::Config(String::new())),
     trader: |_: &Setup| Err(SetupError::Config(String::new())),
     desk: |_: &Setup| Err(SetupError::Config(String::new())),
