@@ -138,7 +138,7 @@ impl Rig {
             updates: 0,
         };
         let mut fx = Effects::new();
-        let start = Start { epoch: 1, config_hash: 1, mode: Mode::Active, paper: false };
+        let start = Start { epoch: 1, mode: Mode::Active, paper: false };
         rig.core.start(rig.now, start, &mut fx);
         rig.carry_out(fx);
         for venue in [V, P] {
@@ -639,11 +639,7 @@ fn each_cap_refuses_an_entry() {
         let mut fx = Effects::new();
         let mut core = Core::new(limits);
         std::mem::swap(&mut rig.core, &mut core);
-        rig.core.start(
-            rig.now,
-            Start { epoch: 1, config_hash: 1, mode: Mode::Active, paper: false },
-            &mut fx,
-        );
+        rig.core.start(rig.now, Start { epoch: 1, mode: Mode::Active, paper: false }, &mut fx);
         for venue in [V, P] {
             rig.fact(Fact::Rules { venue, pair: PairId(0), rules: rules() });
             rig.event(venue, TraderEvent::Ready(true));
@@ -654,8 +650,8 @@ fn each_cap_refuses_an_entry() {
         rig.quotes();
         rig.enter();
         assert!(rig.sent.is_empty());
-        let seen = rig
-            .logged(|kind| matches!(kind, RecordKind::EntryRefused { refusal, .. } if *refusal == wanted));
+        let seen =
+            rig.logged(|kind| matches!(kind, RecordKind::EntryRefused { refusal, .. } if *refusal == wanted));
         assert_eq!(seen, 1, "{wanted:?}: {:?}", rig.logs);
     };
     use record::Refusal;
@@ -676,7 +672,7 @@ fn a_crash_with_orders_out_resumes_them_in_doubt() {
     let mut core = Core::new(settings(Legs::Together));
     rig.journal.iter().for_each(|entry| core.recover(entry));
     let mut fx = Effects::new();
-    core.start(rig.now, Start { epoch: 2, config_hash: 1, mode: Mode::Paused, paper: false }, &mut fx);
+    core.start(rig.now, Start { epoch: 2, mode: Mode::Paused, paper: false }, &mut fx);
     let mut next = Rig { core, journal: std::mem::take(&mut rig.journal), ..rig };
     next.carry_out(fx);
     for venue in [V, P] {

@@ -21,4 +21,14 @@ pub trait Journal: Send {
     fn append(&mut self, entry: &Entry) -> Result<(), JournalError>;
     /// Bytes that can still be appended without a new segment from the file system.
     fn free_bytes(&self) -> u64;
+
+    /// The current segment is nearly full: call [`Journal::rotate`] at the next quiet moment.
+    fn wants_rotation(&self) -> bool {
+        false
+    }
+
+    /// Goes on in a fresh segment that opens with `snapshot` (an `Epoch` first), so that a restart needs no older one.
+    fn rotate(&mut self, snapshot: &[Entry]) -> Result<(), JournalError> {
+        snapshot.iter().try_for_each(|entry| self.append(entry))
+    }
 }

@@ -44,8 +44,6 @@ pub type Effects = Vec<Effect>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     pub epoch: u32,
-    /// Hash of the effective configuration, journalled so that a change is seen.
-    pub config_hash: u64,
     pub mode: Mode,
     /// Paper mode: no accounts, nothing to reconcile.
     pub paper: bool,
@@ -96,14 +94,11 @@ impl Core {
         self.apply(entry);
     }
 
-    /// Begins the run: writes its epoch and the snapshots that a fresh journal segment begins with, and puts every
+    /// Begins the run whose journal segment was opened with [`Core::snapshot`] of the same epoch, and puts every
     /// recovered order that is not terminal in doubt.
     pub fn start(&mut self, now: Nanos, start: Start, fx: &mut Effects) {
         assert!(start.epoch > self.epoch, "the epoch rises with each run");
         self.paper = start.paper;
-        for entry in self.snapshot(start.epoch, start.config_hash, now) {
-            fx.push(Effect::Append(entry));
-        }
         self.epoch = start.epoch;
         self.seq = 0;
         let mode = if self.totals.halted { Mode::Halted } else { start.mode };

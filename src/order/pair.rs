@@ -220,6 +220,11 @@ impl Pair {
         self.live_orders().next().is_some()
     }
 
+    /// One leg holds more than the other by what could be traded away.
+    pub fn is_lone(&self) -> bool {
+        self.common_lot().map_or(!self.book.net().is_zero(), |lot| self.book.net().abs() >= lot)
+    }
+
     /// Funding of a close is still being read.
     pub fn awaits_confirmation(&self) -> bool {
         self.orders.iter().flatten().any(|order| order.unconfirmed)

@@ -140,7 +140,7 @@ impl Core {
             for order in pair.live_orders() {
                 lines.push(format!("{}: order {} is {:?}", pair.settings.name, order.id(), order.state));
             }
-            if pair.book.net().abs() >= pair.common_lot().unwrap_or_default() && !pair.book.net().is_zero() {
+            if pair.is_lone() {
                 lines.push(format!("{}: net position {}", pair.settings.name, pair.book.net()));
             }
         }

@@ -1,16 +1,22 @@
 //! The `order` thread: carries bytes and messages between the rings, the venues' traders, the journal and
 //! [`Core`]. It never blocks and decides nothing.
 
+use std::sync::Arc;
+
+use super::board::Board;
 use super::core::{Core, Effect, Effects, Input};
 use super::gate::Approved;
 use super::news::SendOutcome;
+use super::pair::Pair;
 use crate::journal::Journal;
 use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::order::Reason;
 use crate::types::record::Role;
-use crate::types::report::{Ask, CancelSpec, TraderEvent};
-use crate::types::{Command, Exposure, Intent, Nanos, OrderSpec, Quote, Record, RecordKind, VenueId};
+use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
+use crate::types::{
+    Command, Exposure, Intent, MarketRules, Nanos, OrderSpec, PairId, Quote, Record, RecordKind, VenueId,
+};
 use crate::venue::{Answer, SendError, Trader};
 
 /// Deadlines are looked at this often, ns.
@@ -24,6 +30,8 @@ pub struct Rings {
     pub answers: Vec<Rx<Answer>>,
     pub asks: Vec<Tx<Ask>>,
     pub exposures: Tx<Exposure>,
+    /// Rules that changed, passed on to `spread`.
+    pub rules: Tx<(VenueId, PairId, MarketRules)>,
     pub records: Tx<Record>,
 }
 
@@ -41,13 +49,18 @@ pub struct OrderThread {
     untold: Vec<Option<Exposure>>,
     next_tick: Nanos,
     journal_failed: bool,
+    config_hash: u64,
+    board: Arc<Board>,
 }
 
 impl OrderThread {
-    /// `effects` are those of [`Core::start`]; they are carried out first.
+    /// `effects` are those of [`Core::start`]; they are carried out first. `config_hash` opens every journal segment.
+    #[expect(clippy::too_many_arguments, reason = "called once, by the topology")]
     pub fn new(
         core: Core,
         effects: Effects,
+        config_hash: u64,
+        board: Arc<Board>,
         traders: Vec<Box<dyn Trader>>,
         journal: Box<dyn Journal>,
         clock: Box<dyn Clock>,
@@ -66,6 +79,8 @@ impl OrderThread {
             untold: vec![None; pairs],
             next_tick: Nanos::NEVER,
             journal_failed: false,
+            config_hash,
+            board,
         }
     }
 
@@ -83,6 +98,8 @@ impl OrderThread {
             self.run_effects(now);
             self.ask_links();
             self.tell_rest();
+            self.rotate(now);
+            self.board.show(&self.core);
         }
         worked
     }
@@ -137,9 +154,7 @@ impl OrderThread {
                         self.traders[venue].install(link, now);
                     }
                     Answer::Fact(fact) => {
-                        if let crate::types::report::Fact::Rules { pair, rules, .. } = &fact {
-                            self.traders[venue].set_rules(*pair, rules);
-                        }
+                        self.pass_rules(venue, &fact);
                         self.core.step(now, Input::Fact(fact), &mut self.effects);
                         self.run_effects(now);
                     }
@@ -147,6 +162,15 @@ impl OrderThread {
             }
         }
         worked
+    }
+
+    /// What was prepared under old rules is stale, here and in `spread`.
+    fn pass_rules(&mut self, venue: usize, fact: &Fact) {
+        if let Fact::Rules { venue: id, pair, rules } = fact {
+            self.traders[venue].set_rules(*pair, rules);
+            // Refreshed every few minutes: one that finds the ring full comes again.
+            let _ = self.rings.rules.push((*id, *pair, *rules));
+        }
     }
 
     fn poll_commands(&mut self, now: Nanos) -> bool {
@@ -182,6 +206,17 @@ impl OrderThread {
     fn append(&mut self, entry: &crate::journal::entry::Entry) {
         if let Err(error) = self.journal.append(entry) {
             self.journal_failed = true;
+            tracing::error!(target: "order", event_type = "JOURNAL", "{error}");
+        }
+    }
+
+    /// Goes on in a fresh journal segment, at a moment when nothing is in flight.
+    fn rotate(&mut self, now: Nanos) {
+        if !self.journal.wants_rotation() || self.core.pairs().iter().any(Pair::has_live_orders) {
+            return;
+        }
+        let opening = self.core.snapshot(self.core.epoch(), self.config_hash, now);
+        if let Err(error) = self.journal.rotate(&opening) {
             tracing::error!(target: "order", event_type = "JOURNAL", "{error}");
         }
     }
