@@ -1,5 +1,6 @@
 //! bot4.
 
+pub mod book;
 pub mod journal;
 pub mod position;
 pub mod sys;
