@@ -30,8 +30,8 @@ impl Conflator {
     }
 
     /// Sends a quote, or keeps it (in place of an older one of its pair) until there is room. `message` says that a
-    /// market message caused it, so that it is counted.
-    pub fn offer(&mut self, quote: Quote, message: bool, push: impl FnOnce(Quote) -> Result<(), Quote>) {
+    /// market message caused it, so that it is counted. `push` tells whether the ring took the quote.
+    pub fn offer(&mut self, quote: Quote, message: bool, push: impl FnOnce(Quote) -> bool) {
         let at = quote.pair.index();
         if self.waiting.contains(quote.pair) && self.slots[at].message {
             self.conflated[at] += 1;
@@ -42,7 +42,7 @@ impl Conflator {
     }
 
     /// Sends what waits, as far as there is room. True when something left.
-    pub fn flush(&mut self, mut push: impl FnMut(Quote) -> Result<(), Quote>) -> bool {
+    pub fn flush(&mut self, mut push: impl FnMut(Quote) -> bool) -> bool {
         let mut moved = false;
         for pair in self.waiting.iter() {
             if !self.release(pair.index(), &mut push) {
@@ -73,9 +73,9 @@ impl Conflator {
         self.waiting.iter().filter(|pair| self.slots[pair.index()].message).count() as u64
     }
 
-    fn release(&mut self, at: usize, push: impl FnOnce(Quote) -> Result<(), Quote>) -> bool {
+    fn release(&mut self, at: usize, push: impl FnOnce(Quote) -> bool) -> bool {
         let Waiting { quote, message } = self.slots[at];
-        if push(quote).is_err() {
+        if !push(quote) {
             return false;
         }
         self.waiting = PairSet(self.waiting.0 & !(1 << at));
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn the_newest_wins_and_every_message_is_counted_once() {
         let mut conflator = Conflator::new();
-        let full = |quote| Err(quote);
+        let full = |_| false;
         conflator.offer(quote(0, 1), true, full);
         conflator.offer(quote(0, 2), true, full);
         conflator.offer(quote(3, 7), true, full);
@@ -111,7 +111,7 @@ mod tests {
         let mut sent = Vec::new();
         assert!(conflator.flush(|quote| {
             sent.push((quote.pair.0, quote.updates));
-            Ok(())
+            true
         }));
         assert_eq!(sent, [(0, 2), (3, 7)]);
         assert_eq!((conflator.passed(), conflator.conflated(0), conflator.waiting()), (1, 1, 0));

@@ -29,9 +29,9 @@ pub enum BookState {
 /// Why an update was refused. The book is incomplete until the next whole update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BookError {
-    #[error("price: got {0}, expected a positive one")]
+    #[error("price: got {0}, expected a positive one below 23 billion")]
     Price(Price),
-    #[error("size: got {0}, expected a positive one (zero only in a delta)")]
+    #[error("size: got {0}, expected a positive one below 23 billion (zero only in a delta)")]
     Size(Qty),
     /// Two sizes for one price contradict each other, and nothing says which of them holds.
     #[error("whole book: got two levels at {0}, expected one")]
@@ -113,12 +113,16 @@ impl Default for Book {
     }
 }
 
+/// Largest raw price or size taken: two of them still add up without leaving the range.
+const RAW_MAX: i64 = i64::MAX / 4;
+
 /// Prices and sizes are positive; a size of zero deletes, in a delta only (SAFETY M4).
 fn check(level: &Level, whole: bool) -> Result<(), BookError> {
-    if level.price <= Price::ZERO {
+    if !(1..=RAW_MAX).contains(&level.price.raw()) {
         return Err(BookError::Price(level.price));
     }
-    if level.qty < Qty::ZERO || (whole && level.qty.is_zero()) {
+    let least = i64::from(whole);
+    if !(least..=RAW_MAX).contains(&level.qty.raw()) {
         return Err(BookError::Size(level.qty));
     }
     Ok(())
@@ -255,6 +259,7 @@ mod tests {
         let cases = [
             (update(true, &[(0, 1)], &[(101, 1)]), BookError::Price(Price::ZERO)),
             (update(false, &[(-5, 1)], &[]), BookError::Price(Price::from_raw(-5))),
+            (update(true, &[(99, 1)], &[(i64::MAX, 1)]), BookError::Price(Price::from_raw(i64::MAX))),
             (update(true, &[(99, 0)], &[(101, 1)]), BookError::Size(Qty::ZERO)),
             (update(false, &[], &[(101, -1)]), BookError::Size(Qty::from_raw(-1))),
             (

@@ -406,11 +406,11 @@ impl Outlet {
     }
 
     fn offer(&mut self, quote: Quote, message: bool) {
-        self.conflator.offer(quote, message, |quote| self.ring.push(quote));
+        self.conflator.offer(quote, message, |quote| self.ring.push(quote).is_ok());
     }
 
     fn flush(&mut self) -> bool {
-        self.conflator.flush(|quote| self.ring.push(quote))
+        self.conflator.flush(|quote| self.ring.push(quote).is_ok())
     }
 }
 
