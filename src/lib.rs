@@ -1,9 +1,11 @@
 //! bot4.
 
+pub mod book;
 pub mod journal;
 pub mod keeper;
 pub mod order;
 pub mod position;
+pub mod spread;
 pub mod sys;
 pub mod types;
 pub mod venue;
