@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod link;
+pub mod mmap;
 pub mod rest;
 pub mod ring;
