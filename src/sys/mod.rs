@@ -10,6 +10,7 @@ pub mod lock;
 mod loopback;
 pub mod notify;
 pub mod process;
+pub mod mmap;
 pub mod rest;
 pub mod ring;
 pub mod signals;
