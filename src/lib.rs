@@ -1,6 +1,8 @@
 //! bot4.
 
 pub mod book;
+pub mod config;
+pub mod control;
 pub mod journal;
 pub mod keeper;
 pub mod order;
