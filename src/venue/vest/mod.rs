@@ -1,16 +1,32 @@
-//! Vest.
+//! Vest (sheet `vest`, API v2): public books over WebSocket, signed orders over warm HTTP connections, outcomes from a
+//! private WebSocket and from queries. Reached through the registry only; the one other door is [`register`].
 
-use super::{Setup, SetupError, Venue};
+mod abi;
+mod access;
+mod depth;
+mod errors;
+mod feed;
+mod json;
+pub mod register;
+mod session;
+mod sign;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod testing_http;
+
+use super::{SetupError, Venue};
 
 /// This venue's line in the registry.
 pub const VENUE: Venue = Venue {
     name: "vest",
     title: "Vest",
     env_prefix: "VEST",
-    environments: &["prod", "dev", "sim"],
-    required_secrets: &["PRIMARY_ADDRESS", "SIGNING_KEY", "API_KEY", "ACCOUNT_GROUP"],
-    optional_secrets: &["SIGNER_EXPIRY_MS"],
-    feed: |_: &Setup| Err(SetupError::Config(String::new())),
-    trader: |_: &Setup| Err(SetupError::Config(String::new())),
-    desk: |_: &Setup| Err(SetupError::Config(String::new())),
+    environments: &access::ENVIRONMENT_NAMES,
+    required_secrets: &[access::PRIMARY_ADDRESS, access::SIGNING_KEY, access::API_KEY, access::ACCOUNT_GROUP],
+    optional_secrets: &[access::SIGNER_EXPIRY_MS],
+    paper_latency_ms: (350, 500),
+    feed: |setup| Ok(Box::new(feed::PublicFeed::new(setup)?)),
+    trader: |_| Err(SetupError::Config(String::new())),
+    desk: |_| Err(SetupError::Config(String::new())),
 };
