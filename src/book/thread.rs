@@ -10,6 +10,7 @@ use crate::sys::ring::{Rx, Tx};
 use crate::types::limits::PAIRS_MAX;
 use crate::types::order::Reason;
 use crate::types::record::Role;
+use crate::types::report::Fact;
 use crate::types::{
     BookUpdate, MarketRules, Nanos, PairId, Qty, Quote, Record, RecordKind, Settings, Ticker, VenueId,
 };
@@ -124,8 +125,12 @@ impl BookThread {
                 {
                     self.install(ready.link, now);
                 }
-                Answer::Failed { ask: Ask::Link { role: Role::MarketData, .. }, .. } => self.asked = false,
-                Answer::Rules { venue, pair, rules } => self.markets.set_rules(venue, pair, rules),
+                Answer::Fact(Fact::Failed { ask: Ask::Link { role: Role::MarketData, .. } }) => {
+                    self.asked = false
+                }
+                Answer::Fact(Fact::Rules { venue, pair, rules }) => {
+                    self.markets.set_rules(venue, pair, rules)
+                }
                 _ => {}
             }
         }

@@ -11,7 +11,9 @@ use thiserror::Error;
 pub enum PinError {
     #[error("core {core}: got a number above {}, expected one of {allowed:?}", CpuSet::MAX_CPU - 1)]
     TooHigh { core: usize, allowed: Vec<usize> },
-    #[error("core {core} is not available to this process (allowed: {allowed:?}, isolated: {isolated:?}): {source}")]
+    #[error(
+        "core {core} is not available to this process (allowed: {allowed:?}, isolated: {isolated:?}): {source}"
+    )]
     Refused { core: usize, allowed: Vec<usize>, isolated: Vec<usize>, source: io::Error },
 }
 
@@ -25,7 +27,9 @@ pub fn allowed() -> Vec<usize> {
 
 /// Cores that the kernel keeps free of other work (`isolcpus=`); empty when there are none or none are told.
 pub fn isolated() -> Vec<usize> {
-    std::fs::read_to_string("/sys/devices/system/cpu/isolated").map(|text| parse_list(&text)).unwrap_or_default()
+    std::fs::read_to_string("/sys/devices/system/cpu/isolated")
+        .map(|text| parse_list(&text))
+        .unwrap_or_default()
 }
 
 /// Pins the calling thread. Threads started by it afterwards inherit the pin.
@@ -81,7 +85,10 @@ mod tests {
     #[test]
     fn a_core_that_is_not_there_is_named() {
         let error = pin_current(CpuSet::MAX_CPU - 1).unwrap_err().to_string();
-        assert!(error.contains(&format!("core {}", CpuSet::MAX_CPU - 1)) && error.contains("allowed: ["), "{error}");
+        assert!(
+            error.contains(&format!("core {}", CpuSet::MAX_CPU - 1)) && error.contains("allowed: ["),
+            "{error}"
+        );
         assert!(pin_current(usize::MAX).is_err());
     }
 }

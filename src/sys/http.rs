@@ -27,7 +27,12 @@ impl<C: Clock> HttpLink<C> {
     ///
     /// # Errors
     /// As [`Dialer::dial`].
-    pub fn connect(dialer: &Dialer, url: &SecureUrl, deadline: Deadline, clock: C) -> Result<Self, DialError> {
+    pub fn connect(
+        dialer: &Dialer,
+        url: &SecureUrl,
+        deadline: Deadline,
+        clock: C,
+    ) -> Result<Self, DialError> {
         let mut stream = dialer.dial(url, deadline)?;
         let host = || url.authority();
         stream.sock.set_pace(Pace::Poll).map_err(|source| DialError::Connect { host: host(), source })?;
@@ -91,7 +96,10 @@ impl<C: Clock> HttpLink<C> {
         }
         let Some(reply) = reply else { return Ok(None) };
         if self.unanswered.pop_front().is_none() {
-            return Err(LinkError::Protocol(format!("a reply (HTTP {}) that nobody asked for", reply.status)));
+            return Err(LinkError::Protocol(format!(
+                "a reply (HTTP {}) that nobody asked for",
+                reply.status
+            )));
         }
         self.ended |= reply.last;
         Ok(Some(reply.status))
@@ -121,7 +129,9 @@ impl<C: Clock> Link for HttpLink<C> {
                 self.ended = true;
                 self.flush()
             }
-            Outbound::Text(_) => Err(LinkError::Protocol("an HTTP link carries requests, not texts".to_owned())),
+            Outbound::Text(_) => {
+                Err(LinkError::Protocol("an HTTP link carries requests, not texts".to_owned()))
+            }
         }
     }
 

@@ -218,7 +218,8 @@ impl Framing {
     }
 
     fn set_length(&mut self, value: &[u8]) -> Result<(), BadReply> {
-        let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let digits =
+            std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         let length = digits.and_then(|text| text.parse().ok());
         let length: usize = length.ok_or_else(|| refused("content-length", value, "a number of bytes"))?;
         if self.length.is_some_and(|earlier| earlier != length) {
@@ -263,7 +264,8 @@ mod tests {
     use super::*;
 
     const SIZED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-    const CHUNKED: &[u8] = b"HTTP/1.1 418 T\r\nTransfer-Encoding: Chunked\r\nConnection: keep-alive, Close\r\n\r\n\
+    const CHUNKED: &[u8] =
+        b"HTTP/1.1 418 T\r\nTransfer-Encoding: Chunked\r\nConnection: keep-alive, Close\r\n\r\n\
         3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n";
     const INTERIM: &[u8] = b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
 
@@ -328,7 +330,8 @@ mod tests {
         ] {
             assert!(all(&[&head(lines)]).is_err(), "{lines}");
         }
-        for stream in [&b"SSH-2.0-x\r\n\r\n"[..], b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/2 200 OK\r\n\r\n"] {
+        for stream in [&b"SSH-2.0-x\r\n\r\n"[..], b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/2 200 OK\r\n\r\n"]
+        {
             assert!(all(&[stream]).is_err());
         }
     }

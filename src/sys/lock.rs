@@ -18,7 +18,9 @@ pub struct InstanceLock {
 /// Why the lock was not taken.
 #[derive(Debug, Error)]
 pub enum LockError {
-    #[error("another instance (process {holder}) holds {path}: stop it, or give this one another state directory")]
+    #[error(
+        "another instance (process {holder}) holds {path}: stop it, or give this one another state directory"
+    )]
     Held { path: PathBuf, holder: String },
     #[error("instance lock {path}: {source}")]
     File { path: PathBuf, source: io::Error },

@@ -60,7 +60,8 @@ impl Loopback {
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || {
             for tcp in listener.incoming().take(connections) {
-                let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), tcp.unwrap());
+                let mut stream =
+                    StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), tcp.unwrap());
                 if stream.conn.complete_io(&mut stream.sock).is_ok() {
                     conduct(&mut stream);
                 }
@@ -98,7 +99,8 @@ pub fn read_request(stream: &mut ServerStream) -> Vec<u8> {
     loop {
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
         if let Some(head) = text.find("\r\n\r\n") {
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
+            let length =
+                text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
             if bytes.len() >= head + 4 + length.unwrap_or(0) {
                 return bytes;
             }

@@ -8,9 +8,9 @@ pub mod link;
 pub mod lock;
 #[cfg(test)]
 mod loopback;
+pub mod mmap;
 pub mod notify;
 pub mod process;
-pub mod mmap;
 pub mod rest;
 pub mod ring;
 pub mod signals;

@@ -20,7 +20,8 @@ pub fn lock_memory() -> Result<(), String> {
             "memory is not locked: RLIMIT_MEMLOCK is {bytes} bytes (set LimitMEMLOCK=infinity in the unit)"
         ));
     }
-    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE).map_err(|errno| format!("memory is not locked: {errno}"))
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
+        .map_err(|errno| format!("memory is not locked: {errno}"))
 }
 
 /// No core file (not even through a piped `core_pattern`), no debugger, `/proc/<pid>` not readable by the same user.
@@ -28,7 +29,8 @@ pub fn lock_memory() -> Result<(), String> {
 /// # Errors
 /// Names the measure that the system refused.
 pub fn forbid_dumps() -> io::Result<()> {
-    let named = |what: &'static str| move |errno: rustix::io::Errno| io::Error::other(format!("{what}: {errno}"));
+    let named =
+        |what: &'static str| move |errno: rustix::io::Errno| io::Error::other(format!("{what}: {errno}"));
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(named("PR_SET_DUMPABLE"))?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::Core, none).map_err(named("RLIMIT_CORE"))
@@ -47,7 +49,10 @@ pub fn set_panic_hook(and_then: impl Fn() + Send + Sync + 'static) {
 fn panic_line(info: &PanicHookInfo<'_>) -> String {
     let thread = std::thread::current();
     let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    format!("bot4: internal error at {place} in thread {}; message withheld\n", thread.name().unwrap_or("without a name"))
+    format!(
+        "bot4: internal error at {place} in thread {}; message withheld\n",
+        thread.name().unwrap_or("without a name")
+    )
 }
 
 /// User id of whoever is at the other end of a Unix socket, as the kernel saw it at the connect.
@@ -89,7 +94,11 @@ mod tests {
     fn alone(test: &str) -> std::process::Output {
         let this = std::env::current_exe().unwrap();
         let name = format!("sys::process::tests::{test}");
-        Command::new(this).args([&name, "--exact", "--nocapture"]).env("BOT4_TEST_ALONE", "1").output().unwrap()
+        Command::new(this)
+            .args([&name, "--exact", "--nocapture"])
+            .env("BOT4_TEST_ALONE", "1")
+            .output()
+            .unwrap()
     }
 
     fn is_alone() -> bool {

@@ -103,7 +103,8 @@ fn assemble(request: Request) -> Result<http::Request<SendBody<'static>>, ureq::
     let start = http::Request::builder().method(request.method.name()).uri(request.url);
     let headers = request.headers.into_iter();
     let built = headers.fold(start, |built, (name, value)| built.header(name, value));
-    let body = request.body.map_or_else(SendBody::none, |text| SendBody::from_owned_reader(io::Cursor::new(text)));
+    let body =
+        request.body.map_or_else(SendBody::none, |text| SendBody::from_owned_reader(io::Cursor::new(text)));
     Ok(built.body(body)?)
 }
 
@@ -146,7 +147,8 @@ impl Connector for Dial {
         let other = |error| ureq::Error::Other(error);
         let url = SecureUrl::parse(&details.uri.to_string()).map_err(|error| other(error.into()))?;
         let stream = self.0.dial(&url, deadline(details.timeout)).map_err(|error| other(error.into()))?;
-        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        let buffers =
+            LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Wire { stream, buffers }))
     }
 }
@@ -237,11 +239,15 @@ mod tests {
             }
         });
         let mut http = http(&server);
-        for (method, body) in
-            [(Method::Get, None), (Method::Post, Some("{}".to_owned())), (Method::Put, None), (Method::Delete, None)]
-        {
+        for (method, body) in [
+            (Method::Get, None),
+            (Method::Post, Some("{}".to_owned())),
+            (Method::Put, None),
+            (Method::Delete, None),
+        ] {
             let headers = vec![("X-Key", "k".to_owned())];
-            let response = http.call(Request { method, url: server.text("https", "/p"), headers, body }).unwrap();
+            let response =
+                http.call(Request { method, url: server.text("https", "/p"), headers, body }).unwrap();
             assert_eq!(response.body, format!("{} /p HTTP/1.1", method.name()).into_bytes());
         }
     }
@@ -261,7 +267,8 @@ mod tests {
 
     #[test]
     fn any_status_is_an_answer_and_redirects_are_not_followed() {
-        for head in ["302 Found\r\nLocation: https://localhost:1/", "429 Slow\r\nRetry-After: 7", "500 Oops"] {
+        for head in ["302 Found\r\nLocation: https://localhost:1/", "429 Slow\r\nRetry-After: 7", "500 Oops"]
+        {
             let reply = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
             let response = exchange(move |stream| {
                 read_request(stream);
@@ -302,7 +309,8 @@ mod tests {
     #[test]
     fn an_answer_that_is_too_large_or_not_http_is_refused() {
         let replies: [Vec<u8>; 3] = [
-            [&b"HTTP/1.1 200 OK\r\nContent-Length: 4194305\r\n\r\n"[..], &vec![b'a'; HTTP_BODY_MAX + 1]].concat(),
+            [&b"HTTP/1.1 200 OK\r\nContent-Length: 4194305\r\n\r\n"[..], &vec![b'a'; HTTP_BODY_MAX + 1]]
+                .concat(),
             [&b"HTTP/1.1 200 OK\r\nX: "[..], &vec![b'a'; 2 * HTTP_HEAD_MAX]].concat(),
             b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(),
         ];

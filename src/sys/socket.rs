@@ -239,8 +239,10 @@ mod tests {
     #[test]
     fn five_bad_certificates_are_refused_and_told_apart() {
         for (flaw, word) in Flaw::BAD {
-            let server = Loopback::serve(flaw, 1, |stream| panic!("took a bad certificate: {:?}", stream.conn));
-            let error = server.dialer().dial(&server.url("https", "/?CANARY"), soon()).err().unwrap().to_string();
+            let server =
+                Loopback::serve(flaw, 1, |stream| panic!("took a bad certificate: {:?}", stream.conn));
+            let error =
+                server.dialer().dial(&server.url("https", "/?CANARY"), soon()).err().unwrap().to_string();
             assert!(error.starts_with("localhost:") && error.contains(word), "{flaw:?}: {error}");
             assert!(!error.contains("CANARY"));
         }

@@ -59,7 +59,9 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
 /// What went wrong in a handshake, for an operator.
 pub fn explain(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidCertificate(problem) => format!("its certificate {}", explain_certificate(problem)),
+        rustls::Error::InvalidCertificate(problem) => {
+            format!("its certificate {}", explain_certificate(problem))
+        }
         rustls::Error::AlertReceived(alert) => format!("it ended the handshake with the alert {alert:?}"),
         other => other.to_string(),
     }
@@ -68,7 +70,9 @@ pub fn explain(error: &rustls::Error) -> String {
 fn explain_certificate(problem: &CertificateError) -> String {
     use CertificateError as E;
     match problem {
-        E::Expired | E::ExpiredContext { .. } => "has expired (or the clock of this host is ahead)".to_owned(),
+        E::Expired | E::ExpiredContext { .. } => {
+            "has expired (or the clock of this host is ahead)".to_owned()
+        }
         E::NotValidYet | E::NotValidYetContext { .. } => {
             "is not valid yet (or the clock of this host is behind)".to_owned()
         }

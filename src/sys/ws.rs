@@ -65,10 +65,12 @@ impl WsLink {
         let request = request(&url, headers)?;
         let stream = dialer.dial(&url, deadline)?;
         let failed = |error| upgrade_error(url.authority(), error);
-        let (mut socket, _response) = tungstenite::client::client_with_config(request, stream, Some(config()))
-            .map_err(|error| match error {
-                HandshakeError::Failure(error) => failed(error),
-                HandshakeError::Interrupted(_) => failed(io::Error::from(io::ErrorKind::TimedOut).into()),
+        let (mut socket, _response) =
+            tungstenite::client::client_with_config(request, stream, Some(config())).map_err(|error| {
+                match error {
+                    HandshakeError::Failure(error) => failed(error),
+                    HandshakeError::Interrupted(_) => failed(io::Error::from(io::ErrorKind::TimedOut).into()),
+                }
             })?;
         let pace = match mode {
             Mode::Blocking => Pace::Tick,
@@ -99,7 +101,8 @@ impl Link for WsLink {
         let outcome = match message {
             Outbound::Text(bytes) => {
                 let text = Utf8Bytes::try_from(bytes.to_vec());
-                let text = text.map_err(|_| LinkError::Protocol("a text to be sent is not UTF-8".to_owned()))?;
+                let text =
+                    text.map_err(|_| LinkError::Protocol("a text to be sent is not UTF-8".to_owned()))?;
                 self.socket.send(Message::Text(text))
             }
             Outbound::Close => {
@@ -143,7 +146,10 @@ fn config() -> WebSocketConfig {
         .max_frame_size(Some(WS_FRAME_MAX))
 }
 
-fn request(url: &SecureUrl, headers: &[(&'static str, String)]) -> Result<ClientRequestBuilder, WsConnectError> {
+fn request(
+    url: &SecureUrl,
+    headers: &[(&'static str, String)],
+) -> Result<ClientRequestBuilder, WsConnectError> {
     let text = format!("wss://{}{}", url.authority(), url.target());
     // The reason may quote the URL, so it is not passed on.
     let uri: Uri = text.parse().map_err(|_| WsConnectError::Upgrade {
@@ -292,7 +298,8 @@ mod tests {
             send(stream, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nno\x1b[31m");
         });
         let url = server.url("wss", "/ws?listenKey=CANARY");
-        let error = WsLink::connect(&server.dialer(), url, &[], soon(), Mode::Blocking).err().unwrap().to_string();
+        let error =
+            WsLink::connect(&server.dialer(), url, &[], soon(), Mode::Blocking).err().unwrap().to_string();
         assert!(error.contains("HTTP 403") && error.contains(r"no\x1b"), "{error}");
         assert!(!error.contains("CANARY") && !error.contains('\x1b'), "{error}");
     }
@@ -321,6 +328,9 @@ mod tests {
             let uri = request(&url, &[]).map(tungstenite::client::IntoClientRequest::into_client_request);
             uri.unwrap().unwrap().uri().to_string()
         };
-        assert_eq!((text(""), text("?a=b")), ("wss://h.example/".to_owned(), "wss://h.example/?a=b".to_owned()));
+        assert_eq!(
+            (text(""), text("?a=b")),
+            ("wss://h.example/".to_owned(), "wss://h.example/?a=b".to_owned())
+        );
     }
 }

@@ -123,7 +123,8 @@ pub struct TickerRow<'a> {
 impl TickerRow<'_> {
     /// The row in our units. A market without the word for trading does not trade.
     pub fn ticker(&self) -> Result<Ticker, WireError> {
-        let price = |what, text: Option<&str>| text.map_or(Ok(Price::ZERO), |text| json::price_cut(what, text));
+        let price =
+            |what, text: Option<&str>| text.map_or(Ok(Price::ZERO), |text| json::price_cut(what, text));
         let funding = self.one_hr_funding_rate.unwrap_or("0");
         let funding_1h = Rate::parse_cut(funding.as_bytes())
             .map_err(|_| WireError::new("oneHrFundingRate", funding.as_bytes(), "a plain decimal"))?;
@@ -168,7 +169,9 @@ impl<'de> Visitor<'de> for Rows<'_> {
             let text = row.as_raw_str();
             match json::from_slice::<TickerRow>(text.as_bytes()) {
                 Ok(row) => (self.each)(&row),
-                Err(_) => *self.bad = Some(WireError::new("ticker", text.as_bytes(), "symbol, prices, status")),
+                Err(_) => {
+                    *self.bad = Some(WireError::new("ticker", text.as_bytes(), "symbol, prices, status"))
+                }
             }
         }
         Ok(())

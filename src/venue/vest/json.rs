@@ -90,7 +90,8 @@ pub fn usd_cut(what: &'static str, text: &str) -> Result<Usd, WireError> {
 }
 
 fn cut(what: &'static str, text: &str) -> Result<i64, WireError> {
-    money::parse_cut(text.as_bytes(), PLACES).map_err(|_| WireError::new(what, text.as_bytes(), "a plain decimal"))
+    money::parse_cut(text.as_bytes(), PLACES)
+        .map_err(|_| WireError::new(what, text.as_bytes(), "a plain decimal"))
 }
 
 #[cfg(test)]

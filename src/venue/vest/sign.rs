@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_bad_key_is_named_without_being_shown() {
-        for bad in ["", "0x12", "zz".repeat(32).as_str(), "00".repeat(32).as_str(), "ff".repeat(32).as_str()] {
+        for bad in ["", "0x12", "zz".repeat(32).as_str(), "00".repeat(32).as_str(), "ff".repeat(32).as_str()]
+        {
             let error = Signer::parse(&Secret::new(bad.into())).err().unwrap();
             assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }
