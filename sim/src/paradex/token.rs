@@ -1,0 +1,136 @@
+//! The bearer tokens (JWT, ES256) that `POST /auth` issues and every private call presents.
+//!
+//! Called by `rest` and `session`. A token names an account and a usage, lives 300 s and cannot be extended;
+//! a socket that has authenticated stays so for its life. Source: Paradex sheet §2.6 and §7 (Pro and Retail).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use p256::ecdsa::signature::{Signer, Verifier};
+use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+/// Life of a token, seconds.
+pub const LIFE_S: i64 = 300;
+
+/// The two kinds of token: they differ in fees, speed bump and rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Usage {
+    /// The default: no speed bump, pays fees.
+    Pro,
+    /// `token_usage=interactive`: no fees, 300 ms bump, a small budget.
+    #[serde(rename = "interactive")]
+    Retail,
+}
+
+/// What a token says. Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The account's address, hexadecimal.
+    pub sub: String,
+    pub iat: i64,
+    pub exp: i64,
+    /// Serial number, so that all tokens issued so far can be voided.
+    pub jti: u64,
+    pub token_usage: Usage,
+}
+
+/// Issues and checks tokens.
+pub struct Mint {
+    signing: SigningKey,
+    next: u64,
+    void_below: u64,
+}
+
+/// Why a bearer text was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("invalid bearer jwt: malformed")]
+    Malformed,
+    #[error("invalid bearer jwt: signature is invalid")]
+    BadSignature,
+    #[error("invalid bearer jwt: token is expired")]
+    Expired,
+}
+
+impl Mint {
+    /// `seed` makes the key of this run; it is never used outside a simulation.
+    pub fn new(seed: u64) -> Mint {
+        let mut secret = [0x5a; 32];
+        secret.iter_mut().skip(24).zip(seed.to_be_bytes()).for_each(|(to, from)| *to = from);
+        let signing = SigningKey::from_slice(&secret).expect("a constant below the curve's order");
+        Mint { signing, next: 1, void_below: 0 }
+    }
+
+    /// A token for the account at `address`, valid from `now_s` for [`LIFE_S`].
+    pub fn issue(&mut self, address: &str, usage: Usage, now_s: i64) -> String {
+        let claims = Claims {
+            sub: address.to_owned(),
+            iat: now_s,
+            exp: now_s + LIFE_S,
+            jti: self.next,
+            token_usage: usage,
+        };
+        self.next += 1;
+        let payload = serde_json::to_vec(&claims).unwrap_or_default();
+        let header = br#"{"alg":"ES256","typ":"JWT"}"#;
+        let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature: Signature = self.signing.sign(text.as_bytes());
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+    }
+
+    /// Reads a token back, or says why it is refused at `now_s`.
+    pub fn check(&self, token: &str, now_s: i64) -> Result<Claims, TokenError> {
+        let (text, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (_, payload) = text.split_once('.').ok_or(TokenError::Malformed)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
+        let signature = Signature::from_slice(&signature).map_err(|_| TokenError::Malformed)?;
+        VerifyingKey::from(&self.signing)
+            .verify(text.as_bytes(), &signature)
+            .map_err(|_| TokenError::BadSignature)?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Malformed)?;
+        let claims: Claims = serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)?;
+        let voided = claims.jti < self.void_below;
+        if voided || now_s >= claims.exp { Err(TokenError::Expired) } else { Ok(claims) }
+    }
+
+    /// Voids every token issued so far, as if each had lapsed.
+    pub fn expire_all(&mut self) {
+        self.void_below = self.next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_says_what_was_issued_until_it_lapses() {
+        let mut mint = Mint::new(7);
+        let token = mint.issue("0x1", Usage::Retail, 1_000);
+        let claims = mint.check(&token, 1_299).unwrap();
+        assert_eq!((claims.sub.as_str(), claims.token_usage), ("0x1", Usage::Retail));
+        assert_eq!(mint.check(&token, 1_300), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn expiry_by_hand_spares_later_tokens() {
+        let mut mint = Mint::new(7);
+        let old = mint.issue("0x1", Usage::Pro, 0);
+        mint.expire_all();
+        let new = mint.issue("0x1", Usage::Pro, 0);
+        assert_eq!(mint.check(&old, 1), Err(TokenError::Expired));
+        assert!(mint.check(&new, 1).is_ok());
+    }
+
+    #[test]
+    fn forged_and_malformed_tokens_are_refused() {
+        let mut other = Mint::new(8);
+        let forged = other.issue("0x1", Usage::Pro, 0);
+        let mint = Mint::new(7);
+        assert_eq!(mint.check(&forged, 1), Err(TokenError::BadSignature));
+        for text in ["", ".", "..", "a.b", "a.b.c", "é.é.é"] {
+            assert_eq!(mint.check(text, 1), Err(TokenError::Malformed), "{text}");
+        }
+    }
+}
