@@ -1,0 +1,117 @@
+//! One accepted TLS connection that can be cut from outside, and the list of all of them.
+//!
+//! Made by `server`; the wires mark what a connection is used for, the control port cuts by that mark.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::core::Socket;
+
+#[derive(Default)]
+struct State {
+    kind: AtomicU8,
+    cut: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// A handle on a connection: marks its use.
+#[derive(Clone, Default)]
+pub struct Peer(Arc<State>);
+
+impl Peer {
+    /// Says what the connection is used for; a new one is of kind `Orders`.
+    pub fn mark(&self, kind: Socket) {
+        self.0.kind.store(number(kind), Ordering::Relaxed);
+    }
+
+    fn cut(&self) {
+        self.0.cut.store(true, Ordering::Release);
+        self.0.waker.wake();
+    }
+}
+
+/// The open connections of a venue.
+#[derive(Default)]
+pub struct Lines(Mutex<Vec<Weak<State>>>);
+
+impl Lines {
+    pub fn add(&self, peer: &Peer) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.retain(|line| line.strong_count() > 0);
+        lines.push(Arc::downgrade(&peer.0));
+    }
+
+    /// Cuts every connection of this kind.
+    pub fn cut(&self, socket: Socket) {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for state in lines.iter().filter_map(Weak::upgrade) {
+            if socket == Socket::All || state.kind.load(Ordering::Relaxed) == number(socket) {
+                Peer(state).cut();
+            }
+        }
+    }
+}
+
+/// The byte stream itself.
+pub struct Line {
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+}
+
+impl Line {
+    pub fn new(stream: TlsStream<TcpStream>, peer: Peer) -> Self {
+        Self { stream, peer }
+    }
+
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    fn alive(&self, context: &Context) -> io::Result<()> {
+        self.peer.0.waker.register(context.waker());
+        match self.peer.0.cut.load(Ordering::Acquire) {
+            true => Err(io::ErrorKind::ConnectionReset.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context, buf: &mut ReadBuf) -> Poll<io::Result<()>> {
+        self.alive(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.alive(cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context) -> Poll<io::Result<()>> {
+        self.alive(cx)?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+fn number(kind: Socket) -> u8 {
+    match kind {
+        Socket::Orders => 0,
+        Socket::Md => 1,
+        Socket::Private => 2,
+        Socket::All => 3,
+    }
+}
