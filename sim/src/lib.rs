@@ -19,3 +19,4 @@ pub mod options;
 pub mod server;
 pub mod tls;
 pub mod venue;
+pub mod vest;

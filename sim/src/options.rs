@@ -20,6 +20,18 @@ pub enum Profile {
     Explicit(Latency),
 }
 
+/// How Vest wraps a business error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorShape {
+    /// HTTP 400 with `{"detail":{"code","msg"}}`.
+    Detail,
+    /// HTTP 400 with `{"code","msg"}`.
+    Envelope,
+    /// HTTP 200 with `{"code","msg"}`.
+    Envelope200,
+}
+
 /// Where the strict reading of a sheet is relaxed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,10 +42,12 @@ pub struct Switches {
     pub vest_accepts_ioc: bool,
     /// Vest: sizes and prices with fewer decimals than the market's are accepted (row 9).
     pub vest_accepts_trimmed: bool,
-    /// Vest: business errors come with HTTP 200 and `{code,msg}`; else 400 and `{detail:{code,msg}}`.
-    pub vest_errors_with_200: bool,
-    /// Vest: orders are refused outright, as if reduce-only were not supported (row 6).
+    /// Vest: shape of business errors (section 6).
+    pub vest_error_shape: ErrorShape,
+    /// Vest: reduce-only orders are refused with 3018, as one client saw (row 6).
     pub vest_refuses_reduce_only: bool,
+    /// Vest: registrations are signed for the dev contract instead of the prod one.
+    pub vest_dev_contract: bool,
     /// Paradex: schema versions accepted on connect.
     pub paradex_sbe_versions: [bool; 4],
     /// Paradex: private channels as SBE frames on an SBE socket; else JSON.
@@ -46,8 +60,9 @@ impl Default for Switches {
             vest_cancel_needs_time: true,
             vest_accepts_ioc: false,
             vest_accepts_trimmed: false,
-            vest_errors_with_200: false,
+            vest_error_shape: ErrorShape::Detail,
             vest_refuses_reduce_only: false,
+            vest_dev_contract: false,
             paradex_sbe_versions: [true, true, true, false],
             paradex_private_sbe: true,
         }
@@ -64,8 +79,9 @@ pub struct Keys {
     /// Vest API key that the venue knows from the start; registration makes new ones.
     pub vest_api_key: String,
     pub vest_account_group: u32,
-    /// Paradex main account address.
+    /// Paradex main account address, and the public half of the Stark key that it was made from.
     pub paradex_account: String,
+    pub paradex_main_public: String,
     /// Paradex Stark private key of the subkey.
     pub paradex_subkey: String,
 }
@@ -77,7 +93,8 @@ impl Default for Keys {
             vest_signing: "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d".into(),
             vest_api_key: "sim-vest-api-key-0001".into(),
             vest_account_group: 0,
-            paradex_account: "0x129f3dc1b8962d8a87abc692424c78fda963ade0e1cd17bf3d1c26f8d41ee7a".into(),
+            paradex_account: "0x168f27d2408ddc98c6a86a7f50e5ec9a733a3bcada0260a41bb93d3da13de8b".into(),
+            paradex_main_public: "0x53a5194e8d267d6de2564f6c335788207ee98b0ab9ed2f3b9fcaa17c13c65d2".into(),
             paradex_subkey: "0x3a5c1f7e9b2d4860a1c3e5f708192a3b4c5d6e7f8091a2b3c4d5e6f70819203".into(),
         }
     }
