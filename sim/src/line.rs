@@ -17,7 +17,8 @@ use crate::core::Socket;
 
 #[derive(Default)]
 struct State {
-    kind: AtomicU8,
+    /// Bits of `Socket`; none = `Orders`.
+    kinds: AtomicU8,
     cut: AtomicBool,
     waker: AtomicWaker,
 }
@@ -29,7 +30,12 @@ pub struct Peer(Arc<State>);
 impl Peer {
     /// Says what the connection is used for; a new one is of kind `Orders`.
     pub fn mark(&self, kind: Socket) {
-        self.0.kind.store(number(kind), Ordering::Relaxed);
+        self.0.kinds.store(bit(kind), Ordering::Relaxed);
+    }
+
+    /// Says what the connection is used for besides.
+    pub fn also(&self, kind: Socket) {
+        self.0.kinds.fetch_or(bit(kind), Ordering::Relaxed);
     }
 
     fn cut(&self) {
@@ -53,7 +59,8 @@ impl Lines {
     pub fn cut(&self, socket: Socket) {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for state in lines.iter().filter_map(Weak::upgrade) {
-            if socket == Socket::All || state.kind.load(Ordering::Relaxed) == number(socket) {
+            let kinds = state.kinds.load(Ordering::Relaxed);
+            if kinds & bit(socket) != 0 || (kinds == 0 && matches!(socket, Socket::Orders | Socket::All)) {
                 Peer(state).cut();
             }
         }
@@ -107,11 +114,11 @@ impl AsyncWrite for Line {
     }
 }
 
-fn number(kind: Socket) -> u8 {
+fn bit(kind: Socket) -> u8 {
     match kind {
-        Socket::Orders => 0,
-        Socket::Md => 1,
-        Socket::Private => 2,
-        Socket::All => 3,
+        Socket::Orders => 1,
+        Socket::Md => 2,
+        Socket::Private => 4,
+        Socket::All => u8::MAX,
     }
 }

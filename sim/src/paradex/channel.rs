@@ -15,28 +15,41 @@ pub enum Markets {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Channel {
     /// The whole book, then its changes. With retail liquidity when `interactive`.
-    Deltas { market: String, interactive: bool },
+    Deltas {
+        market: String,
+        interactive: bool,
+    },
     /// The first 15 levels a side, every `period_ms`.
-    Top15 { market: String, period_ms: i64 },
-    Bbo { markets: Markets, interactive: bool },
+    Top15 {
+        market: String,
+        period_ms: i64,
+    },
+    Bbo {
+        markets: Markets,
+        interactive: bool,
+    },
     Summary(Markets),
     FundingData(Markets),
     Orders(Markets),
     Fills(Markets),
     Positions,
     Account,
+    /// Fills taken back.
+    Tradebusts,
     /// Acknowledged and silent: nothing happens on it in this simulation.
-    Silent { name: String, private: bool },
+    Silent {
+        name: String,
+        private: bool,
+    },
 }
 
 /// Channels that exist on the venue and carry nothing here.
-const SILENT: [(&str, bool); 10] = [
+const SILENT: [(&str, bool); 9] = [
     ("trades.", false),
     ("markets", false),
     ("funding_rate_comparison.", false),
     ("balance_events", true),
     ("funding_payments.", true),
-    ("tradebusts", true),
     ("transaction", true),
     ("transfers", true),
     ("mmp", true),
@@ -65,6 +78,7 @@ impl Channel {
             "fills" => Ok(Channel::Fills(markets(rest)?)),
             "positions" if rest.is_empty() => Ok(Channel::Positions),
             "account" if rest.is_empty() => Ok(Channel::Account),
+            "tradebusts" if rest.is_empty() => Ok(Channel::Tradebusts),
             _ => silent(name),
         }
     }
@@ -72,7 +86,8 @@ impl Channel {
     /// Whether the socket must have authenticated.
     pub fn is_private(&self) -> bool {
         match self {
-            Channel::Orders(_) | Channel::Fills(_) | Channel::Positions | Channel::Account => true,
+            Channel::Orders(_) | Channel::Fills(_) => true,
+            Channel::Positions | Channel::Account | Channel::Tradebusts => true,
             Channel::Silent { private, .. } => *private,
             _ => false,
         }
@@ -106,7 +121,9 @@ fn book(rest: &str, known: impl Fn(&str) -> bool) -> Result<Channel, RpcError> {
     let market = market.to_owned();
     match (kind, parameters) {
         ("deltas", "") if !feed.contains('@') => Ok(Channel::Deltas { market, interactive: false }),
-        ("interactive_deltas", "") if !feed.contains('@') => Ok(Channel::Deltas { market, interactive: true }),
+        ("interactive_deltas", "") if !feed.contains('@') => {
+            Ok(Channel::Deltas { market, interactive: true })
+        }
         ("deltas" | "interactive_deltas", _) => {
             Err(RpcError::subscribe(&format!("no parameters expected for {kind} topic.")))
         }
@@ -148,24 +165,39 @@ mod tests {
 
     #[test]
     fn private_channels_are_marked() {
-        for name in ["orders.ALL", "fills.BTC-USD-PERP", "positions", "account", "balance_events", "transfers"] {
+        for name in
+            ["orders.ALL", "fills.BTC-USD-PERP", "positions", "account", "balance_events", "transfers"]
+        {
             assert!(parse(name).unwrap().is_private(), "{name}");
         }
-        for name in ["bbo.ALL", "markets_summary", "markets_summary.BTC-USD-PERP", "trades.ALL", "funding_data.ALL"] {
+        for name in
+            ["bbo.ALL", "markets_summary", "markets_summary.BTC-USD-PERP", "trades.ALL", "funding_data.ALL"]
+        {
             assert!(!parse(name).unwrap().is_private(), "{name}");
         }
     }
 
     #[test]
     fn unknown_names_are_refused() {
-        for name in ["", "order_book", "order_book.XRP.deltas", "bbo.XRP", "positions.ALL", "orders", "quotes.ALL", "trades."] {
+        for name in [
+            "",
+            "order_book",
+            "order_book.XRP.deltas",
+            "bbo.XRP",
+            "positions.ALL",
+            "orders",
+            "quotes.ALL",
+            "trades.",
+        ] {
             assert!(parse(name).is_err(), "{name}");
         }
     }
 
     #[test]
     fn books_of_one_market_exclude_each_other() {
-        let key = |name: &str| parse(name).unwrap().exclusive_key().map(|(topic, market)| (topic, market.to_owned()));
+        let key = |name: &str| {
+            parse(name).unwrap().exclusive_key().map(|(topic, market)| (topic, market.to_owned()))
+        };
         let deltas = key("order_book.BTC-USD-PERP.deltas");
         assert_eq!(deltas, key("order_book.BTC-USD-PERP.snapshot@15@100ms"));
         assert_ne!(deltas, key("bbo.BTC-USD-PERP"));

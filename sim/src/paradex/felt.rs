@@ -39,11 +39,6 @@ pub fn from_decimal(text: &str) -> Option<Felt> {
     canonical(bytes)
 }
 
-/// Reads either form of number, as headers and bodies carry them.
-pub fn from_number(text: &str) -> Option<Felt> {
-    from_hex(text).or_else(|| from_decimal(text))
-}
-
 /// Encodes at most 31 ASCII characters big-endian; the empty string is zero (sheet §2.4).
 pub fn short_string(text: &str) -> Option<Felt> {
     if text.len() > SHORT_STRING_MAX || !text.is_ascii() {
@@ -77,7 +72,7 @@ mod tests {
     #[test]
     fn hexadecimal_and_decimal_agree() {
         assert_eq!(from_hex("0x0ff"), from_decimal("255"));
-        assert_eq!(to_hex(&from_number("255").unwrap()), "0xff");
+        assert_eq!(to_hex(&from_decimal("255").unwrap()), "0xff");
         assert_eq!(to_hex(&Felt::ZERO), "0x0");
     }
 
@@ -91,7 +86,7 @@ mod tests {
     #[test]
     fn malformed_numbers_are_refused() {
         for text in ["", "0x", "0xg", "-1", "+1", " 1", "1e3", "12a"] {
-            assert_eq!(from_number(text), None, "{text:?}");
+            assert_eq!(from_hex(text).or(from_decimal(text)), None, "{text:?}");
         }
     }
 

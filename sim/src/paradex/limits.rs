@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn the_longer_window_binds_too() {
         let mut limits = Limits::default();
-        let accepted = (0..60).filter(|second| limits.take(second * SECOND_US, Scope::RetailOrders, "0x1").is_ok());
+        let accepted =
+            (0..60).filter(|second| limits.take(second * SECOND_US, Scope::RetailOrders, "0x1").is_ok());
         assert_eq!(accepted.count(), 59);
         let mut burst = Limits::default();
         let accepted = (0..700).filter(|n| burst.take(n * 10_000, Scope::PrivateGet, "0x1").is_ok()).count();

@@ -31,7 +31,8 @@ pub fn parse(text: &str) -> Result<Request, (Value, RpcError)> {
 
 /// Prints the reply to `id`; times are Unix microseconds.
 pub fn reply(id: &Value, outcome: Result<Value, RpcError>, in_us: i64, out_us: i64) -> String {
-    let mut reply = json!({"jsonrpc": "2.0", "id": id, "usIn": in_us, "usDiff": out_us - in_us, "usOut": out_us});
+    let mut reply =
+        json!({"jsonrpc": "2.0", "id": id, "usIn": in_us, "usDiff": out_us - in_us, "usOut": out_us});
     match outcome {
         Ok(result) => reply["result"] = result,
         Err(error) => reply["error"] = error.body(),
@@ -41,7 +42,8 @@ pub fn reply(id: &Value, outcome: Result<Value, RpcError>, in_us: i64, out_us: i
 
 /// Prints an event on `channel`.
 pub fn event(channel: &str, data: &Value) -> String {
-    json!({"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": data}}).to_string()
+    json!({"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": data}})
+        .to_string()
 }
 
 #[cfg(test)]
@@ -69,7 +71,10 @@ mod tests {
     fn a_reply_carries_microsecond_times() {
         let text = reply(&json!(1), Ok(json!({"channel": "x"})), 1_000, 1_130);
         let value: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&value["usIn"], &value["usDiff"], &value["usOut"]), (&json!(1000), &json!(130), &json!(1130)));
+        assert_eq!(
+            (&value["usIn"], &value["usDiff"], &value["usOut"]),
+            (&json!(1000), &json!(130), &json!(1130))
+        );
         assert_eq!(value["result"]["channel"], "x");
     }
 }

@@ -165,7 +165,13 @@ pub struct Summary {
 
 /// Template 4: 216 bytes in version 0, 240 in 1 and 2, 248 in 3.
 pub fn market_summary(version: Version, stamp: Stamp, summary: &Summary) -> Vec<u8> {
-    let block = if version.has(3) { 248 } else if version.has(1) { 240 } else { 216 };
+    let block = if version.has(3) {
+        248
+    } else if version.has(1) {
+        240
+    } else {
+        216
+    };
     let price = |level: Option<(i64, i64)>| level.map_or(NULL, |l| l.0);
     let size = |level: Option<(i64, i64)>| level.map_or(NULL, |l| l.1);
     let s = summary;
@@ -256,7 +262,8 @@ mod tests {
             Some((8_342_270_000_000, 15_000)),
             Some((8_345_290_000_000, 31_000)),
         );
-        let expected = "MAACAAEAAQCYmtvpSV0GABHFMsoBAAAAgDsKVpYHAACYOgAAAAAAAIDGCwqXBwAAGHkAAAAAAAAMQlRDLVVTRC1QRVJQ";
+        let expected =
+            "MAACAAEAAQCYmtvpSV0GABHFMsoBAAAAgDsKVpYHAACYOgAAAAAAAIDGCwqXBwAAGHkAAAAAAAAMQlRDLVVTRC1QRVJQ";
         assert_eq!(frame, recorded(expected));
     }
 
@@ -279,7 +286,14 @@ mod tests {
 
     #[test]
     fn the_summary_puts_each_field_at_its_offset() {
-        let summary = Summary { mark: 11, fair: 12, bid: Some((13, 14)), ask: None, funding_rate: 15, ..Summary::default() };
+        let summary = Summary {
+            mark: 11,
+            fair: 12,
+            bid: Some((13, 14)),
+            ask: None,
+            funding_rate: 15,
+            ..Summary::default()
+        };
         let frame = market_summary(V1, stamp(1, 2), &summary);
         let at = |offset: usize| i64::from_le_bytes(frame[8 + offset..16 + offset].try_into().unwrap());
         assert_eq!([at(16), at(192), at(64), at(200), at(72), at(208)], [11, 12, 13, 14, NULL, NULL]);

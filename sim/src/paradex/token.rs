@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Life of a token, seconds.
 pub const LIFE_S: i64 = 300;
+const SECOND_US: i64 = 1_000_000;
 
 /// The two kinds of token: they differ in fees, speed bump and rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,16 +31,14 @@ pub struct Claims {
     pub sub: String,
     pub iat: i64,
     pub exp: i64,
-    /// Serial number, so that all tokens issued so far can be voided.
-    pub jti: u64,
+    /// When it was issued, Unix microseconds: tells which tokens a revocation covers.
+    pub jti: i64,
     pub token_usage: Usage,
 }
 
 /// Issues and checks tokens.
 pub struct Mint {
     signing: SigningKey,
-    next: u64,
-    void_below: u64,
 }
 
 /// Why a bearer text was refused.
@@ -59,19 +58,19 @@ impl Mint {
         let mut secret = [0x5a; 32];
         secret.iter_mut().skip(24).zip(seed.to_be_bytes()).for_each(|(to, from)| *to = from);
         let signing = SigningKey::from_slice(&secret).expect("a constant below the curve's order");
-        Mint { signing, next: 1, void_below: 0 }
+        Mint { signing }
     }
 
-    /// A token for the account at `address`, valid from `now_s` for [`LIFE_S`].
-    pub fn issue(&mut self, address: &str, usage: Usage, now_s: i64) -> String {
+    /// A token for the account at `address`, valid from `now_us` for [`LIFE_S`].
+    pub fn issue(&self, address: &str, usage: Usage, now_us: i64) -> String {
+        let now_s = now_us.div_euclid(SECOND_US);
         let claims = Claims {
             sub: address.to_owned(),
             iat: now_s,
             exp: now_s + LIFE_S,
-            jti: self.next,
+            jti: now_us,
             token_usage: usage,
         };
-        self.next += 1;
         let payload = serde_json::to_vec(&claims).unwrap_or_default();
         let header = br#"{"alg":"ES256","typ":"JWT"}"#;
         let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
@@ -79,8 +78,9 @@ impl Mint {
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 
-    /// Reads a token back, or says why it is refused at `now_s`.
-    pub fn check(&self, token: &str, now_s: i64) -> Result<Claims, TokenError> {
+    /// Reads a token back, or says why it is refused at `now_us`. Tokens issued before `revoked_us` count as
+    /// lapsed.
+    pub fn check(&self, token: &str, now_us: i64, revoked_us: i64) -> Result<Claims, TokenError> {
         let (text, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (_, payload) = text.split_once('.').ok_or(TokenError::Malformed)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Malformed)?;
@@ -90,13 +90,8 @@ impl Mint {
             .map_err(|_| TokenError::BadSignature)?;
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenError::Malformed)?;
         let claims: Claims = serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)?;
-        let voided = claims.jti < self.void_below;
-        if voided || now_s >= claims.exp { Err(TokenError::Expired) } else { Ok(claims) }
-    }
-
-    /// Voids every token issued so far, as if each had lapsed.
-    pub fn expire_all(&mut self) {
-        self.void_below = self.next;
+        let lapsed = now_us.div_euclid(SECOND_US) >= claims.exp;
+        if lapsed || claims.jti < revoked_us { Err(TokenError::Expired) } else { Ok(claims) }
     }
 }
 
@@ -106,31 +101,28 @@ mod tests {
 
     #[test]
     fn a_token_says_what_was_issued_until_it_lapses() {
-        let mut mint = Mint::new(7);
-        let token = mint.issue("0x1", Usage::Retail, 1_000);
-        let claims = mint.check(&token, 1_299).unwrap();
+        let mint = Mint::new(7);
+        let token = mint.issue("0x1", Usage::Retail, 1_000 * SECOND_US);
+        let claims = mint.check(&token, 1_299 * SECOND_US, 0).unwrap();
         assert_eq!((claims.sub.as_str(), claims.token_usage), ("0x1", Usage::Retail));
-        assert_eq!(mint.check(&token, 1_300), Err(TokenError::Expired));
+        assert_eq!(mint.check(&token, 1_300 * SECOND_US, 0), Err(TokenError::Expired));
     }
 
     #[test]
-    fn expiry_by_hand_spares_later_tokens() {
-        let mut mint = Mint::new(7);
-        let old = mint.issue("0x1", Usage::Pro, 0);
-        mint.expire_all();
-        let new = mint.issue("0x1", Usage::Pro, 0);
-        assert_eq!(mint.check(&old, 1), Err(TokenError::Expired));
-        assert!(mint.check(&new, 1).is_ok());
+    fn a_revocation_spares_later_tokens() {
+        let mint = Mint::new(7);
+        let [old, new] = [10, 20].map(|now_us| mint.issue("0x1", Usage::Pro, now_us));
+        assert_eq!(mint.check(&old, 30, 15), Err(TokenError::Expired));
+        assert!(mint.check(&new, 30, 15).is_ok());
     }
 
     #[test]
     fn forged_and_malformed_tokens_are_refused() {
-        let mut other = Mint::new(8);
-        let forged = other.issue("0x1", Usage::Pro, 0);
+        let forged = Mint::new(8).issue("0x1", Usage::Pro, 0);
         let mint = Mint::new(7);
-        assert_eq!(mint.check(&forged, 1), Err(TokenError::BadSignature));
+        assert_eq!(mint.check(&forged, 1, 0), Err(TokenError::BadSignature));
         for text in ["", ".", "..", "a.b", "a.b.c", "é.é.é"] {
-            assert_eq!(mint.check(text, 1), Err(TokenError::Malformed), "{text}");
+            assert_eq!(mint.check(text, 1, 0), Err(TokenError::Malformed), "{text}");
         }
     }
 }
