@@ -4,7 +4,7 @@
 //! of a document cannot cancel itself out. Reading order:
 //!
 //! ```text
-//! options ─▶ Sim::start ─▶ tls, server ─▶ vest | paradex   (wires: text and bytes in and out)
+//! options ─▶ run (Sim::start) ─▶ tls, server ─▶ vest | paradex   (wires: text and bytes in and out)
 //!                                             │
 //!                          control ──▶ venue ─┘            (the core behind a lock, driven by the clock)
 //!                                        └──▶ core         (pure: books, orders, accounts, faults)
@@ -12,11 +12,20 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod control;
 pub mod core;
+pub mod demo;
 pub mod line;
 pub mod meter;
 pub mod options;
+pub mod paradex;
+pub mod run;
 pub mod server;
 pub mod tls;
+mod summary;
 pub mod venue;
 pub mod vest;
+
+pub use control::Control;
+pub use options::Options;
+pub use run::{Endpoints, Running, Sim};

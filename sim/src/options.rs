@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::money::{self, ONE};
 use crate::core::*;
+use crate::tls::Flavour;
 
 /// Named or explicit stage delays of a venue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +128,9 @@ pub struct Options {
     pub deposit_usd: i64,
     pub switches: Switches,
     pub keys: Keys,
+    /// Certificates that the venues show; anything but `Good` must be refused by a client.
+    pub vest_tls: Flavour,
+    pub paradex_tls: Flavour,
     /// 0 = any free port.
     pub vest_port: u16,
     pub paradex_port: u16,
@@ -155,6 +159,8 @@ impl Default for Options {
             deposit_usd: 100_000,
             switches: Switches::default(),
             keys: Keys::default(),
+            vest_tls: Flavour::Good,
+            paradex_tls: Flavour::Good,
             vest_port: 0,
             paradex_port: 0,
             control_port: 0,

@@ -47,6 +47,14 @@ impl Desk {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The rows of `tickers` for all markets whose feed is not frozen.
+    fn tickers(&self) -> Vec<serde_json::Value> {
+        self.venue.with(|core, now| {
+            let live = self.markets.iter().enumerate().filter(|(index, _)| !core.script(*index).freeze);
+            live.map(|(index, spec)| view::ticker(&core.ticker(index, now), spec)).collect()
+        })
+    }
+
     fn now_ms(&self) -> i64 {
         self.venue.now_us() / 1_000
     }

@@ -169,9 +169,10 @@ impl Session {
                 let channel = format!("{}@depth", self.desk.markets[*market].symbol);
                 if self.channels.contains(&channel) { self.send_raw(bytes).await } else { Ok(()) }
             }
-            Event::Ticker(ticker) if self.channels.contains("tickers") => {
-                let row = view::ticker(ticker, &self.desk.markets[ticker.market]);
-                self.send(&json!({"channel": "tickers", "data": [row]})).await
+            // All symbols travel in one array, once for each round of tickers.
+            Event::Ticker(ticker) if ticker.market == 0 && self.channels.contains("tickers") => {
+                let rows = self.desk.tickers();
+                self.send(&json!({"channel": "tickers", "data": rows})).await
             }
             Event::Fill(fill) => self.forward_trade(fill).await,
             Event::Order(order) if self.channels.contains("account_private") => {
