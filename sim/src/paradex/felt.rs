@@ -39,6 +39,11 @@ pub fn from_decimal(text: &str) -> Option<Felt> {
     canonical(bytes)
 }
 
+/// Reads either form of number.
+pub fn from_number(text: &str) -> Option<Felt> {
+    from_hex(text).or_else(|| from_decimal(text))
+}
+
 /// Encodes at most 31 ASCII characters big-endian; the empty string is zero (sheet §2.4).
 pub fn short_string(text: &str) -> Option<Felt> {
     if text.len() > SHORT_STRING_MAX || !text.is_ascii() {
@@ -86,7 +91,7 @@ mod tests {
     #[test]
     fn malformed_numbers_are_refused() {
         for text in ["", "0x", "0xg", "-1", "+1", " 1", "1e3", "12a"] {
-            assert_eq!(from_hex(text).or(from_decimal(text)), None, "{text:?}");
+            assert_eq!(from_number(text), None, "{text:?}");
         }
     }
 

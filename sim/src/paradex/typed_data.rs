@@ -88,10 +88,11 @@ impl SignedOrder<'_> {
 }
 
 impl Signature {
-    /// Reads `["r","s"]`, decimal; spaces between the two are accepted (sheet §10, row 8).
+    /// Reads `["r","s"]`, decimal. Spaces between the two are accepted (sheet §10, row 8), and so is the
+    /// hexadecimal form that a widely used client sends to the venue.
     pub fn parse(text: &str) -> Option<Signature> {
         let [r, s]: [String; 2] = serde_json::from_str(text).ok()?;
-        Some(Signature { r: felt::from_decimal(&r)?, s: felt::from_decimal(&s)? })
+        Some(Signature { r: felt::from_number(&r)?, s: felt::from_number(&s)? })
     }
 
     /// Whether this signs `hash` under the public key (an x coordinate). Out-of-range values do not verify.
@@ -191,6 +192,7 @@ mod tests {
     fn a_space_in_the_signature_is_accepted_and_anything_else_is_not() {
         let signature = Signature { r: 1u64.into(), s: 2u64.into() };
         assert_eq!(Signature::parse("[\"1\", \"2\"]"), Some(signature));
+        assert_eq!(Signature::parse("[\"0x1\",\"0x2\"]"), Some(signature));
         for text in ["", "[1,2]", "[\"1\"]", "[\"1\",\"-2\"]", "[\"1\",\"2\",\"3\"]", "[\"\",\"2\"]"] {
             assert_eq!(Signature::parse(text), None, "{text}");
         }
