@@ -1,22 +1,16 @@
 //! Control of a run: faults, scripts, cuts, modes, and the venues' own truth.
 //!
-//! The same operations as Rust methods (in-process tests) and as plain HTTP with JSON on loopback
-//! (`router`). It is no part of either venue's protocol, and no client under test may call it.
+//! Called by in-process tests, by the demo, and over HTTP by `control_port`. It is no part of either venue's protocol, and no client under test may call it.
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::core::account::{AccountView, LedgerEntry, PositionView};
 use crate::core::fault::Rule;
 use crate::core::model::Script;
-use crate::core::{Event, FillView, Kind, Mode, NewOrder, OrderView, Reject, Reply, Side, Socket, Tif, money};
+use crate::core::{Event, FillView, Kind, Mode, NewOrder, OrderView, Reject, Reply, Side, Socket, Tif};
 use crate::meter::{Meter, Stats};
 use crate::venue::Venue;
 
@@ -242,93 +236,4 @@ fn by_hand(market: usize, side: Side, size: i64, now_us: i64) -> NewOrder {
         note: String::new(),
         held: true,
     }
-}
-
-/// The control port's addresses; each operation is a POST with the fields of its method.
-pub fn router(control: Control) -> Router {
-    Router::new()
-        .route("/fault", post(|State(c): State<Control>, Json(b): Json<FaultBody>| async move { done(Ok(c.fault(b.venue, b.rule))) }))
-        .route("/clear", post(|State(c): State<Control>| async move { done(Ok(c.clear())) }))
-        .route("/script", post(|State(c): State<Control>, Json(b): Json<ScriptBody>| async move { done(c.script(b.venue, &b.market, b.script)) }))
-        .route("/raw", post(|State(c): State<Control>, Json(b): Json<RawBody>| async move { done(c.raw(b.venue, &b.market, b.bytes)) }))
-        .route("/disconnect", post(|State(c): State<Control>, Json(b): Json<DisconnectBody>| async move { done(Ok(c.disconnect(b.venue, b.socket, b.code))) }))
-        .route("/mode", post(|State(c): State<Control>, Json(b): Json<ModeBody>| async move { done(Ok(c.mode(b.venue, b.mode))) }))
-        .route("/funding", post(|State(c): State<Control>, Json(b): Json<FundingBody>| async move { done(c.funding(b.venue, &b.market, b.rate_1h_e12)) }))
-        .route("/expire", post(|State(c): State<Control>, Json(b): Json<ExpireBody>| async move { done(Ok(c.expire(b.what))) }))
-        .route("/bust", post(|State(c): State<Control>, Json(b): Json<BustBody>| async move { done(c.bust(b.venue, &b.fill)) }))
-        .route("/trade", post(|State(c): State<Control>, Json(b): Json<TradeBody>| async move { done(c.trade(b.venue, &b.market, b.side, b.size)) }))
-        .route("/truth", get(|State(c): State<Control>| async move { Json(c.truth()) }))
-        .route("/stats", get(|State(c): State<Control>| async move { Json(c.stats()) }))
-        .with_state(control)
-}
-
-fn done(result: Result<(), ControlError>) -> Response {
-    match result {
-        Ok(()) => Json(serde_json::json!({"ok": true})).into_response(),
-        Err(error) => {
-            let body = Json(serde_json::json!({"ok": false, "error": error.to_string()}));
-            (StatusCode::BAD_REQUEST, body).into_response()
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct FaultBody {
-    venue: VenueName,
-    rule: Rule,
-}
-
-#[derive(Deserialize)]
-struct ScriptBody {
-    venue: VenueName,
-    market: String,
-    script: Script,
-}
-
-#[derive(Deserialize)]
-struct RawBody {
-    venue: VenueName,
-    market: String,
-    bytes: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct DisconnectBody {
-    venue: VenueName,
-    socket: Socket,
-    #[serde(default)]
-    code: Option<u16>,
-}
-
-#[derive(Deserialize)]
-struct ModeBody {
-    venue: VenueName,
-    mode: Mode,
-}
-
-#[derive(Deserialize)]
-struct FundingBody {
-    venue: VenueName,
-    market: String,
-    rate_1h_e12: i64,
-}
-
-#[derive(Deserialize)]
-struct ExpireBody {
-    what: Login,
-}
-
-#[derive(Deserialize)]
-struct BustBody {
-    venue: VenueName,
-    fill: String,
-}
-
-#[derive(Deserialize)]
-struct TradeBody {
-    venue: VenueName,
-    market: String,
-    side: Side,
-    #[serde(with = "money::text")]
-    size: i64,
 }

@@ -95,7 +95,9 @@ fn write_config(base: &Path, running: &Running) -> anyhow::Result<PathBuf> {
     config.insert("mode".into(), "live".into());
     for (venue, urls) in [("vest", &ends.vest), ("paradex", &ends.paradex)] {
         let ca_file = ends.ca_file.display().to_string();
-        for (key, value) in [("env", "sim"), ("rest_url", &urls.rest_url), ("ws_url", &urls.ws_url), ("ca_file", &ca_file)] {
+        for (key, value) in
+            [("env", "sim"), ("rest_url", &urls.rest_url), ("ws_url", &urls.ws_url), ("ca_file", &ca_file)]
+        {
             lay(&mut config, &["venues", venue, key], value)?;
         }
     }
@@ -161,6 +163,7 @@ async fn trade(
             }
         }
     }
+    screen.show(&progress, running, started);
     screen.end();
     // The log has ended; an engine that closed it early still gets its time, and no more.
     let exit = tokio::time::timeout(REST_MAX, child.wait()).await;
@@ -198,7 +201,9 @@ fn stop(child: &Child, stopping: &mut bool, deadline: &mut std::pin::Pin<Box<tok
 impl Progress {
     /// Takes in one line of the log; what is no JSON object is not for us.
     fn read(&mut self, line: &str) {
-        let Ok(Value::Object(event)) = serde_json::from_str(line) else { return };
+        let Ok(Value::Object(event)) = serde_json::from_str(line) else {
+            return;
+        };
         match event.get("event_type").and_then(Value::as_str) {
             Some("SPREAD_DETECTED") => {
                 self.opportunities += 1;
@@ -245,7 +250,9 @@ impl Screen {
     /// A closed output is no reason to stop the demo.
     fn print(&mut self, line: &str) {
         let _ = match (self.terminal, self.json) {
-            (true, _) => write!(std::io::stdout(), "\r\x1b[2K{line}").and_then(|()| std::io::stdout().flush()),
+            (true, _) => {
+                write!(std::io::stdout(), "\r\x1b[2K{line}").and_then(|()| std::io::stdout().flush())
+            }
             (false, true) => writeln!(std::io::stderr(), "{line}"),
             (false, false) => writeln!(std::io::stdout(), "{line}"),
         };
@@ -290,7 +297,8 @@ mod tests {
 
     #[test]
     fn values_are_laid_over_a_configuration() {
-        let mut config: toml::Table = "mode = \"paper\"\n[venues.vest]\norder_kind = \"fok\"\n".parse().unwrap();
+        let mut config: toml::Table =
+            "mode = \"paper\"\n[venues.vest]\norder_kind = \"fok\"\n".parse().unwrap();
         lay(&mut config, &["venues", "vest", "rest_url"], "https://x").unwrap();
         lay(&mut config, &["store", "url"], "sqlite:a").unwrap();
         assert_eq!(config["venues"]["vest"]["order_kind"].as_str(), Some("fok"));

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod control;
+mod control_port;
 pub mod core;
 pub mod demo;
 pub mod line;
@@ -21,8 +22,8 @@ pub mod options;
 pub mod paradex;
 pub mod run;
 pub mod server;
-pub mod tls;
 mod summary;
+pub mod tls;
 pub mod venue;
 pub mod vest;
 

@@ -95,7 +95,8 @@ impl Meter {
 impl Inner {
     fn order(&mut self, venue: &'static str, base: &str, now: i64) {
         *self.orders.entry(venue).or_default() += 1;
-        let partner = self.unpaired.take().filter(|(v, b, at)| *v != venue && b == base && now - at <= PAIR_US);
+        let partner =
+            self.unpaired.take().filter(|(v, b, at)| *v != venue && b == base && now - at <= PAIR_US);
         if partner.is_none() {
             self.unpaired = Some((venue, base.to_owned(), now));
         }

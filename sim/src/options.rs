@@ -181,7 +181,14 @@ struct Base {
 
 impl Base {
     fn of(name: &str) -> Option<Base> {
-        let base = |mid, mid_min, mid_max, vest, paradex, max_order| Base { mid, mid_min, mid_max, vest, paradex, max_order };
+        let base = |mid, mid_min, mid_max, vest, paradex, max_order| Base {
+            mid,
+            mid_min,
+            mid_max,
+            vest,
+            paradex,
+            max_order,
+        };
         match name {
             "BTC" => Some(base(72_000, 60_000, 84_000, (4, 2), (1, 5), 100)),
             "ETH" => Some(base(3_000, 2_500, 3_500, (3, 3), (2, 4), 2_000)),
@@ -196,7 +203,9 @@ impl Options {
     pub fn vest_spec(&self, start_us: i64) -> VenueSpec {
         let latency = match self.vest_latency {
             Profile::Fast => latency((200, 800), (500, 1_500), (1_500, 4_000), (200, 600)),
-            Profile::Realistic => latency((40_000, 90_000), (20_000, 50_000), (300_000, 420_000), (10_000, 40_000)),
+            Profile::Realistic => {
+                latency((40_000, 90_000), (20_000, 50_000), (300_000, 420_000), (10_000, 40_000))
+            }
             Profile::Explicit(latency) => latency,
         };
         self.venue("vest", Style::House, start_us, latency, |name, base| self.vest_market(name, base))
@@ -209,7 +218,9 @@ impl Options {
             Profile::Realistic => latency((2_000, 8_000), (1_000, 6_000), (2_000, 25_000), (1_000, 5_000)),
             Profile::Explicit(latency) => latency,
         };
-        self.venue("paradex", Style::OrderBook, start_us, latency, |name, base| self.paradex_market(name, base))
+        self.venue("paradex", Style::OrderBook, start_us, latency, |name, base| {
+            self.paradex_market(name, base)
+        })
     }
 
     fn venue(

@@ -14,7 +14,8 @@ use serde::Serialize;
 use thiserror::Error;
 use tokio::runtime::Runtime;
 
-use crate::control::{self, Control};
+use crate::control::Control;
+use crate::control_port;
 use crate::meter::Meter;
 use crate::options::{Keys, Options};
 use crate::server;
@@ -117,9 +118,10 @@ async fn start_venues(options: &Options, dir: &Path) -> Result<(Endpoints, Contr
     let vest_router = crate::vest::router(desk);
     let vest_port = open(&authority, options.vest_tls, &vest, vest_router, options.vest_port).await?;
     let paradex_router = crate::paradex::router(paradex.clone());
-    let paradex_port = open(&authority, options.paradex_tls, &paradex, paradex_router, options.paradex_port).await?;
+    let paradex_port =
+        open(&authority, options.paradex_tls, &paradex, paradex_router, options.paradex_port).await?;
     let control = Control::new(vest, paradex, meter);
-    let served = server::serve_plain(control::router(control.clone()), options.control_port).await;
+    let served = server::serve_plain(control_port::router(control.clone()), options.control_port).await;
     let control_port = served.map_err(|e| StartError::Io("cannot open the control port", e))?;
     let endpoints = Endpoints {
         vest: urls(vest_port, "v2", "ws-api"),
@@ -145,7 +147,10 @@ async fn open(
 }
 
 fn urls(port: u16, rest: &str, ws: &str) -> Urls {
-    Urls { rest_url: format!("https://localhost:{port}/{rest}"), ws_url: format!("wss://localhost:{port}/{ws}") }
+    Urls {
+        rest_url: format!("https://localhost:{port}/{rest}"),
+        ws_url: format!("wss://localhost:{port}/{ws}"),
+    }
 }
 
 /// The directory of the run, and whether it was made here.

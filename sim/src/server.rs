@@ -51,7 +51,12 @@ impl Connected<IncomingStream<'_, TlsListener>> for Peer {
 }
 
 /// Binds `127.0.0.1:port` (0 = any), serves in the background and returns the port.
-pub async fn serve_tls(router: Router, tls: Arc<ServerConfig>, venue: Arc<Venue>, port: u16) -> io::Result<u16> {
+pub async fn serve_tls(
+    router: Router,
+    tls: Arc<ServerConfig>,
+    venue: Arc<Venue>,
+    port: u16,
+) -> io::Result<u16> {
     let tcp = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = tcp.local_addr()?;
     let (sender, ready) = mpsc::channel(READY_MAX);
@@ -71,7 +76,9 @@ pub async fn serve_plain(router: Router, port: u16) -> io::Result<u16> {
 
 async fn accept_loop(tcp: TcpListener, tls: TlsAcceptor, venue: Arc<Venue>, ready: mpsc::Sender<Line>) {
     loop {
-        let Ok((stream, _)) = tcp.accept().await else { continue };
+        let Ok((stream, _)) = tcp.accept().await else {
+            continue;
+        };
         tokio::spawn(handshake(stream, tls.clone(), venue.clone(), ready.clone()));
     }
 }

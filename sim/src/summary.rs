@@ -30,7 +30,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub fn new(seed: u64, engine_exit: Option<i32>, summary: Map<String, Value>, truth: &Truth, stats: Stats) -> Self {
+    pub fn new(
+        seed: u64,
+        engine_exit: Option<i32>,
+        summary: Map<String, Value>,
+        truth: &Truth,
+        stats: Stats,
+    ) -> Self {
         let balance_change = truth.vest.ledger_change + truth.paradex.ledger_change;
         Self {
             seed,
@@ -76,15 +82,26 @@ impl Outcome {
             let amount = pnl_line(&self.summary, key).map_or("-".into(), |v| money::print(v, 6));
             lines.push(format!("    {:<26}{amount:>16}", key.replace('_', " ")));
         }
-        lines.push(format!("    {:<26}{:>16}", "change of both balances", money::print(self.balance_change, 6)));
+        lines.push(format!(
+            "    {:<26}{:>16}",
+            "change of both balances",
+            money::print(self.balance_change, 6)
+        ));
         let difference = self.ledger_difference.map_or("-".into(), |v| money::print(v, 8));
         lines.push(format!("    {:<26}{difference:>16}", "difference"));
         lines.push("  book update to order, microseconds (p50 / p99 / max)".to_owned());
         lines.extend(self.latency_lines());
         lines.push(format!("  {:<28}{}", "open orders at the venues", self.open_orders));
         lines.push(format!("  {:<28}{}", "positions at the venues", self.positions_text()));
-        lines.push(format!("  {:<28}{}", "engine's exit code", self.engine_exit.map_or("killed".into(), |c| c.to_string())));
-        lines.push(format!("  {}", if self.is_good() { "all accounts agree" } else { "NOT GOOD: see the lines above" }));
+        lines.push(format!(
+            "  {:<28}{}",
+            "engine's exit code",
+            self.engine_exit.map_or("killed".into(), |c| c.to_string())
+        ));
+        lines.push(format!(
+            "  {}",
+            if self.is_good() { "all accounts agree" } else { "NOT GOOD: see the lines above" }
+        ));
         lines.join("\n")
     }
 
@@ -189,7 +206,11 @@ mod tests {
 
     #[test]
     fn totals_are_read_from_text_number_and_nested_text() {
-        for form in [r#"{"pnl_usd":{"total":"1.25"}}"#, r#"{"pnl_usd":{"total":1.25}}"#, r#"{"pnl_usd":"{\"total\":1.25}"}"#] {
+        for form in [
+            r#"{"pnl_usd":{"total":"1.25"}}"#,
+            r#"{"pnl_usd":{"total":1.25}}"#,
+            r#"{"pnl_usd":"{\"total\":1.25}"}"#,
+        ] {
             assert_eq!(pnl_line(&summary(form), "total"), Some(125_000_000), "{form}");
         }
         assert_eq!(pnl_line(&summary("{}"), "total"), None);

@@ -52,7 +52,13 @@ pub struct Venue {
 }
 
 impl Venue {
-    pub fn new(spec: VenueSpec, clock: Clock, meter: Arc<Meter>, switches: Switches, keys: Keys) -> Arc<Self> {
+    pub fn new(
+        spec: VenueSpec,
+        clock: Clock,
+        meter: Arc<Meter>,
+        switches: Switches,
+        keys: Keys,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name: spec.name,
             switches,

@@ -21,11 +21,8 @@ fn start() -> (Running, Client) {
 
 /// Holds the book still around 72,000 so that prices can be predicted.
 fn still(running: &Running) {
-    let script = Script {
-        mid: Some(money::parse("72000").unwrap()),
-        basis_bps: Some(0),
-        ..Script::default()
-    };
+    let script =
+        Script { mid: Some(money::parse("72000").unwrap()), basis_bps: Some(0), ..Script::default() };
     running.control.script(VenueName::Vest, "BTC-PERP", script).unwrap();
 }
 
@@ -77,7 +74,10 @@ fn an_order_is_signed_filled_and_accounted() {
     assert_eq!(reply.json(), json!({ "id": id }), "the acknowledgement is only an id");
     assert_eq!(order_event(&mut ws, "NEW")["nonce"], json!(nonce));
     let filled = order_event(&mut ws, "FILLED");
-    assert_eq!((filled["id"].as_str(), filled["lastFilledSize"].as_str()), (Some(id.as_str()), Some("0.0100")));
+    assert_eq!(
+        (filled["id"].as_str(), filled["lastFilledSize"].as_str()),
+        (Some(id.as_str()), Some("0.0100"))
+    );
 
     let rows = client.private("GET", &format!("/orders?nonce={nonce}"), None).json();
     assert_eq!(rows[0]["status"], "FILLED");
@@ -146,7 +146,10 @@ fn a_cancel_needs_time_and_a_finished_order_cannot_be_cancelled() {
     let mut ws = private_socket(&running, &mut client);
     running.control.fault(VenueName::Vest, Rule::once(Class::Order, Action::HoldFill { ms: 30_000 }));
     let nonce = now_ms();
-    let id = place(&mut client, &order(nonce, true, "0.0100", "73000.00", false)).json()["id"].as_str().unwrap().to_owned();
+    let id = place(&mut client, &order(nonce, true, "0.0100", "73000.00", false)).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     order_event(&mut ws, "NEW");
     let body = client::cancellation(&key(SIGNING), nonce + 1, &id);
     assert_eq!(client.private("POST", "/orders/cancel", Some(&body)).status, 422);
@@ -178,7 +181,10 @@ fn faults_do_what_they_say() {
     let control = &running.control;
     control.fault(VenueName::Vest, Rule::once(Class::Order, Action::DropAck));
     let nonce = now_ms();
-    client.send_order_without_reading(&sign_order(&key(SIGNING), &order(nonce, true, "0.0100", "73000.00", false)), &order(nonce, true, "0.0100", "73000.00", false));
+    client.send_order_without_reading(
+        &sign_order(&key(SIGNING), &order(nonce, true, "0.0100", "73000.00", false)),
+        &order(nonce, true, "0.0100", "73000.00", false),
+    );
     assert_eq!(order_event(&mut ws, "FILLED")["nonce"], json!(nonce), "no answer, and yet filled");
     client.reconnect();
 

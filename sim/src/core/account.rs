@@ -164,7 +164,14 @@ impl Account {
         self.book(trade.at_us, LedgerKind::Bust, Some(trade.market), amount, trade.fill_id);
     }
 
-    pub fn book(&mut self, at_us: i64, kind: LedgerKind, market: Option<usize>, amount: i64, reference: &str) {
+    pub fn book(
+        &mut self,
+        at_us: i64,
+        kind: LedgerKind,
+        market: Option<usize>,
+        amount: i64,
+        reference: &str,
+    ) {
         if amount == 0 {
             return;
         }
@@ -188,7 +195,13 @@ impl Account {
         }
     }
 
-    pub fn position_view(&self, id: AccountId, market: usize, spec: &MarketSpec, marks: Marks) -> PositionView {
+    pub fn position_view(
+        &self,
+        id: AccountId,
+        market: usize,
+        spec: &MarketSpec,
+        marks: Marks,
+    ) -> PositionView {
         let position = &self.positions[market];
         let size = i128::from(position.size);
         let index = self.index_quantum(marks.funding_index_e12);

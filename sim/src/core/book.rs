@@ -125,7 +125,10 @@ mod tests {
     use super::*;
 
     fn sample() -> Book {
-        Book::of(&[(99 * ONE, ONE), (98 * ONE, 2 * ONE)], &[(100 * ONE, ONE), (101 * ONE, 2 * ONE), (102 * ONE, ONE)])
+        Book::of(
+            &[(99 * ONE, ONE), (98 * ONE, 2 * ONE)],
+            &[(100 * ONE, ONE), (101 * ONE, 2 * ONE), (102 * ONE, ONE)],
+        )
     }
 
     #[test]
@@ -150,7 +153,10 @@ mod tests {
     #[test]
     fn replace_reports_only_differences() {
         let mut book = sample();
-        let next = Book::of(&[(99 * ONE, ONE), (97 * ONE, ONE)], &[(100 * ONE, 3 * ONE), (101 * ONE, 2 * ONE), (102 * ONE, ONE)]);
+        let next = Book::of(
+            &[(99 * ONE, ONE), (97 * ONE, ONE)],
+            &[(100 * ONE, 3 * ONE), (101 * ONE, 2 * ONE), (102 * ONE, ONE)],
+        );
         let change = book.replace(next.clone());
         assert_eq!(change.bids, [(98 * ONE, 0), (97 * ONE, ONE)]);
         assert_eq!(change.asks, [(100 * ONE, 3 * ONE)]);

@@ -83,7 +83,8 @@ impl Exchange {
             funded_us: start,
             spec: m.clone(),
         };
-        let account = |a: &AccountSpec| Account::new(&a.name, spec.style, spec.markets.len(), a.deposit, start);
+        let account =
+            |a: &AccountSpec| Account::new(&a.name, spec.style, spec.markets.len(), a.deposit, start);
         let mut exchange = Self {
             markets: spec.markets.iter().map(market).collect(),
             accounts: spec.accounts.iter().map(account).collect(),
@@ -259,7 +260,9 @@ impl Exchange {
         for action in actions {
             match action {
                 Action::DropRequest | Action::DropAck => return Reply::Never,
-                Action::DelayRequest { ms } => return Reply::Hold { until_us: now_us + ms * 1_000 },
+                Action::DelayRequest { ms } => {
+                    return Reply::Hold { until_us: now_us + ms * 1_000 };
+                }
                 Action::DelayAck { ms } => due_us += ms * 1_000,
                 Action::Reject { code, message } => {
                     return Reply::At { due_us, result: Err(Reject::Injected { code, message }) };

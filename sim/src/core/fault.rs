@@ -36,26 +36,43 @@ pub enum Action {
     /// The venue acts, and nobody answers.
     DropAck,
     /// The request arrives later (its window may lapse on the way).
-    DelayRequest { ms: i64 },
+    DelayRequest {
+        ms: i64,
+    },
     /// The venue acts in time and answers late.
-    DelayAck { ms: i64 },
+    DelayAck {
+        ms: i64,
+    },
     /// The order is acknowledged and stays pending for so long before it is matched.
-    HoldFill { ms: i64 },
+    HoldFill {
+        ms: i64,
+    },
     /// Refused at once with this code.
-    Reject { code: String, message: String },
+    Reject {
+        code: String,
+        message: String,
+    },
     /// Acknowledged, then refused by an order event with this code.
-    LateReject { code: String, message: String },
+    LateReject {
+        code: String,
+        message: String,
+    },
     /// At most this size is filled; the rest is cancelled.
     PartialFill {
         #[serde(with = "money::text")]
         size: i64,
     },
     /// The connection goes away right after the request was taken; with a code, by a close frame.
-    Disconnect { socket: Socket, code: Option<u16> },
+    Disconnect {
+        socket: Socket,
+        code: Option<u16>,
+    },
     /// Events only: lost, sent twice, sent late (later events overtake it).
     DropEvent,
     DuplicateEvent,
-    DelayEvent { ms: i64 },
+    DelayEvent {
+        ms: i64,
+    },
 }
 
 /// One rule. Absent conditions match everything.
@@ -85,7 +102,16 @@ pub struct Rule {
 impl Rule {
     /// A rule that fires always; narrow it with the fields.
     pub fn always(class: Class, action: Action) -> Self {
-        Self { class, side: None, market: None, reduce_only: None, skip: 0, count: None, probability_ppm: None, action }
+        Self {
+            class,
+            side: None,
+            market: None,
+            reduce_only: None,
+            skip: 0,
+            count: None,
+            probability_ppm: None,
+            action,
+        }
     }
 
     /// A rule that fires once, at the next match.
@@ -143,7 +169,8 @@ impl Faults {
                 continue;
             }
             *seen += 1;
-            if *seen <= u64::from(rule.skip) || rule.probability_ppm.is_some_and(|ppm| !self.rng.chance(ppm)) {
+            if *seen <= u64::from(rule.skip) || rule.probability_ppm.is_some_and(|ppm| !self.rng.chance(ppm))
+            {
                 continue;
             }
             rule.count = rule.count.map(|left| left - 1);

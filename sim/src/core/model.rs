@@ -125,7 +125,10 @@ impl Model {
     /// The levels as they are published: the truth, or the scripted falsehood.
     pub fn published(&self, bids: Vec<Level>, asks: Vec<Level>) -> (Vec<Level>, Vec<Level>) {
         let scale = |levels: Vec<Level>, percent: i64| {
-            levels.into_iter().map(|(p, s)| (money::clamp(i128::from(p) * i128::from(percent) / 100), s)).collect()
+            levels
+                .into_iter()
+                .map(|(p, s)| (money::clamp(i128::from(p) * i128::from(percent) / 100), s))
+                .collect()
         };
         match self.script.lie {
             None => (bids, asks),
@@ -262,7 +265,12 @@ mod tests {
         for tick in 1..1_200 {
             a.advance(tick * GRID_US);
             b.advance(tick * GRID_US);
-            let gap = money::mul(a.mark() - b.mark(), money::clamp(i128::from(ONE) * i128::from(ONE) / i128::from(a.index())), Round::Nearest).abs();
+            let gap = money::mul(
+                a.mark() - b.mark(),
+                money::clamp(i128::from(ONE) * i128::from(ONE) / i128::from(a.index())),
+                Round::Nearest,
+            )
+            .abs();
             if !wide && gap > 300_000 {
                 wide = true;
                 crossings += 1;
@@ -292,8 +300,12 @@ mod tests {
         let mut model = model("v", Style::OrderBook);
         model.script = Script { bid: Some(100 * ONE), ask: Some(90 * ONE), ..Script::default() };
         let book = model.quote(0);
-        assert_eq!((book.best(Side::Buy).unwrap().0, book.best(Side::Sell).unwrap().0), (100 * ONE, 90 * ONE));
-        let script: Script = serde_json::from_str(r#"{"basis_bps":"35.5","freeze":true,"lie":"crossed"}"#).unwrap();
+        assert_eq!(
+            (book.best(Side::Buy).unwrap().0, book.best(Side::Sell).unwrap().0),
+            (100 * ONE, 90 * ONE)
+        );
+        let script: Script =
+            serde_json::from_str(r#"{"basis_bps":"35.5","freeze":true,"lie":"crossed"}"#).unwrap();
         assert_eq!(script.basis_bps, Some(3_550_000_000));
         assert_eq!(script.lie, Some(Lie::Crossed));
     }

@@ -271,7 +271,10 @@ pub enum Reject {
     /// The order is already terminal.
     Closed,
     /// Made by a fault rule; the wire sends code and text as they are.
-    Injected { code: String, message: String },
+    Injected {
+        code: String,
+        message: String,
+    },
 }
 
 /// When and what the venue answers.
@@ -398,6 +401,7 @@ pub enum Socket {
 
 /// What a venue says; the wires turn it into frames for whom it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "events travel behind an Arc, never by value in bulk")]
 pub enum Event {
     Book(BookUpdate),
     Ticker(TickerView),
@@ -406,9 +410,18 @@ pub enum Event {
     Bust(FillView),
     Position(PositionView),
     Account(AccountView),
-    Mode { market: usize, mode: Mode },
+    Mode {
+        market: usize,
+        mode: Mode,
+    },
     /// Bytes for the next public frame of a market, sent as they are.
-    Raw { market: usize, bytes: Vec<u8> },
+    Raw {
+        market: usize,
+        bytes: Vec<u8>,
+    },
     /// Close connections of this kind, with a close code when the socket has such.
-    Close { socket: Socket, code: Option<u16> },
+    Close {
+        socket: Socket,
+        code: Option<u16>,
+    },
 }

@@ -62,7 +62,8 @@ impl Desk {
 
 /// All of Vest's addresses: `/v2/...` and `/ws-api`.
 pub fn router(desk: Arc<Desk>) -> Router {
-    let listen_key = post(rest::create_listen_key).put(rest::extend_listen_key).delete(rest::close_listen_key);
+    let listen_key =
+        post(rest::create_listen_key).put(rest::extend_listen_key).delete(rest::close_listen_key);
     let v2 = Router::new()
         .route("/exchangeInfo", get(rest::exchange_info))
         .route("/ticker/latest", get(rest::ticker_latest))

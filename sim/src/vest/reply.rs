@@ -43,21 +43,28 @@ impl Refusal {
 
     pub fn respond(self, shape: ErrorShape) -> Response {
         match self {
-            Refusal::Code(429, _) => json_reply(StatusCode::TOO_MANY_REQUESTS, &json!({"code":429,"msg":"Rate limited"})),
+            Refusal::Code(429, _) => {
+                json_reply(StatusCode::TOO_MANY_REQUESTS, &json!({"code":429,"msg":"Rate limited"}))
+            }
             Refusal::Code(code, text) => match shape {
-                ErrorShape::Detail => json_reply(StatusCode::BAD_REQUEST, &json!({"detail":{"code":code,"msg":text}})),
+                ErrorShape::Detail => {
+                    json_reply(StatusCode::BAD_REQUEST, &json!({"detail":{"code":code,"msg":text}}))
+                }
                 ErrorShape::Envelope => json_reply(StatusCode::BAD_REQUEST, &json!({"code":code,"msg":text})),
                 ErrorShape::Envelope200 => json_reply(StatusCode::OK, &json!({"code":code,"msg":text})),
             },
             Refusal::Code200(code, text) => json_reply(StatusCode::OK, &json!({"code":code,"msg":text})),
-            Refusal::Unauthorized => json_reply(StatusCode::UNAUTHORIZED, &json!({"detail":{"code":1002,"msg":"Unauthorized"}})),
+            Refusal::Unauthorized => {
+                json_reply(StatusCode::UNAUTHORIZED, &json!({"detail":{"code":1002,"msg":"Unauthorized"}}))
+            }
             Refusal::Invalid { place, field } => {
                 let row = json!({"type":"missing","loc":[place, field],"msg":"Field required","input":null});
                 json_reply(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "detail": [row] }))
             }
             Refusal::Http(status) => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-                (status, [(header::CONTENT_TYPE, "text/html")], "<html><body>Bad Gateway</body></html>").into_response()
+                (status, [(header::CONTENT_TYPE, "text/html")], "<html><body>Bad Gateway</body></html>")
+                    .into_response()
             }
         }
     }

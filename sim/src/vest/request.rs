@@ -81,7 +81,12 @@ pub fn symbol_of(body: &Json) -> Option<&str> {
 }
 
 /// Checks the body of `POST /orders` as far as the text goes; `now_ms` is the venue's clock.
-pub fn order(body: &Json, markets: &[MarketSpec], switches: &Switches, now_ms: i64) -> Result<Order, Refusal> {
+pub fn order(
+    body: &Json,
+    markets: &[MarketSpec],
+    switches: &Switches,
+    now_ms: i64,
+) -> Result<Order, Refusal> {
     let envelope = Fields(body);
     let fields = Fields(envelope.get("order")?);
     let (time, nonce) = (fields.whole("time")?, fields.whole("nonce")?);
@@ -89,7 +94,8 @@ pub fn order(body: &Json, markets: &[MarketSpec], switches: &Switches, now_ms: i
     let (is_buy, reduce_only) = (fields.flag("isBuy")?, fields.flag("reduceOnly")?);
     let (size_text, limit_text) = (fields.text("size")?, fields.text("limitPrice")?);
     let window_ms = window(&envelope, time, now_ms)?;
-    let market = markets.iter().position(|m| m.symbol == symbol).ok_or_else(|| Refusal::code(1121, "Bad symbol"))?;
+    let market =
+        markets.iter().position(|m| m.symbol == symbol).ok_or_else(|| Refusal::code(1121, "Bad symbol"))?;
     let kind = kind_of(kind_text)?;
     let tif = tif_of(&fields, kind, switches)?;
     let spec = &markets[market];
@@ -153,7 +159,8 @@ pub fn registration(body: &Json, switches: &Switches, now_ms: i64) -> Result<Reg
     let fields = Fields(body);
     let address = |name: &str| {
         let text = fields.text(name)?;
-        Address::parse(text).ok_or_else(|| Refusal::code(1130, format!("{name}: expected 0x and 40 lower-case hex digits")))
+        Address::parse(text)
+            .ok_or_else(|| Refusal::code(1130, format!("{name}: expected 0x and 40 lower-case hex digits")))
     };
     let (signing, primary) = (address("signingAddr")?, address("primaryAddr")?);
     let expiry = fields.whole("expiryTime")?;
@@ -163,7 +170,8 @@ pub fn registration(body: &Json, switches: &Switches, now_ms: i64) -> Result<Reg
     if expiry as i64 <= now_ms {
         return Err(Refusal::code(1130, "expiryTime lies in the past"));
     }
-    let contract = if switches.vest_dev_contract { signature::DEV_CONTRACT } else { signature::PROD_CONTRACT };
+    let contract =
+        if switches.vest_dev_contract { signature::DEV_CONTRACT } else { signature::PROD_CONTRACT };
     let contract = Address::parse(contract).ok_or_else(bad_signature)?;
     let digest = signature::register_digest(&contract, &signing, expiry);
     let signer = signature::recover(&digest, fields.text("signature")?).map_err(|_| bad_signature())?;
@@ -178,7 +186,8 @@ pub fn leverage(body: &Json, markets: &[MarketSpec]) -> Result<(String, u32), Re
     let fields = Fields(body);
     fields.whole("time")?;
     let symbol = fields.text("symbol")?;
-    let spec = markets.iter().find(|m| m.symbol == symbol).ok_or_else(|| Refusal::code(1121, "Bad symbol"))?;
+    let spec =
+        markets.iter().find(|m| m.symbol == symbol).ok_or_else(|| Refusal::code(1121, "Bad symbol"))?;
     let value = fields.whole("value")?;
     let most = (money::ONE / spec.imf.max(1)) as u64;
     match (1..=most).contains(&value) {

@@ -60,7 +60,9 @@ pub async fn trades(State(desk): Handler, query: Params) -> Response {
 }
 
 pub async fn register(State(desk): Handler, headers: HeaderMap, bytes: Bytes) -> Response {
-    let Some(passed) = desk.venue.gate(Class::Auth).await else { return never().await };
+    let Some(passed) = desk.venue.gate(Class::Auth).await else {
+        return never().await;
+    };
     finish(&desk, passed.map_err(|r| Refusal::of(&r)).and_then(|()| try_register(&desk, &headers, &bytes)))
 }
 
@@ -76,56 +78,87 @@ fn try_register(desk: &Desk, headers: &HeaderMap, bytes: &[u8]) -> Answer {
 }
 
 pub async fn create_listen_key(State(desk): Handler, headers: HeaderMap) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Auth).await else { return never().await };
-    finish(&desk, passed.map(|()| {
-        let (now, revoked) = (desk.venue.now_us(), desk.venue.revoked_before_us());
-        json!({"listenKey": desk.session().create_listen_key(now, revoked)})
-    }))
+    let Some(passed) = gated(&desk, &headers, Class::Auth).await else {
+        return never().await;
+    };
+    finish(
+        &desk,
+        passed.map(|()| {
+            let (now, revoked) = (desk.venue.now_us(), desk.venue.revoked_before_us());
+            json!({"listenKey": desk.session().create_listen_key(now, revoked)})
+        }),
+    )
 }
 
 pub async fn extend_listen_key(State(desk): Handler, headers: HeaderMap) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Auth).await else { return never().await };
-    finish(&desk, passed.and_then(|()| {
-        let (now, revoked) = (desk.venue.now_us(), desk.venue.revoked_before_us());
-        let key = desk.session().extend_listen_key(now, revoked);
-        key.map(|key| json!({"listenKey": key}))
-            .ok_or(Refusal::Code200(1125, "Listen key expired. Make a POST request to create a new key."))
-    }))
+    let Some(passed) = gated(&desk, &headers, Class::Auth).await else {
+        return never().await;
+    };
+    finish(
+        &desk,
+        passed.and_then(|()| {
+            let (now, revoked) = (desk.venue.now_us(), desk.venue.revoked_before_us());
+            let key = desk.session().extend_listen_key(now, revoked);
+            key.map(|key| json!({"listenKey": key}))
+                .ok_or(Refusal::Code200(1125, "Listen key expired. Make a POST request to create a new key."))
+        }),
+    )
 }
 
 pub async fn close_listen_key(State(desk): Handler, headers: HeaderMap) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Auth).await else { return never().await };
-    finish(&desk, passed.map(|()| {
-        desk.session().close_listen_key();
-        json!({})
-    }))
+    let Some(passed) = gated(&desk, &headers, Class::Auth).await else {
+        return never().await;
+    };
+    finish(
+        &desk,
+        passed.map(|()| {
+            desk.session().close_listen_key();
+            json!({})
+        }),
+    )
 }
 
 pub async fn account(State(desk): Handler, headers: HeaderMap, query: Params) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else { return never().await };
-    finish(&desk, passed.and_then(|()| needs_time(&query)).map(|()| {
-        let (view, positions) = desk.venue.with(|core, now| (core.account(TRADER, now), core.positions(TRADER)));
-        let session = desk.session();
-        let leverage = |symbol: &str| session.leverage(symbol);
-        let extras = view::AccountExtras { address: session.primary.text(), leverage: &leverage };
-        view::account(&view, &positions, &desk.markets, &extras)
-    }))
+    let Some(passed) = gated(&desk, &headers, Class::Query).await else {
+        return never().await;
+    };
+    finish(
+        &desk,
+        passed.and_then(|()| needs_time(&query)).map(|()| {
+            let (view, positions) =
+                desk.venue.with(|core, now| (core.account(TRADER, now), core.positions(TRADER)));
+            let session = desk.session();
+            let leverage = |symbol: &str| session.leverage(symbol);
+            let extras = view::AccountExtras { address: session.primary.text(), leverage: &leverage };
+            view::account(&view, &positions, &desk.markets, &extras)
+        }),
+    )
 }
 
 pub async fn nonce(State(desk): Handler, headers: HeaderMap, query: Params) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else { return never().await };
-    finish(&desk, passed.and_then(|()| needs_time(&query)).map(|()| json!({"lastNonce": desk.session().last_nonce})))
+    let Some(passed) = gated(&desk, &headers, Class::Query).await else {
+        return never().await;
+    };
+    finish(
+        &desk,
+        passed.and_then(|()| needs_time(&query)).map(|()| json!({"lastNonce": desk.session().last_nonce})),
+    )
 }
 
 pub async fn leverage(State(desk): Handler, headers: HeaderMap, bytes: Bytes) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else { return never().await };
-    finish(&desk, passed.and_then(|()| {
-        json_body(&headers)?;
-        let (symbol, value) = request::leverage(&request::body(&bytes)?, &desk.markets)?;
-        refuse_unsafe_leverage(&desk, &symbol, value)?;
-        desk.session().set_leverage(&symbol, value);
-        Ok(json!({"symbol": symbol, "value": value}))
-    }))
+    let Some(passed) = gated(&desk, &headers, Class::Query).await else {
+        return never().await;
+    };
+    finish(
+        &desk,
+        passed.and_then(|()| {
+            json_body(&headers)?;
+            let (symbol, value) = request::leverage(&request::body(&bytes)?, &desk.markets)?;
+            refuse_unsafe_leverage(&desk, &symbol, value)?;
+            desk.session().set_leverage(&symbol, value);
+            Ok(json!({"symbol": symbol, "value": value}))
+        }),
+    )
 }
 
 /// Leverage may not be lowered under an open position (3021).
@@ -138,7 +171,9 @@ fn refuse_unsafe_leverage(desk: &Desk, symbol: &str, value: u32) -> Result<(), R
 }
 
 pub async fn orders(State(desk): Handler, headers: HeaderMap, query: Params) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else { return never().await };
+    let Some(passed) = gated(&desk, &headers, Class::Query).await else {
+        return never().await;
+    };
     finish(&desk, passed.and_then(|()| list_orders(&desk, &query)))
 }
 
@@ -161,7 +196,9 @@ pub async fn place(State(desk): Handler, headers: HeaderMap, bytes: Bytes) -> Re
         Ok(order) => order,
         Err(refusal) => return finish(&desk, Err(refusal)),
     };
-    let Some(result) = desk.venue.submit(order).await else { return never().await };
+    let Some(result) = desk.venue.submit(order).await else {
+        return never().await;
+    };
     finish(&desk, result.map(|id| json!({ "id": id })).map_err(|reject| Refusal::of(&reject)))
 }
 
@@ -202,7 +239,9 @@ pub async fn cancel(State(desk): Handler, headers: HeaderMap, query: Params, byt
         Ok(id) => id,
         Err(refusal) => return finish(&desk, Err(refusal)),
     };
-    let Some(result) = desk.venue.cancel(&id, 0).await else { return never().await };
+    let Some(result) = desk.venue.cancel(&id, 0).await else {
+        return never().await;
+    };
     finish(&desk, result.map(|()| json!({ "id": id })).map_err(|reject| Refusal::of(&reject)))
 }
 
@@ -236,7 +275,9 @@ impl Filter {
         let text = |name: &str| query.get(name).cloned();
         let whole = |name: &str, otherwise: i64| match query.get(name) {
             None => Ok(otherwise),
-            Some(text) => text.parse().map_err(|_| Refusal::code(1130, format!("{name}: expected a whole number"))),
+            Some(text) => {
+                text.parse().map_err(|_| Refusal::code(1130, format!("{name}: expected a whole number")))
+            }
         };
         let status = text("status");
         if status.as_deref().is_some_and(|s| s.contains(',')) {
@@ -309,7 +350,9 @@ fn needs_time(query: &Params) -> Result<(), Refusal> {
 /// The markets named in `symbols` (all when absent).
 fn chosen<'a>(desk: &'a Desk, query: &Params) -> Result<Vec<(usize, &'a MarketSpec)>, Refusal> {
     let all = desk.markets.iter().enumerate();
-    let Some(names) = query.get("symbols") else { return Ok(all.collect()) };
+    let Some(names) = query.get("symbols") else {
+        return Ok(all.collect());
+    };
     let find = |name: &str| all.clone().find(|(_, spec)| spec.symbol == name).ok_or_else(bad_symbol);
     names.split(',').map(find).collect()
 }

@@ -146,7 +146,10 @@ mod tests {
         assert_ne!(next, key);
         assert_eq!(session.listen_key_state(&key, 11 + LISTEN_KEY_US, 0), KeyState::Expired);
         assert_eq!(session.listen_key_state("zz", 1, 0), KeyState::Unknown);
-        assert_eq!(session.listen_key_state(&next, 11 + LISTEN_KEY_US, 12 + LISTEN_KEY_US), KeyState::Expired);
+        assert_eq!(
+            session.listen_key_state(&next, 11 + LISTEN_KEY_US, 12 + LISTEN_KEY_US),
+            KeyState::Expired
+        );
     }
 
     #[test]

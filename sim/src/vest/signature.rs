@@ -170,7 +170,12 @@ mod tests {
             };
             let values: Vec<Value> = fields.iter().map(value).collect();
             let inner = keccak(&abi_encode(&values));
-            assert_eq!(format!("0x{}", hex::encode(inner)), text(vector, "/inner"), "{}", text(vector, "/id"));
+            assert_eq!(
+                format!("0x{}", hex::encode(inner)),
+                text(vector, "/inner"),
+                "{}",
+                text(vector, "/id")
+            );
             let digest = personal_digest(&inner);
             assert_eq!(format!("0x{}", hex::encode(digest)), text(vector, "/digest"));
             assert_eq!(recover(&digest, text(vector, "/signature")), Ok(signer(vector)));

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use axum::extract::State;
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -69,7 +69,8 @@ fn admit(desk: &Desk, query: &BTreeMap<String, String>) -> Result<(), u16> {
     }
     for name in ["xwebsocketserver", "websocketserver"] {
         let Some(route) = query.get(name) else { continue };
-        let group: u32 = route.strip_prefix("restserver").and_then(|g| g.parse().ok()).ok_or(GROUP_INVALID)?;
+        let group: u32 =
+            route.strip_prefix("restserver").and_then(|g| g.parse().ok()).ok_or(GROUP_INVALID)?;
         if group != desk.venue.keys.vest_account_group {
             return Err(GROUP_NOT_FOUND);
         }
@@ -149,7 +150,9 @@ impl Session {
     }
 
     fn is_channel(&self, name: &str) -> bool {
-        let market = |suffix| name.strip_suffix(suffix).is_some_and(|s| self.desk.markets.iter().any(|m| m.symbol == s));
+        let market = |suffix| {
+            name.strip_suffix(suffix).is_some_and(|s| self.desk.markets.iter().any(|m| m.symbol == s))
+        };
         name == "tickers" || name == "account_private" || market("@depth") || market("@trades")
     }
 

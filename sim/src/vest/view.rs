@@ -73,7 +73,12 @@ pub fn trade(fill: &FillView, spec: &MarketSpec, id: Value) -> Value {
 }
 
 /// `GET /account`; flat positions of markets once traded stay as rows of size zero.
-pub fn account(view: &AccountView, positions: &[PositionView], markets: &[MarketSpec], desk: &AccountExtras) -> Value {
+pub fn account(
+    view: &AccountView,
+    positions: &[PositionView],
+    markets: &[MarketSpec],
+    desk: &AccountExtras,
+) -> Value {
     let rows: Vec<Value> = positions
         .iter()
         .filter(|p| p.updated_us > 0)
@@ -134,9 +139,7 @@ pub fn order_row(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Value {
 
 /// The messages of `account_private` about a change of an order, in order.
 pub fn order_events(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Vec<Value> {
-    let short = |status: &str| {
-        json!({"id": o.id, "status": status, "postTime": o.received_us / 1_000, "nonce": nonce(o)})
-    };
+    let short = |status: &str| json!({"id": o.id, "status": status, "postTime": o.received_us / 1_000, "nonce": nonce(o)});
     let args = match o.state {
         State::New => vec![placed(o, spec, leverage, "NEW")],
         State::Open if o.filled > 0 => vec![executed(o, spec, leverage, "PARTIALLY_FILLED")],
@@ -152,7 +155,9 @@ pub fn order_events(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Vec<Valu
             vec![row]
         }
     };
-    args.into_iter().map(|args| json!({"channel": "account_private", "data": {"event": "ORDER", "args": args}})).collect()
+    args.into_iter()
+        .map(|args| json!({"channel": "account_private", "data": {"event": "ORDER", "args": args}}))
+        .collect()
 }
 
 fn placed(o: &OrderView, spec: &MarketSpec, leverage: u32, status: &str) -> Value {

@@ -39,7 +39,8 @@ fn connect(ca_file: &Path, port: u16) -> Tls {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let session = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+    let session =
+        ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
     let tcp = TcpStream::connect(("127.0.0.1", port)).unwrap();
     tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     StreamOwned::new(session, tcp)
@@ -235,8 +236,14 @@ pub fn sign_order(key: &SigningKey, order: &Value) -> String {
     let text = |name: &str| Field::Text(order[name].as_str().unwrap().to_owned());
     let flag = |name: &str| Field::Number(u64::from(order[name].as_bool().unwrap()));
     let fields = [
-        number("time"), number("nonce"), text("orderType"), text("symbol"),
-        flag("isBuy"), text("size"), text("limitPrice"), flag("reduceOnly"),
+        number("time"),
+        number("nonce"),
+        text("orderType"),
+        text("symbol"),
+        flag("isBuy"),
+        text("size"),
+        text("limitPrice"),
+        flag("reduceOnly"),
     ];
     sign_fields(key, &fields)
 }
