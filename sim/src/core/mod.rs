@@ -6,10 +6,13 @@
 //! seed and the same calls give the same events.
 
 pub mod account;
+#[cfg(test)]
+mod bench;
 pub mod book;
 pub mod exchange;
 pub mod fault;
 mod lifecycle;
+mod matching;
 pub mod model;
 pub mod money;
 mod rng;
