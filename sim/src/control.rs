@@ -107,9 +107,10 @@ impl Control {
         self.venue(venue).with(|core, _| core.add_fault(rule));
     }
 
-    /// Removes all fault rules and scripts of both venues, and sets both modes to ok.
+    /// Removes all fault rules, scripts and stalls of both venues, and sets both modes to ok.
     pub fn clear(&self) {
         for venue in [&self.vest, &self.paradex] {
+            venue.lines.stall(Socket::All, false);
             venue.with(|core, now| {
                 core.faults().clear();
                 for market in 0..core.spec().markets.len() {
@@ -139,6 +140,11 @@ impl Control {
     /// Drops connections: without a code at once and silently, with one by a WebSocket close frame.
     pub fn disconnect(&self, venue: VenueName, socket: Socket, code: Option<u16>) {
         self.venue(venue).with(|core, now| core.say(now, Event::Close { socket, code }));
+    }
+
+    /// Holds up every byte of the open connections of a kind without closing them, or lets them flow.
+    pub fn stall(&self, venue: VenueName, socket: Socket, stalled: bool) {
+        self.venue(venue).lines.stall(socket, stalled);
     }
 
     pub fn mode(&self, venue: VenueName, mode: Mode) {

@@ -25,6 +25,7 @@ enum Command {
     Script { venue: VenueName, market: String, script: Script },
     Raw { venue: VenueName, market: String, text: String },
     Disconnect { venue: VenueName, socket: Socket, code: Option<u16> },
+    Stall { venue: VenueName, socket: Socket, stalled: bool },
     Mode { venue: VenueName, mode: Mode },
     Funding { venue: VenueName, market: String, rate_1h_e12: i64 },
     Expire { what: Login },
@@ -66,6 +67,7 @@ fn perform(control: &Control, command: Command) -> Result<(), ControlError> {
         Command::Script { venue, market, script } => return control.script(venue, &market, script),
         Command::Raw { venue, market, text } => return control.raw(venue, &market, text.into_bytes()),
         Command::Disconnect { venue, socket, code } => control.disconnect(venue, socket, code),
+        Command::Stall { venue, socket, stalled } => control.stall(venue, socket, stalled),
         Command::Mode { venue, mode } => control.mode(venue, mode),
         Command::Funding { venue, market, rate_1h_e12 } => {
             return control.funding(venue, &market, rate_1h_e12);

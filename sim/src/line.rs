@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,6 +20,8 @@ struct State {
     /// Bits of `Socket`; none = `Orders`.
     kinds: AtomicU8,
     cut: AtomicBool,
+    /// Nothing goes in or out, and nobody is told: the half-open connection of the field.
+    stalled: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -42,6 +44,11 @@ impl Peer {
         self.0.cut.store(true, Ordering::Release);
         self.0.waker.wake();
     }
+
+    fn stall(&self, stalled: bool) {
+        self.0.stalled.store(stalled, Ordering::Release);
+        self.0.waker.wake();
+    }
 }
 
 /// The open connections of a venue.
@@ -57,11 +64,20 @@ impl Lines {
 
     /// Cuts every connection of this kind.
     pub fn cut(&self, socket: Socket) {
+        self.each(socket, Peer::cut);
+    }
+
+    /// Holds up every byte of the open connections of this kind, or lets them flow again.
+    pub fn stall(&self, socket: Socket, stalled: bool) {
+        self.each(socket, |peer| peer.stall(stalled));
+    }
+
+    fn each(&self, socket: Socket, act: impl Fn(&Peer)) {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for state in lines.iter().filter_map(Weak::upgrade) {
             let kinds = state.kinds.load(Ordering::Relaxed);
             if kinds & bit(socket) != 0 || (kinds == 0 && matches!(socket, Socket::Orders | Socket::All)) {
-                Peer(state).cut();
+                act(&Peer(state));
             }
         }
     }
@@ -82,30 +98,34 @@ impl Line {
         &self.peer
     }
 
-    fn alive(&self, context: &Context) -> io::Result<()> {
+    /// Whether bytes may flow now; pending while stalled, an error once cut.
+    fn flows(&self, context: &Context) -> Poll<io::Result<()>> {
         self.peer.0.waker.register(context.waker());
-        match self.peer.0.cut.load(Ordering::Acquire) {
-            true => Err(io::ErrorKind::ConnectionReset.into()),
-            false => Ok(()),
+        if self.peer.0.cut.load(Ordering::Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        match self.peer.0.stalled.load(Ordering::Acquire) {
+            true => Poll::Pending,
+            false => Poll::Ready(Ok(())),
         }
     }
 }
 
 impl AsyncRead for Line {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context, buf: &mut ReadBuf) -> Poll<io::Result<()>> {
-        self.alive(cx)?;
+        ready!(self.flows(cx))?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.alive(cx)?;
+        ready!(self.flows(cx))?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context) -> Poll<io::Result<()>> {
-        self.alive(cx)?;
+        ready!(self.flows(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

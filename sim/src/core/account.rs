@@ -276,6 +276,17 @@ impl Position {
     }
 }
 
+/// The mark at which each position alone would bring the account's value down to its maintenance margin.
+pub fn set_liquidation_prices(balance: i64, positions: &mut [PositionView]) {
+    let open: i64 = positions.iter().map(|p| p.unrealized_pnl + p.unrealized_funding).sum();
+    let margin: i64 = positions.iter().map(|p| p.maintenance_margin).sum();
+    let cushion = i128::from(balance + open - margin) * i128::from(ONE);
+    for position in positions.iter_mut().filter(|p| p.size != 0) {
+        let distance = cushion / i128::from(position.size);
+        position.liquidation_price = money::clamp(i128::from(position.mark) - distance).max(0);
+    }
+}
+
 /// An amount at 1e-20 in the venue's dollars.
 fn dollars(e20: i128, style: Style) -> i64 {
     let quantum = Account::dollar_quantum(style);
@@ -340,6 +351,18 @@ mod tests {
         assert_eq!((account.positions[0].size, account.positions[0].cost), (-2 * ONE, -220 * ONE));
         let effect = account.trade(trade(Side::Sell, "110", "1", "0", 2_000_000_000_000));
         assert_eq!(effect.funding, 2 * ONE, "an order book realises funding at every change");
+    }
+
+    #[test]
+    fn the_liquidation_price_lies_where_the_cushion_ends() {
+        let mut account = Account::new("a", Style::House, 1, 10 * ONE, 0);
+        account.trade(trade(Side::Buy, "100", "1", "0", 0));
+        let marks = Marks { mark: 100 * ONE, index: 100 * ONE, funding_index_e12: 0 };
+        let spec = &crate::options::Options::default().vest_spec(0).markets[0];
+        let mut views = [account.position_view(0, 0, spec, marks)];
+        set_liquidation_prices(account.balance, &mut views);
+        // 10 of equity, 2.50 of maintenance margin: 7.50 below the mark.
+        assert_eq!(views[0].liquidation_price, money::parse("92.5").unwrap());
     }
 
     #[test]

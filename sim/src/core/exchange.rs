@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::account::{Account, AccountView, Marks, PositionView, Trade};
+use super::account::{Account, AccountView, Marks, PositionView, Trade, set_liquidation_prices};
 use super::book::{Book, Change};
 use super::fault::{Action, Class, Faults, Rule, Subject};
 use super::model::{Model, Script};
@@ -29,6 +29,8 @@ pub(super) struct Market {
     pub funding_rate_e12: i64,
     pub funding_index_e12: i128,
     pub funded_us: i64,
+    /// The next message is the whole book: deltas would not undo a falsehood.
+    pub resync: bool,
 }
 
 /// What the venue intends to do with an order besides the ordinary.
@@ -81,6 +83,7 @@ impl Exchange {
             funding_rate_e12: m.funding_rate_1h_e12,
             funding_index_e12: 0,
             funded_us: start,
+            resync: false,
             spec: m.clone(),
         };
         let account =
@@ -156,13 +159,19 @@ impl Exchange {
     }
 
     pub fn position(&self, account: AccountId, market: usize) -> PositionView {
-        let marks = self.marks(market);
-        self.accounts[account].position_view(account, market, &self.markets[market].spec, marks)
+        let mut positions = self.positions(account);
+        positions.swap_remove(market)
     }
 
     /// Positions of an account, flat ones included, in the order of the markets.
     pub fn positions(&self, account: AccountId) -> Vec<PositionView> {
-        (0..self.markets.len()).map(|market| self.position(account, market)).collect()
+        let view = |market: usize| {
+            let spec = &self.markets[market].spec;
+            self.accounts[account].position_view(account, market, spec, self.marks(market))
+        };
+        let mut positions: Vec<PositionView> = (0..self.markets.len()).map(view).collect();
+        set_liquidation_prices(self.accounts[account].balance, &mut positions);
+        positions
     }
 
     pub fn account(&self, account: AccountId, now_us: i64) -> AccountView {
@@ -232,6 +241,7 @@ impl Exchange {
     /// Overrides the model; the book follows at its next message, or at once for orders.
     pub fn set_script(&mut self, now_us: i64, market: usize, script: Script) {
         let m = &mut self.markets[market];
+        m.resync |= m.model.script.lie.is_some() || script.lie.is_some();
         m.model.script = script;
         self.schedule(now_us, Work::Quote(market));
     }
@@ -400,16 +410,21 @@ impl Exchange {
             }
         };
         let pause = m.model.pause(self.spec.load);
-        match style {
-            Style::House => {
-                m.seq += 1;
-                let whole = self.snapshot(market, now_us);
-                self.publish(now_us, whole);
-            }
-            Style::OrderBook => self.publish_change(now_us, market, change),
+        if style == Style::House || m.resync {
+            self.publish_whole(now_us, market);
+        } else {
+            self.publish_change(now_us, market, change);
         }
         self.match_resting(now_us, market);
         self.reschedule_quote(now_us + pause, market);
+    }
+
+    fn publish_whole(&mut self, now_us: i64, market: usize) {
+        let m = &mut self.markets[market];
+        m.seq += 1;
+        m.resync = m.model.script.lie.is_some();
+        let whole = self.snapshot(market, now_us);
+        self.publish(now_us, whole);
     }
 
     /// Exactly one quote of a market is queued at any time, whoever asked for an extra one.

@@ -2,6 +2,7 @@
 //! sees its fills, and is refused where the sheet says so.
 
 mod client;
+mod serve;
 
 use bot4_sim::control::VenueName;
 use bot4_sim::core::fault::{Action, Class, Rule};
