@@ -27,7 +27,7 @@ pub struct Stop {
 impl Core {
     pub(super) fn begin_stop(&mut self, now: Nanos, flatten: bool, _fx: &mut Effects) {
         if let Some(stop) = &mut self.stop {
-            stop.flatten |= flatten;
+            stop.flatten = flatten;
             return;
         }
         self.stop = Some(Stop {
