@@ -8,6 +8,8 @@ pub mod keeper;
 pub mod order;
 pub mod position;
 pub mod spread;
+pub mod store;
 pub mod sys;
+pub mod telemetry;
 pub mod types;
 pub mod venue;
