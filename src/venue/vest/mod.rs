@@ -3,17 +3,25 @@
 
 mod abi;
 mod access;
+mod body;
 mod depth;
 mod errors;
 mod feed;
 mod json;
+mod order_links;
+mod order_row;
+mod private;
 pub mod register;
+mod requests;
 mod session;
 mod sign;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod testing_http;
+#[cfg(test)]
+mod testing_link;
+mod trader;
 
 use super::{SetupError, Venue};
 
@@ -26,6 +34,6 @@ pub const VENUE: Venue = Venue {
     required_secrets: &[access::PRIMARY_ADDRESS, access::SIGNING_KEY, access::API_KEY, access::ACCOUNT_GROUP],
     optional_secrets: &[access::SIGNER_EXPIRY_MS],
     feed: |setup| Ok(Box::new(feed::PublicFeed::new(setup)?)),
-    trader: |_| Err(SetupError::Config(String::new())),
+    trader: |setup| Ok(Box::new(trader::VestTrader::new(setup)?)),
     desk: |_| Err(SetupError::Config(String::new())),
 };
