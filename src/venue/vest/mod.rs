@@ -5,6 +5,7 @@ mod abi;
 mod access;
 mod body;
 mod depth;
+mod desk;
 mod errors;
 mod feed;
 mod json;
@@ -13,8 +14,10 @@ mod order_row;
 mod private;
 pub mod register;
 mod requests;
+mod rest;
 mod session;
 mod sign;
+mod statements;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -23,7 +26,7 @@ mod testing_http;
 mod testing_link;
 mod trader;
 
-use super::{SetupError, Venue};
+use super::Venue;
 
 /// This venue's line in the registry.
 pub const VENUE: Venue = Venue {
@@ -35,5 +38,5 @@ pub const VENUE: Venue = Venue {
     optional_secrets: &[access::SIGNER_EXPIRY_MS],
     feed: |setup| Ok(Box::new(feed::PublicFeed::new(setup)?)),
     trader: |setup| Ok(Box::new(trader::VestTrader::new(setup)?)),
-    desk: |_| Err(SetupError::Config(String::new())),
+    desk: |setup| Ok(Box::new(desk::VestDesk::new(setup)?)),
 };
