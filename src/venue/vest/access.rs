@@ -17,11 +17,15 @@ pub const SIGNER_EXPIRY_MS: &str = "SIGNER_EXPIRY_MS";
 /// Longest wire symbol taken; the longest seen is `NDX-USD-PERP` (sheet `vest`, 8).
 const SYMBOL_MAX: usize = 32;
 
+/// Longest API key and longest base URL taken, so that an order request always fits its buffer.
+const API_KEY_MAX: usize = 512;
+const URL_MAX: usize = 256;
+
 /// One of the venue's environments (sheet `vest`, 2).
 pub struct Environment {
     pub name: &'static str,
     /// `verifyingContract` of the registration proof.
-    pub contract: &'static str,
+    pub contract: Address,
     /// Part of the venue's own host names that no other environment may use.
     host_mark: &'static str,
     pub loopback_only: bool,
@@ -31,19 +35,19 @@ pub struct Environment {
 const ENVIRONMENTS: [Environment; 3] = [
     Environment {
         name: "prod",
-        contract: "0x919386306C47b2Fe1036e3B4F7C40D22D2461a23",
+        contract: sign::address_of("919386306C47b2Fe1036e3B4F7C40D22D2461a23"),
         host_mark: "prod.hz.vestmarkets.com",
         loopback_only: false,
     },
     Environment {
         name: "dev",
-        contract: "0x8E4D87AEf4AC4D5415C35A12319013e34223825B",
+        contract: sign::address_of("8E4D87AEf4AC4D5415C35A12319013e34223825B"),
         host_mark: "dev.hz.vestmarkets.com",
         loopback_only: false,
     },
     Environment {
         name: "sim",
-        contract: "0x8E4D87AEf4AC4D5415C35A12319013e34223825B",
+        contract: sign::address_of("8E4D87AEf4AC4D5415C35A12319013e34223825B"),
         host_mark: "loopback",
         loopback_only: true,
     },
@@ -115,8 +119,9 @@ impl Keys {
             .ok_or_else(|| malformed(PRIMARY_ADDRESS, "want 0x and 40 hex digits"))?;
         let signer = Signer::parse(secrets.get(SIGNING_KEY)?).map_err(|why| malformed(SIGNING_KEY, why))?;
         let api_key = secrets.get(API_KEY)?;
-        if api_key.expose().is_empty() || !api_key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(malformed(API_KEY, "want visible ASCII without blanks"));
+        let length = api_key.expose().len();
+        if length == 0 || length > API_KEY_MAX || !api_key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(malformed(API_KEY, "want at most 512 visible ASCII characters without blanks"));
         }
         let group = secrets.get(ACCOUNT_GROUP)?.expose().parse();
         let group = group.map_err(|_| malformed(ACCOUNT_GROUP, "want a whole number"))?;
@@ -155,7 +160,7 @@ impl Base {
         let cut = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at(cut);
         let (host, port) = split_authority(authority).ok_or_else(refuse)?;
-        if host.is_empty() || !rest.bytes().all(plain) {
+        if host.is_empty() || url.len() > URL_MAX || !rest.bytes().all(plain) {
             return Err(refuse());
         }
         let owned = str::to_owned;

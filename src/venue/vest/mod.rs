@@ -3,19 +3,30 @@
 
 mod abi;
 mod access;
+mod body;
 mod depth;
+mod desk;
 mod errors;
 mod feed;
 mod json;
+mod order_links;
+mod order_row;
+mod private;
 pub mod register;
+mod requests;
+mod rest;
 mod session;
 mod sign;
+mod statements;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod testing_http;
+#[cfg(test)]
+mod testing_link;
+mod trader;
 
-use super::{SetupError, Venue};
+use super::Venue;
 
 /// This venue's line in the registry.
 pub const VENUE: Venue = Venue {
@@ -27,6 +38,6 @@ pub const VENUE: Venue = Venue {
     optional_secrets: &[access::SIGNER_EXPIRY_MS],
     paper_latency_ms: (350, 500),
     feed: |setup| Ok(Box::new(feed::PublicFeed::new(setup)?)),
-    trader: |_| Err(SetupError::Config(String::new())),
-    desk: |_| Err(SetupError::Config(String::new())),
+    trader: |setup| Ok(Box::new(trader::VestTrader::new(setup)?)),
+    desk: |setup| Ok(Box::new(desk::VestDesk::new(setup)?)),
 };

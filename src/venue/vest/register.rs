@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::abi::{Encoder, Value, keccak};
 use super::access::{ACCOUNT_GROUP, API_KEY, PRIMARY_ADDRESS, SIGNER_EXPIRY_MS, SIGNING_KEY, environment};
-use super::sign::{Address, SIGNATURE_TEXT, Signer, address_text, parse_address};
+use super::sign::{Address, SignatureText, Signer, address_text};
 use super::{errors, json};
 use crate::sys::rest::{Http, Method, Request};
 use crate::types::Secret;
@@ -58,14 +58,14 @@ pub fn registration(
     env: &str,
 ) -> Result<Registration, SetupError> {
     let malformed = |key| move |why| SetupError::Malformed { key, why };
-    let contract = contract_of(env)?;
+    let contract = environment(env)?.contract;
     let primary = Signer::parse(primary).map_err(malformed("primary key"))?;
     let (signer, signing_key) = match signing {
         Some(secret) => (Signer::parse(secret).map_err(malformed(SIGNING_KEY))?, secret.duplicate()),
         None => Signer::generate().map_err(malformed(SIGNING_KEY))?,
     };
     let signature = primary.sign_digest(&proof_digest(contract, signer.address(), expiry_ms));
-    let body = body(&signer, &primary, signature.bytes(), expiry_ms);
+    let body = body(&signer, &primary, &signature, expiry_ms);
     Ok(Registration { body: Secret::new(body), primary: primary.address(), signing_key, expiry_ms })
 }
 
@@ -120,14 +120,9 @@ struct Reply {
     acc_group: u32,
 }
 
-fn contract_of(env: &str) -> Result<Address, SetupError> {
-    let contract = parse_address(environment(env)?.contract);
-    Ok(contract.expect("the table of environments holds addresses"))
-}
-
-fn body(signer: &Signer, primary: &Signer, signature: &[u8; SIGNATURE_TEXT], expiry_ms: u64) -> String {
+fn body(signer: &Signer, primary: &Signer, signature: &SignatureText, expiry_ms: u64) -> String {
     let (signing, primary) = (address_text(&signer.address()), address_text(&primary.address()));
-    let signature = String::from_utf8_lossy(signature);
+    let signature = signature.as_str();
     format!(
         r#"{{"signingAddr":"{signing}","primaryAddr":"{primary}","signature":"{signature}","expiryTime":{expiry_ms},"networkType":{NETWORK_TYPE}}}"#
     )
@@ -154,6 +149,7 @@ mod tests {
     use serde_json::Value as Json;
 
     use super::*;
+    use crate::venue::vest::sign::parse_address;
     use crate::venue::vest::testing::{TEST_KEY, vectors};
     use crate::venue::vest::testing_http::Script;
 
@@ -167,7 +163,7 @@ mod tests {
         assert_eq!(proofs.len(), 2);
         for vector in proofs {
             let env = vector["env"].as_str().unwrap();
-            let contract = contract_of(env).unwrap();
+            let contract = environment(env).unwrap().contract;
             let approved = parse_address(vector["approved"].as_str().unwrap()).unwrap();
             let expiry = vector["expiry"].as_u64().unwrap();
             let hex_of = |bytes: [u8; 32]| ["0x", &hex::encode(bytes)].concat();

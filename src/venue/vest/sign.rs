@@ -12,7 +12,7 @@ use crate::types::Secret;
 /// Prefix of the EIP-191 message over 32 raw bytes.
 const EIP191: &[u8] = b"\x19Ethereum Signed Message:\n32";
 /// Digits of `0x` + r + s + v.
-pub const SIGNATURE_TEXT: usize = 132;
+const SIGNATURE_TEXT: usize = 132;
 
 /// An Ethereum address.
 pub type Address = [u8; 20];
@@ -22,8 +22,8 @@ pub type Address = [u8; 20];
 pub struct SignatureText([u8; SIGNATURE_TEXT]);
 
 impl SignatureText {
-    pub const fn bytes(&self) -> &[u8; SIGNATURE_TEXT] {
-        &self.0
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -97,6 +97,28 @@ pub fn parse_address(text: &str) -> Option<Address> {
     Some(address)
 }
 
+/// The address of 40 hex digits, at compile time; a misprint does not compile.
+pub const fn address_of(digits: &str) -> Address {
+    let digits = digits.as_bytes();
+    assert!(digits.len() == 40, "want 40 hex digits");
+    let mut address = [0; 20];
+    let mut at = 0;
+    while at < 20 {
+        address[at] = nibble(digits[2 * at]) << 4 | nibble(digits[2 * at + 1]);
+        at += 1;
+    }
+    address
+}
+
+const fn nibble(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        b'A'..=b'F' => digit - b'A' + 10,
+        _ => panic!("not a hex digit"),
+    }
+}
+
 fn strip_0x(text: &str) -> &str {
     text.strip_prefix("0x").unwrap_or(text)
 }
@@ -142,7 +164,7 @@ mod tests {
             assert_eq!(hex_of(&keccak(&[&encoded])), vector["inner"]);
             assert_eq!(hex_of(&eip191_digest(&encoded)), vector["digest"]);
             let signature = signer.sign_tuple(&mut encoder, &values);
-            assert_eq!(std::str::from_utf8(signature.bytes()).unwrap(), vector["signature"]);
+            assert_eq!(signature.as_str(), vector["signature"]);
             assert_eq!(address_text(&signer.address()), vector["signer"]);
         }
     }
