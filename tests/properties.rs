@@ -6,15 +6,15 @@ use bot4::book::ladder::{Book, BookState, Ladder};
 use bot4::book::pricing::{DepthRule, walk, walks};
 use bot4::position::{Execution, PairBook};
 use bot4::spread::edge::{Trade, edge, exit_cost, gain, mean_mid, per_leg, share_of};
-use bot4::types::limits::SIZES;
 use bot4::types::money::{DecimalError, SCALE, parse_fixed};
-use bot4::types::{
-    BookUpdate, Direction, Level, Nanos, Price, Purpose, Qty, Quote, Rate, Usd, VenueId, Walk,
-};
+use bot4::types::{BookUpdate, Direction, Level, Nanos, Price, Purpose, Qty, Rate, Usd, Walk};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+mod fixture;
 mod mean_reversion;
+
+use fixture::top;
 
 fn price(text: &str) -> Price {
     Price::parse(text.as_bytes()).unwrap()
@@ -163,12 +163,12 @@ proptest! {
         let qty = Qty::from_raw(units * SCALE);
         let mut book = PairBook::default();
         book.open(d, entry[0], Rate::ZERO, Rate::ZERO, Nanos(1));
-        for leg in 0..2 {
-            fill(&mut book, d, leg, Purpose::Enter, entry[leg], qty);
+        for (leg, at) in entry.into_iter().enumerate() {
+            fill(&mut book, d, leg, Purpose::Enter, at, qty);
         }
         prop_assert_eq!(book.hedged(), qty);
-        for leg in 0..2 {
-            fill(&mut book, d, leg, Purpose::Exit, exit[leg], qty);
+        for (leg, at) in exit.into_iter().enumerate() {
+            fill(&mut book, d, leg, Purpose::Exit, at, qty);
         }
         prop_assert!(book.is_flat());
         let cost = -gain(d.opposite(), exit);
@@ -216,14 +216,6 @@ proptest! {
         }
         prop_assert!(edge(d, limits, mid) >= bar);
     }
-}
-
-/// A quote whose touch holds every size.
-fn top(bid: Price, ask: Price) -> Quote {
-    let walk = |price| Walk { vwap: price, worst: price, within_depth: true };
-    let sizes = [400, 200, 100].map(Qty::from_raw);
-    let (buy, sell) = ([walk(ask); SIZES], [walk(bid); SIZES]);
-    Quote { venue: VenueId(0), tradable: true, bid, ask, sizes, buy, sell, ..Quote::default() }
 }
 
 /// The worked quotes of the definitions, from books on.

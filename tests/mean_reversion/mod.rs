@@ -4,13 +4,11 @@
 
 use bot4::spread::edge::{edge, mean_mid};
 use bot4::spread::signal::{Input, Signal};
-use bot4::types::settings::{
-    Basis, ExecutionSettings, Legs, PairSettings, RiskSettings, Settings, SignalSettings, VenueSettings,
-};
 use bot4::types::{
-    Direction, ExposureState, Intent, IntentKind, MarketRules, MarketStatus, Nanos, PairId, Price, Qty,
-    Quote, Rate, StopReason, Usd, VenueId,
+    Direction, ExposureState, Intent, IntentKind, Nanos, Price, Quote, Rate, RecordKind, StopReason, VenueId,
 };
+
+use super::fixture::{rules, settings, top};
 
 const TICKS: u64 = 200_000;
 /// Ticks in which the gap loses 1/e of its distance to zero.
@@ -46,7 +44,7 @@ impl Series {
 fn quote(venue: u8, mid: i64, half_width_bps: i64, t_wire: Nanos) -> Quote {
     let half = CENTRE / 10_000 * half_width_bps;
     let (bid, ask) = (Price::from_raw(mid - half), Price::from_raw(mid + half));
-    Quote { venue: VenueId(venue), t_wire, t_book: t_wire, ..super::top(bid, ask) }
+    Quote { venue: VenueId(venue), t_wire, t_book: t_wire, ..top(bid, ask) }
 }
 
 /// A round trip: the fees are those of four fills.
@@ -57,7 +55,7 @@ fn result(entry: Rate, cost: Rate) -> Rate {
 /// Fills every wish at its expected prices and gathers the results.
 struct Desk {
     signal: Signal,
-    facts: Vec<bot4::types::RecordKind>,
+    facts: Vec<RecordKind>,
     results: Vec<Rate>,
     entry: Rate,
 }
@@ -142,91 +140,5 @@ impl Literal {
             }
             _ => {}
         }
-    }
-}
-
-fn rules(taker: Rate) -> MarketRules {
-    MarketRules {
-        tick: Price::from_raw(10_000),
-        lot: Qty::from_raw(1),
-        min_qty: Qty::from_raw(1),
-        max_qty: Qty::ZERO,
-        min_notional: Usd::ZERO,
-        price_places: 4,
-        qty_places: 8,
-        taker,
-        initial_margin: Rate::ZERO,
-        maintenance_margin: Rate::ZERO,
-        price_band: Rate::ZERO,
-        status: MarketStatus::Trading,
-    }
-}
-
-fn settings() -> Settings {
-    let venue =
-        |id| VenueSettings { id: VenueId(id), max_book_age_ms: 1_000, orders_per_s: 5, orders_per_day: 0 };
-    Settings {
-        pairs: vec![PairSettings {
-            id: PairId(0),
-            name: "X".into(),
-            venues: [VenueId(0), VenueId(1)],
-            symbols: ["X".into(), "X".into()],
-            size: Qty::from_raw(400),
-            entry_threshold: Rate::from_bps(30),
-            exit_threshold: Rate::ZERO,
-        }],
-        venues: vec![venue(0), venue(1)],
-        signal: SignalSettings {
-            basis: Basis::Raw,
-            persistence_updates: 1,
-            exit_requires_profit: false,
-            expected_hold_h: 4,
-        },
-        execution: ExecutionSettings {
-            legs: Legs::Together,
-            slack_share: Rate::from_bps(5_000),
-            completion_slippage: Rate::from_bps(15),
-            max_unwind: Rate::from_bps(200),
-            retry_attempts: 3,
-            retry_delay_ms: 200,
-            receive_window_ms: 500,
-            pending_cancel_ms: 1_000,
-            ack_deadline_ms: 1_500,
-        },
-        risk: risk(),
-        dedicated_account: false,
-    }
-}
-
-/// Stops are off: the series is to show the two thresholds alone.
-fn risk() -> RiskSettings {
-    RiskSettings {
-        max_order_notional: Usd::ZERO,
-        max_pair_notional: Usd::ZERO,
-        max_gross_notional: Usd::ZERO,
-        max_net_delta: Usd::ZERO,
-        max_depth_share: Rate::from_bps(2_000),
-        depth_band: Rate::from_bps(10),
-        max_plausible: Rate::from_bps(200),
-        max_skew_ms: 1_500,
-        max_naked_ms: 5_000,
-        max_hold_s: 0,
-        min_profit: Rate::from_bps(1),
-        slippage: Rate::from_bps(2),
-        stop_widening: Rate::ZERO,
-        daily_loss: Usd::ZERO,
-        losing_pairs_pause: 0,
-        cooldown_ms: 0,
-        failed_leg_cooldown_ms: 0,
-        link_cooldown_ms: 0,
-        max_entries_per_hour: 0,
-        max_entries_per_day: 0,
-        max_order_errors_per_min: 0,
-        price_collar: Rate::from_bps(100),
-        leverage: 1,
-        entry_free_margin: Rate::ZERO,
-        clock_warn_ms: 50,
-        clock_no_entries_ms: 250,
-        clock_halt_ms: 1_000,
     }
 }
