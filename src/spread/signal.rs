@@ -176,14 +176,7 @@ impl Signal {
         now: Nanos,
         facts: &mut Vec<RecordKind>,
     ) -> Option<Intent> {
-        let mut found = None;
-        for direction in Direction::BOTH {
-            let offer = self.entry.offer(&self.quotes, view, direction, View::directed(basis, direction));
-            let streak = &mut self.streak[direction.index()];
-            *streak = if offer.is_some() { streak.saturating_add(1) } else { 0 };
-            found = found.or(offer);
-        }
-        let Some(offer) = found else {
+        let Some(offer) = self.find_offer(view, basis) else {
             self.announced = false;
             return None;
         };
@@ -199,6 +192,18 @@ impl Signal {
         let fires = self.exposure == ExposureState::MayEnter && self.may_wish(now);
         self.announce(&offer, view, fires, now, facts);
         fires.then(|| self.wish(self.open(&offer, view, ticks, now)))
+    }
+
+    /// What the quotes offer, counted in the streaks. At most one direction can offer: the two edges add up to less
+    /// than zero, the two bars to more.
+    fn find_offer(&mut self, view: &View, basis: Rate) -> Option<Offer> {
+        let offers = Direction::BOTH.map(|direction| {
+            self.entry.offer(&self.quotes, view, direction, View::directed(basis, direction))
+        });
+        for (streak, offer) in self.streak.iter_mut().zip(&offers) {
+            *streak = if offer.is_some() { streak.saturating_add(1) } else { 0 };
+        }
+        offers.into_iter().flatten().next()
     }
 
     fn open(&self, offer: &Offer, view: &View, ticks: [Price; 2], now: Nanos) -> Intent {
@@ -310,28 +315,11 @@ fn max_age_ms(venue: VenueId, settings: &Settings) -> u32 {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::super::edge::tests::{price, quote};
     use super::*;
-    use crate::book::market::tests::settings;
-    use crate::types::{MarketStatus, Qty, Usd};
-
-    pub fn rules() -> MarketRules {
-        MarketRules {
-            tick: price("0.01"),
-            lot: Qty::from_raw(1),
-            min_qty: Qty::from_raw(1),
-            max_qty: Qty::ZERO,
-            min_notional: Usd::ZERO,
-            price_places: 2,
-            qty_places: 8,
-            taker: Rate::from_bps(3),
-            initial_margin: Rate::ZERO,
-            maintenance_margin: Rate::ZERO,
-            price_band: Rate::ZERO,
-            status: MarketStatus::Trading,
-        }
-    }
+    use crate::book::market::tests::{rules, settings};
+    use crate::types::Qty;
 
     struct Bench {
         signal: Signal,
