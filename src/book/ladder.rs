@@ -302,4 +302,16 @@ mod tests {
         let twins = update(true, &[(99, 1), (98, 1), (99, 1)], &[]);
         assert_eq!(book.apply(&twins), Err(BookError::Duplicate(Price::from_raw(99))));
     }
+
+    #[test]
+    fn a_ladder_never_allocates_after_construction() {
+        let mut book = Book::with_capacity(8);
+        let before = (book.bids.levels.as_ptr(), book.bids.levels.capacity());
+        let many: Vec<_> = (1..=100).map(|price| (price, 1)).collect();
+        for levels in [&many[..], &many[..8]] {
+            book.apply(&update(true, levels, &[])).unwrap();
+            book.apply(&update(false, &many, &[])).unwrap();
+        }
+        assert_eq!((book.bids.levels.as_ptr(), book.bids.levels.capacity()), before);
+    }
 }

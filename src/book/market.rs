@@ -180,7 +180,7 @@ pub mod tests {
     use super::*;
     use crate::types::limits::SIZES;
     use crate::types::settings::{Basis, ExecutionSettings, Legs, SignalSettings, VenueSettings};
-    use crate::types::{Level, PairId, Settings, Usd};
+    use crate::types::{Level, MarketStatus, PairId, Settings, Usd};
 
     pub fn pair() -> PairSettings {
         PairSettings {
@@ -223,6 +223,23 @@ pub mod tests {
             clock_warn_ms: 50,
             clock_no_entries_ms: 250,
             clock_halt_ms: 1_000,
+        }
+    }
+
+    pub fn rules() -> MarketRules {
+        MarketRules {
+            tick: Price::from_raw(1_000_000),
+            lot: Qty::from_raw(1),
+            min_qty: Qty::from_raw(1),
+            max_qty: Qty::ZERO,
+            min_notional: Usd::ZERO,
+            price_places: 2,
+            qty_places: 8,
+            taker: Rate::from_bps(3),
+            initial_margin: Rate::ZERO,
+            maintenance_margin: Rate::ZERO,
+            price_band: Rate::ZERO,
+            status: MarketStatus::Trading,
         }
     }
 

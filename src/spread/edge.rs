@@ -70,13 +70,18 @@ fn is_near_touch(worst: Price, quote: &Quote) -> bool {
     worst.raw() / 2 <= quote.ask.raw() && worst.raw() >= quote.bid.raw() / 2
 }
 
-/// `(sell - buy) / mid` for the trade that opens `direction` at these prices per leg, cut toward zero at 1e-12.
-pub fn edge(direction: Direction, prices: [Price; 2], mid: Price) -> Rate {
+/// Money in per unit for the trade that opens `direction` at these prices per leg: `E`, exact; negative = paid.
+pub fn gain(direction: Direction, prices: [Price; 2]) -> Price {
     let [first, second] = prices;
     match direction {
-        Direction::A => (second - first).ratio(mid),
-        Direction::B => (first - second).ratio(mid),
+        Direction::A => second - first,
+        Direction::B => first - second,
     }
+}
+
+/// [`gain`] of the mean mid: `E/M`, higher is better, cut toward zero at 1e-12.
+pub fn edge(direction: Direction, prices: [Price; 2], mid: Price) -> Rate {
+    gain(direction, prices).ratio(mid)
 }
 
 /// Cost of closing `direction` at these prices per leg, of the mean mid: `C/M`, lower is better.

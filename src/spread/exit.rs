@@ -61,7 +61,7 @@ impl ExitRules {
     }
 
     /// Whether and how to close now. `fees` are those of the whole round trip, both venues. By threshold a pair is
-    /// closed whole; a stop takes what the books hold.
+    /// closed whole (or by its largest priced size, if it is larger than that); a stop takes what the books hold.
     pub fn decide(
         &self,
         held: &Held,

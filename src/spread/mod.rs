@@ -3,6 +3,7 @@
 
 pub mod basis;
 pub mod edge;
+pub mod entry;
 pub mod exit;
 pub mod signal;
 pub mod thread;

@@ -2,10 +2,9 @@
 //! `spread::thread`. It never wishes twice for one opportunity, and never on a book that is old, unsound or absurd.
 
 use super::basis::Average;
-use super::edge::{Trade, per_leg, share_of};
+use super::entry::{EntryRules, Offer};
 use super::exit::{ExitRules, Held};
-use super::view::{Bounds, View, carry, expiry};
-use crate::types::limits::SIZES;
+use super::view::{Bounds, View, expiry};
 use crate::types::record::Refusal;
 use crate::types::settings::{Basis, PairSettings};
 use crate::types::{
@@ -38,9 +37,8 @@ pub enum Input<'a> {
 pub struct Signal {
     pair: PairSettings,
     persistence: u32,
-    expected_hold_h: u32,
-    slack_share: Rate,
     bounds: Bounds,
+    entry: EntryRules,
     exit: ExitRules,
     average: Option<Average>,
     quotes: [Quote; 2],
@@ -58,15 +56,6 @@ pub struct Signal {
     next_report: Nanos,
 }
 
-/// An opening that the quotes offer.
-struct Offer {
-    trade: Trade,
-    /// Raw edge that had to be met: basis, threshold and adverse carry.
-    bar: Rate,
-    basis: Rate,
-    marginal: Rate,
-}
-
 impl Signal {
     /// The pair's venues must be in `settings.venues`.
     pub fn new(pair: &PairSettings, settings: &Settings) -> Self {
@@ -79,9 +68,8 @@ impl Signal {
         Self {
             pair: pair.clone(),
             persistence: settings.signal.persistence_updates.max(1),
-            expected_hold_h: settings.signal.expected_hold_h,
-            slack_share: settings.execution.slack_share,
             bounds: Bounds { age_ms, skew_ms, plausible },
+            entry: EntryRules::new(pair, &settings.signal, &settings.execution),
             exit: ExitRules::new(pair, &settings.signal, &settings.risk),
             average,
             quotes: [Quote::default(); 2],
@@ -188,14 +176,7 @@ impl Signal {
         now: Nanos,
         facts: &mut Vec<RecordKind>,
     ) -> Option<Intent> {
-        let mut found = None;
-        for direction in Direction::BOTH {
-            let offer = self.offer(direction, view, View::directed(basis, direction));
-            let streak = &mut self.streak[direction.index()];
-            *streak = if offer.is_some() { streak.saturating_add(1) } else { 0 };
-            found = found.or(offer);
-        }
-        let Some(offer) = found else {
+        let Some(offer) = self.find_offer(view, basis) else {
             self.announced = false;
             return None;
         };
@@ -210,43 +191,27 @@ impl Signal {
         let ticks = self.ticks()?;
         let fires = self.exposure == ExposureState::MayEnter && self.may_wish(now);
         self.announce(&offer, view, fires, now, facts);
-        fires.then(|| self.wish(self.entry(&offer, view, ticks, now)))
+        fires.then(|| self.wish(self.open(&offer, view, ticks, now)))
     }
 
-    /// The largest size whose last unit still meets the bar, within the displayed depth if any is.
-    fn offer(&self, direction: Direction, view: &View, basis: Rate) -> Option<Offer> {
-        let bar = basis + self.pair.entry_threshold + self.adverse_carry(direction);
-        if view.touch[direction.index()] < bar {
-            return None;
+    /// What the quotes offer, counted in the streaks. At most one direction can offer: the two edges add up to less
+    /// than zero, the two bars to more.
+    fn find_offer(&mut self, view: &View, basis: Rate) -> Option<Offer> {
+        let offers = Direction::BOTH.map(|direction| {
+            self.entry.offer(&self.quotes, view, direction, View::directed(basis, direction))
+        });
+        for (streak, offer) in self.streak.iter_mut().zip(&offers) {
+            *streak = if offer.is_some() { streak.saturating_add(1) } else { 0 };
         }
-        let mut best: Option<Offer> = None;
-        for trade in (0..SIZES).filter_map(|size| Trade::price(&self.quotes, direction, size)) {
-            let marginal = trade.marginal_edge(view.mid);
-            if marginal >= bar {
-                let within = trade.within_depth;
-                best = if within { None } else { best };
-                best.get_or_insert(Offer { trade, bar, basis, marginal });
-                if within {
-                    break;
-                }
-            }
-        }
-        best
+        offers.into_iter().flatten().next()
     }
 
-    fn adverse_carry(&self, direction: Direction) -> Rate {
-        let hourly = carry(&self.quotes, direction).raw().min(0).saturating_neg();
-        Rate::from_raw(hourly.saturating_mul(i64::from(self.expected_hold_h)).min(i64::MAX / 4))
-    }
-
-    fn entry(&self, offer: &Offer, view: &View, ticks: [Price; 2], now: Nanos) -> Intent {
-        let slack = share_of(offer.marginal - offer.bar, self.slack_share);
-        let give = per_leg(slack, view.mid);
+    fn open(&self, offer: &Offer, view: &View, ticks: [Price; 2], now: Nanos) -> Intent {
         Intent {
             pair: self.pair.id,
             kind: IntentKind::Enter(offer.trade.direction),
             qty: offer.trade.qty,
-            limits: offer.trade.limits([give; 2], ticks),
+            limits: self.entry.limits(offer, view.mid, ticks),
             expected: offer.trade.expected,
             edge: offer.trade.edge(view.mid),
             basis: offer.basis,
@@ -350,28 +315,11 @@ fn max_age_ms(venue: VenueId, settings: &Settings) -> u32 {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::super::edge::tests::{price, quote};
     use super::*;
-    use crate::book::market::tests::settings;
-    use crate::types::{MarketStatus, Qty, Usd};
-
-    pub fn rules() -> MarketRules {
-        MarketRules {
-            tick: price("0.01"),
-            lot: Qty::from_raw(1),
-            min_qty: Qty::from_raw(1),
-            max_qty: Qty::ZERO,
-            min_notional: Usd::ZERO,
-            price_places: 2,
-            qty_places: 8,
-            taker: Rate::from_bps(3),
-            initial_margin: Rate::ZERO,
-            maintenance_margin: Rate::ZERO,
-            price_band: Rate::ZERO,
-            status: MarketStatus::Trading,
-        }
-    }
+    use crate::book::market::tests::{rules, settings};
+    use crate::types::Qty;
 
     struct Bench {
         signal: Signal,
@@ -462,19 +410,14 @@ pub mod tests {
     }
 
     #[test]
-    fn the_size_is_what_still_pays_at_its_margin() {
+    fn a_thin_book_is_refused_aloud() {
         let mut bench = bench(|_| ());
         bench.show(1_000, 1, NEAR);
-        let mut deep = Quote { t_wire: Nanos::from_ms(1_000), ..quote(RICH[0], RICH[1]) };
-        deep.sell[0].worst = price("100.20");
-        deep.sell[1].within_depth = false;
-        let intent = bench.input(1_000, Input::Quote { leg: 0, quote: &deep }).unwrap();
-        assert_eq!(intent.qty, Qty::from_raw(100));
-        deep.sell[2].within_depth = false;
-        bench.input(1_100, Input::Exposure(ExposureState::MayEnter));
-        assert_eq!(bench.input(1_100, Input::Quote { leg: 0, quote: &deep }), None);
-        let thin = RecordKind::EntryRefused { pair: bench.signal.pair.id, refusal: Refusal::TooThin };
-        assert!(bench.facts.contains(&thin));
+        let mut thin = Quote { t_wire: Nanos::from_ms(1_000), ..quote(RICH[0], RICH[1]) };
+        thin.sell.iter_mut().for_each(|walk| walk.within_depth = false);
+        assert_eq!(bench.input(1_000, Input::Quote { leg: 0, quote: &thin }), None);
+        let refused = RecordKind::EntryRefused { pair: bench.signal.pair.id, refusal: Refusal::TooThin };
+        assert!(bench.facts.contains(&refused));
     }
 
     #[test]
@@ -489,17 +432,6 @@ pub mod tests {
         assert_eq!(intent.basis.bps().to_string(), "59.81");
         let spread = intent.edge - intent.basis;
         assert!(spread > Rate::from_bps(30) && spread < Rate::from_bps(40), "{spread}");
-    }
-
-    #[test]
-    fn adverse_carry_raises_the_bar() {
-        let mut bench = bench(|_| ());
-        bench.show(1_000, 1, NEAR);
-        let mut costly = Quote { t_wire: Nanos::from_ms(1_000), ..quote(RICH[0], RICH[1]) };
-        costly.ticker.funding_1h = Rate::from_bps(-10);
-        assert_eq!(bench.input(1_000, Input::Quote { leg: 0, quote: &costly }), None, "4 h of 10 bps");
-        costly.ticker.funding_1h = Rate::from_bps(-5);
-        assert!(bench.input(1_000, Input::Quote { leg: 0, quote: &costly }).is_some());
     }
 
     #[test]

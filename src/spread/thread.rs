@@ -153,9 +153,8 @@ impl SpreadThread {
 #[cfg(test)]
 mod tests {
     use super::super::edge::tests::{price, quote};
-    use super::super::signal::tests::rules;
     use super::*;
-    use crate::book::market::tests::settings;
+    use crate::book::market::tests::{rules, settings};
     use crate::sys::ring::ring;
     use crate::types::{ExposureState, IntentKind};
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use super::*;
-use crate::book::market::tests::{settings, whole};
+use crate::book::market::tests::{rules, settings, whole};
 use crate::sys::link::{Inbound, LinkError};
 use crate::sys::ring::ring;
 use crate::types::Price;
@@ -38,6 +38,7 @@ impl Link for TestLink {
     fn send(&mut self, message: Outbound<'_>) -> Result<(), LinkError> {
         match message {
             Outbound::Text(bytes) => assert_eq!(bytes, b"subscribe"),
+            Outbound::Close => {}
             other => panic!("unexpected {other:?}"),
         }
         Ok(())
@@ -53,7 +54,7 @@ impl Link for TestLink {
     }
 }
 
-/// Reads `m<mid>` as a whole book, `a` as a sign of life, `g` as a gap; anything else is bad.
+/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap; anything else is bad.
 struct TestFeed;
 
 impl Feed for TestFeed {
@@ -72,6 +73,7 @@ impl Feed for TestFeed {
         match bytes {
             [b'm', mid @ ..] => sink.book(&whole(std::str::from_utf8(mid).unwrap().parse().unwrap())),
             b"a" => sink.alive(PairId(0)),
+            b"u" => sink.alive(PairId(9)),
             b"g" => sink.gap(PairId(0), "sequence"),
             other => return Err(WireError::new("frame", other, "a test frame")),
         }
@@ -238,4 +240,40 @@ fn book_counts_are_recorded_once_a_second() {
     let counts = bench.records();
     let counts = counts.iter().filter(|kind| matches!(kind, RecordKind::BookUpdated { .. })).count();
     assert_eq!(counts, 2);
+}
+
+#[test]
+fn lots_follow_the_rules_of_both_venues() {
+    let mut bench = bench(16);
+    bench.connect();
+    bench.frame("m10000");
+    for (venue, lot) in [(0, 30), (1, 20)] {
+        let rules = MarketRules { lot: Qty::from_raw(lot), min_qty: Qty::from_raw(150), ..rules() };
+        let told = Answer::Rules { venue: VenueId(venue), pair: PairId(0), rules };
+        assert!(bench.answers.push(told).is_ok());
+    }
+    bench.frame("m10000");
+    assert_eq!(bench.quote().unwrap().sizes.map(Qty::raw), [360, 180, 0]);
+}
+
+#[test]
+fn a_market_that_no_pair_names_is_rejected() {
+    let mut bench = bench(16);
+    bench.connect();
+    bench.quote();
+    bench.frame("u");
+    assert_eq!(bench.quote(), None);
+    assert_eq!((bench.thread.counts().messages, bench.thread.counts().rejected), (1, 1));
+}
+
+#[test]
+fn a_closed_thread_asks_for_nothing() {
+    let mut bench = bench(16);
+    bench.connect();
+    bench.frame("m10000");
+    bench.asks();
+    bench.thread.close();
+    bench.at(5_000);
+    assert!(!bench.quote().unwrap().tradable);
+    assert_eq!(bench.asks(), 0);
 }
