@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::sys::process;
 use crate::types::Nanos;
 
 /// Peers served at once; a person has one terminal, a supervisor one more.
@@ -136,8 +137,7 @@ fn clear_stale(path: &Path) -> Result<(), ControlError> {
 
 /// Whether the kernel says that the other end runs as our user.
 fn is_ours(stream: &UnixStream) -> bool {
-    let user = rustix::process::geteuid();
-    rustix::net::sockopt::socket_peercred(stream).is_ok_and(|peer| peer.uid == user)
+    process::peer_uid(stream).is_ok_and(|uid| uid == process::own_uid())
 }
 
 /// One connected operator.

@@ -1,6 +1,7 @@
 //! bot4.
 
 pub mod book;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod journal;
@@ -11,5 +12,6 @@ pub mod spread;
 pub mod store;
 pub mod sys;
 pub mod telemetry;
+pub mod topology;
 pub mod types;
 pub mod venue;

@@ -12,6 +12,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::TradingMode;
+use crate::sys::process;
 use crate::types::Secret;
 use crate::venue::{Secrets, Venue};
 
@@ -116,7 +117,7 @@ fn check_file(path: &Path, file: &File) -> Result<(), SecretError> {
         Ok(meta) => meta,
         Err(why) => return Err(SecretError::Unreadable { path, why: why.to_string() }),
     };
-    let user = rustix::process::geteuid().as_raw();
+    let user = process::own_uid();
     if !meta.is_file() {
         return Err(SecretError::NotAFile { path });
     }

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+/// Name of the compiled-in defaults, where another file would have its path.
+pub const DEFAULTS_NAME: &str = "built-in defaults";
+
 /// A place in a configuration file. Line and column count from one; zero = the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -20,6 +23,11 @@ impl Place {
     /// The file as a whole.
     pub fn whole(file: &str) -> Self {
         Self { file: file.into(), line: 0, column: 0 }
+    }
+
+    /// Whether the operator wrote it.
+    pub fn is_own(&self) -> bool {
+        &*self.file != DEFAULTS_NAME
     }
 }
 

@@ -29,13 +29,11 @@ pub use machine::{
 };
 use reader::{Effective, Section};
 pub use upkeep::Upkeep;
-pub use url::{Scheme, Url};
+pub use url::{BaseUrl, Scheme};
 pub use venues::VenueSection;
 
 /// Every key, its default and its prose.
 pub const DEFAULTS: &str = include_str!("../../config/bot4.toml");
-/// Name of the defaults in errors.
-const DEFAULTS_NAME: &str = "built-in defaults";
 /// Largest configuration file taken, bytes.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -98,7 +96,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 
 /// Checks the text of a file against a registry of venues. The format follows the name's ending.
 pub fn parse(name: &str, text: &str, registry: &[Venue]) -> Result<Config, ConfigError> {
-    let defaults = node::parse(DEFAULTS_NAME, DEFAULTS)?;
+    let defaults = node::parse(error::DEFAULTS_NAME, DEFAULTS)?;
     let merged = overlay::lay(defaults, node::parse(name, text)?, "")?;
     let effective = Effective::default();
     let mut config = read(&Section::root(&merged, &effective), registry)?;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::error::{ConfigError, shown};
 use super::node::{Entry, Node, Value};
 use super::overlay;
-use super::url::{Scheme, Url};
+use super::url::{self, BaseUrl, Scheme};
 use crate::types::money::{DecimalError, parse_fixed};
 use crate::types::{Qty, Rate, Secret, Usd};
 
@@ -209,10 +209,10 @@ impl<'a> Section<'a> {
     }
 
     /// A base of this scheme.
-    pub fn url(&self, key: &str, scheme: Scheme) -> Result<Url, ConfigError> {
-        let wanted = format!("a base like {}host/path", scheme.prefix());
+    pub fn url(&self, key: &str, scheme: Scheme) -> Result<BaseUrl, ConfigError> {
+        let wanted = format!("a base like {}host/path", url::prefix(scheme));
         let text = self.text_wanted(key, &wanted)?;
-        let url = Url::parse(text, scheme).map_err(|why| self.refused(key, why.to_string(), wanted))?;
+        let url = BaseUrl::parse(text, scheme).map_err(|why| self.refused(key, why.to_string(), wanted))?;
         self.note(key, &format!("{:?}", url.as_str()));
         Ok(url)
     }
@@ -225,8 +225,7 @@ impl<'a> Section<'a> {
             self.note(key, &"(none)");
             return Ok(None);
         }
-        let base = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-        Url::parse(base, Scheme::Https)
+        url::secure(text, Scheme::Https)
             .map_err(|why| self.refused(key, why.to_string(), WANTED.to_owned()))?;
         self.note(key, &"(set)");
         Ok(Some(Secret::new(text.to_owned())))
@@ -251,6 +250,13 @@ impl<'a> Section<'a> {
     /// The error of a value that is of the right kind and still refused.
     pub fn refused(&self, key: &str, got: String, wanted: String) -> ConfigError {
         self.refused_because(key, got, wanted, "mend the value")
+    }
+
+    /// The error of two keys that do not go together: it names `key`, at the place of the one that the operator wrote.
+    pub fn clash(&self, key: &str, other: &str, got: String, wanted: String) -> ConfigError {
+        let error = self.refused_because(key, got, wanted, "change one of the two");
+        let own = self.node.get(other).filter(|node| !error.place.is_own() && node.place.is_own());
+        ConfigError { place: own.map_or(error.place.clone(), |node| node.place.clone()), ..error }
     }
 
     /// As [`Section::refused`], with the mend in words.

@@ -2,13 +2,12 @@
 //! that no file can lift; defaults stand in the default file (SAFETY §7).
 
 use super::error::ConfigError;
-use super::overlay::join;
 use super::reader::Section;
 use crate::types::limits::PAIRS_MAX;
 use crate::types::settings::{
     Basis, ExecutionSettings, Legs, PairSettings, RiskSettings, SignalSettings, VenueSettings,
 };
-use crate::types::{PairId, Settings, VenueId};
+use crate::types::{PairId, Settings, Usd, VenueId};
 use crate::venue::Venue;
 
 /// Everything the pure stages read, checked.
@@ -68,7 +67,7 @@ fn pair(section: &Section<'_>, registry: &[Venue], id: PairId) -> Result<PairSet
 fn wrong_legs(section: &Section<'_>, registry: &[Venue], count: usize) -> ConfigError {
     let missing = registry.iter().find(|venue| !section.has(venue.name));
     let key = missing.map_or("name", |venue| venue.name);
-    let got = format!("the markets of {count} venues");
+    let got = format!("{count} of 2 markets");
     section.refused_because(
         key,
         got,
@@ -176,20 +175,33 @@ fn risk(s: &Section<'_>) -> Result<RiskSettings, ConfigError> {
     Ok(risk)
 }
 
-/// What must hold between keys.
+/// What must hold between keys: the first at least the second.
 fn relations(s: &Section<'_>, risk: &RiskSettings) -> Result<(), ConfigError> {
+    let usd = |first: Usd, second: Usd| (first >= second, first.to_string(), second.to_string());
+    let int = |first: u32, second: u32| (first >= second, first.to_string(), second.to_string());
     let rules = [
-        ("max_pair_notional_usd", risk.max_pair_notional < risk.max_order_notional, "max_order_notional_usd"),
-        ("max_gross_notional_usd", risk.max_gross_notional < risk.max_pair_notional, "max_pair_notional_usd"),
-        ("clock_no_entries_ms", risk.clock_no_entries_ms < risk.clock_warn_ms, "clock_warn_ms"),
-        ("clock_halt_ms", risk.clock_halt_ms < risk.clock_no_entries_ms, "clock_no_entries_ms"),
-        ("max_entries_per_day", risk.max_entries_per_day < risk.max_entries_per_hour, "max_entries_per_hour"),
+        (
+            "max_pair_notional_usd",
+            "max_order_notional_usd",
+            usd(risk.max_pair_notional, risk.max_order_notional),
+        ),
+        (
+            "max_gross_notional_usd",
+            "max_pair_notional_usd",
+            usd(risk.max_gross_notional, risk.max_pair_notional),
+        ),
+        ("clock_no_entries_ms", "clock_warn_ms", int(risk.clock_no_entries_ms, risk.clock_warn_ms)),
+        ("clock_halt_ms", "clock_no_entries_ms", int(risk.clock_halt_ms, risk.clock_no_entries_ms)),
+        (
+            "max_entries_per_day",
+            "max_entries_per_hour",
+            int(risk.max_entries_per_day, risk.max_entries_per_hour),
+        ),
     ];
-    match rules.iter().find(|(_, broken, _)| *broken) {
-        Some((key, _, least)) => {
-            let wanted = format!("at least {}", join("risk", least));
-            Err(s.refused_because(key, "less".to_owned(), wanted, "raise it, or lower the other"))
+    for (key, other, (holds, first, second)) in rules {
+        if !holds {
+            return Err(s.clash(key, other, first, format!("at least {other} = {second}")));
         }
-        None => Ok(()),
     }
+    Ok(())
 }

@@ -131,13 +131,8 @@ fn margin(s: &Section<'_>) -> Result<Margin, ConfigError> {
         liquidation_distance: s.share("liquidation_distance", 5..=90)?,
     };
     if margin.alert_share < margin.reduce_share {
-        let wanted = "at least margin.reduce_share".to_owned();
-        return Err(s.refused_because(
-            "alert_share",
-            "less".to_owned(),
-            wanted,
-            "raise it, or lower the other",
-        ));
+        let wanted = format!("at least reduce_share = {}", margin.reduce_share);
+        return Err(s.clash("alert_share", "reduce_share", margin.alert_share.to_string(), wanted));
     }
     Ok(margin)
 }

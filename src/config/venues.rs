@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::error::ConfigError;
 use super::reader::Section;
-use super::url::{Scheme, Url};
+use super::url::{BaseUrl, Scheme};
 use crate::types::settings::VenueSettings;
 use crate::types::{OrderKind, Profile, VenueId};
 use crate::venue::Venue;
@@ -24,8 +24,8 @@ pub struct VenueSection {
     pub id: VenueId,
     /// One of the venue's `environments`.
     pub env: String,
-    pub rest_url: Url,
-    pub ws_url: Url,
+    pub rest_url: BaseUrl,
+    pub ws_url: BaseUrl,
     /// Extra root certificate (PEM), beside the built-in ones.
     pub ca_file: Option<PathBuf>,
     pub order_kind: OrderKind,
@@ -98,7 +98,7 @@ fn refuse_remote_simulation(s: &Section<'_>, section: &VenueSection) -> Result<(
         Some((key, url)) => {
             let (got, wanted) =
                 (format!("host {}", url.host()), "a loopback host, as env = \"sim\"".to_owned());
-            Err(s.refused_because(key, got, wanted, "use localhost, or another env"))
+            Err(s.clash(key, "env", got, wanted))
         }
         None => Ok(()),
     }
@@ -108,14 +108,13 @@ fn refuse_retail_excess(s: &Section<'_>, section: &VenueSection) -> Result<(), C
     if section.profile != Profile::Retail {
         return Ok(());
     }
-    let mend = "lower it, or use another profile";
     if section.orders_per_s > RETAIL_ORDERS_PER_S {
         let wanted = format!("at most {RETAIL_ORDERS_PER_S} with profile = \"retail\"");
-        return Err(s.refused_because("orders_per_s", section.orders_per_s.to_string(), wanted, mend));
+        return Err(s.clash("orders_per_s", "profile", section.orders_per_s.to_string(), wanted));
     }
     if !(1..=RETAIL_ORDERS_PER_DAY).contains(&section.orders_per_day) {
         let wanted = format!("1 to {RETAIL_ORDERS_PER_DAY} with profile = \"retail\"");
-        return Err(s.refused_because("orders_per_day", section.orders_per_day.to_string(), wanted, mend));
+        return Err(s.clash("orders_per_day", "profile", section.orders_per_day.to_string(), wanted));
     }
     Ok(())
 }

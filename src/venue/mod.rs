@@ -44,6 +44,32 @@ pub struct Venue {
 /// Every venue that bot4 speaks. A new one is a folder and a line here; `VenueId` is the index.
 pub const REGISTRY: [Venue; 2] = [vest::VENUE, paradex::VENUE];
 
+/// What trades a primary key for the keys of `.env`.
+pub struct RegisterRequest<'a> {
+    pub env: &'a str,
+    pub rest_url: &'a str,
+    /// Prefix of the lines that come back.
+    pub env_prefix: &'a str,
+    /// Everything hangs on this key: it is used here once and forgotten.
+    pub primary_key: &'a Secret,
+    /// Signing key to register; `None` = a fresh one is made.
+    pub signing_key: Option<&'a Secret>,
+    /// When the registration lapses, ms since the Unix epoch.
+    pub expiry_ms: u64,
+}
+
+/// How a venue registers signing keys.
+#[derive(Clone, Copy)]
+pub struct Registration {
+    /// The verb of the command line, `register-<name>`.
+    pub verb: &'static str,
+    /// Registers; returns the lines of `.env`, which are secret. The error never holds a key.
+    pub register: fn(&mut dyn Http, &RegisterRequest<'_>) -> Result<Secret, String>,
+}
+
+/// By `VenueId`: the venues that register keys.
+pub const REGISTRATIONS: [Option<Registration>; REGISTRY.len()] = [None, None];
+
 /// What a venue's parts are made from: its section of the configuration and its keys.
 pub struct Setup {
     pub id: VenueId,
