@@ -1,6 +1,6 @@
-//! The `Clock` seam: where a thread reads the time once per cycle and hands it down, and the deadlines of the cold path.
-//! The only file that asks the operating system for the time; nothing between a book update and an order may call it
-//! more than once per cycle.
+//! The `Clock` seam: where a thread reads the time once per cycle and hands it down, and the deadlines of the cold
+//! path. The only file that asks the operating system for the time; nothing between a book update and an order may call
+//! it more than once per cycle.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,11 +9,9 @@ use thiserror::Error;
 /// A core that the calling thread could not be pinned to.
 #[derive(Debug, Error)]
 pub enum PinError {
-    #[error("core {core}: got a number above {}, expected one of {allowed:?}", CpuSet::MAX_CPU - 1)]
+    #[error("core {core}: no machine has so many, expected one of {allowed:?}")]
     TooHigh { core: usize, allowed: Vec<usize> },
-    #[error(
-        "core {core} is not available to this process (allowed: {allowed:?}, isolated: {isolated:?}): {source}"
-    )]
+    #[error("core {core} is not available (allowed: {allowed:?}, isolated: {isolated:?}): {source}")]
     Refused { core: usize, allowed: Vec<usize>, isolated: Vec<usize>, source: io::Error },
 }
 

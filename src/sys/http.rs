@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn the_pipeline_is_bounded_and_texts_are_refused() {
         let (mut link, _) = open(|stream| {
-            let _until_closed = std::io::copy(stream, &mut std::io::sink());
+            let _until_closed = io::copy(stream, &mut io::sink());
         });
         for _ in 0..HTTP_PIPELINE_MAX {
             link.send(Outbound::Request(REQUEST)).unwrap();

@@ -20,7 +20,7 @@ use super::url::SecureUrl;
 
 /// What is wrong with the server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub(super) enum Flaw {
     Nothing,
     Expired,
     NotYetValid,
@@ -31,7 +31,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// The bad ones, each with a word that the refusal must hold.
-    pub const BAD: [(Self, &'static str); 5] = [
+    pub(super) const BAD: [(Self, &'static str); 5] = [
         (Self::Expired, "expired"),
         (Self::NotYetValid, "not valid yet"),
         (Self::WrongHost, "another host"),
@@ -40,16 +40,16 @@ impl Flaw {
     ];
 }
 
-pub type ServerStream = StreamOwned<ServerConnection, TcpStream>;
+pub(super) type ServerStream = StreamOwned<ServerConnection, TcpStream>;
 
 /// A listening server. Its thread serves `connections` one after the other and ends.
-pub struct Loopback {
+pub(super) struct Loopback {
     port: u16,
     folder: TempDir,
 }
 
 impl Loopback {
-    pub fn serve(
+    pub(super) fn serve(
         flaw: Flaw,
         connections: usize,
         mut conduct: impl FnMut(&mut ServerStream) + Send + 'static,
@@ -70,31 +70,31 @@ impl Loopback {
         Self { port, folder }
     }
 
-    pub fn url(&self, scheme: &str, target: &str) -> SecureUrl {
+    pub(super) fn url(&self, scheme: &str, target: &str) -> SecureUrl {
         SecureUrl::parse(&self.text(scheme, target)).unwrap()
     }
 
-    pub fn text(&self, scheme: &str, target: &str) -> String {
+    pub(super) fn text(&self, scheme: &str, target: &str) -> String {
         format!("{scheme}://localhost:{}{target}", self.port)
     }
 
-    pub fn ca_file(&self) -> PathBuf {
+    pub(super) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// A dialer that trusts this server's CA beside the public roots.
-    pub fn dialer(&self) -> Dialer {
+    pub(super) fn dialer(&self) -> Dialer {
         Dialer::new(Tls::new(Some(&self.ca_file())).unwrap())
     }
 }
 
 /// Far enough that only a hang reaches it.
-pub fn soon() -> Deadline {
+pub(super) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(30))
 }
 
 /// Reads one request, head and sized body, and returns it.
-pub fn read_request(stream: &mut ServerStream) -> Vec<u8> {
+pub(super) fn read_request(stream: &mut ServerStream) -> Vec<u8> {
     let (mut bytes, mut chunk) = (Vec::new(), [0; 1024]);
     loop {
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
@@ -113,7 +113,7 @@ pub fn read_request(stream: &mut ServerStream) -> Vec<u8> {
 }
 
 /// Writes one TLS record and sends it at once.
-pub fn send(stream: &mut ServerStream, bytes: &[u8]) {
+pub(super) fn send(stream: &mut ServerStream, bytes: &[u8]) {
     let _gone = stream.write_all(bytes).and_then(|()| stream.flush());
 }
 

@@ -2,17 +2,17 @@
 //! simulation answers from memory. Never used by a hot thread.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use thiserror::Error;
+use ureq::Agent;
 use ureq::config::AutoHeaderValue;
 use ureq::http::{self, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
-use ureq::{Agent, SendBody};
 
 use super::clock::Deadline;
 use super::socket::{DialError, Dialer, Pace, TlsStream};
@@ -80,11 +80,10 @@ impl UreqHttp {
 
 impl Http for UreqHttp {
     fn call(&mut self, request: Request) -> Result<Response, HttpError> {
-        let url = SecureUrl::parse(&request.url).and_then(|url| url.expect(Scheme::Https));
+        let url = SecureUrl::parse(&request.url).and_then(|url| url.with_scheme(Scheme::Https));
         let host = url.map_err(|error| HttpError(error.to_string()))?.authority();
-        let failed = |error| HttpError(format!("{host}: {}", explain(&error)));
-        let response = self.0.run(assemble(request).map_err(failed)?).map_err(failed)?;
-        read(response).map_err(failed)
+        let failed = |error| HttpError(explain(&host, &error));
+        run(&self.0, request).and_then(read).map_err(failed)
     }
 }
 
@@ -99,13 +98,16 @@ impl Method {
     }
 }
 
-fn assemble(request: Request) -> Result<http::Request<SendBody<'static>>, ureq::Error> {
+/// Sends with a length, never in chunks; POST and PUT without a body say that theirs is empty.
+fn run(agent: &Agent, request: Request) -> Result<http::Response<ureq::Body>, ureq::Error> {
     let start = http::Request::builder().method(request.method.name()).uri(request.url);
     let headers = request.headers.into_iter();
-    let built = headers.fold(start, |built, (name, value)| built.header(name, value));
-    let body =
-        request.body.map_or_else(SendBody::none, |text| SendBody::from_owned_reader(io::Cursor::new(text)));
-    Ok(built.body(body)?)
+    let head = headers.fold(start, |head, (name, value)| head.header(name, value));
+    match (request.body, request.method) {
+        (Some(body), _) => agent.run(head.body(body)?),
+        (None, Method::Post | Method::Put) => agent.run(head.body(String::new())?),
+        (None, Method::Get | Method::Delete) => agent.run(head.body(())?),
+    }
 }
 
 fn read(mut response: http::Response<ureq::Body>) -> Result<Response, ureq::Error> {
@@ -117,18 +119,18 @@ fn read(mut response: http::Response<ureq::Body>) -> Result<Response, ureq::Erro
 }
 
 /// What went wrong, without anything that ureq may quote of the request.
-fn explain(error: &ureq::Error) -> String {
-    match error {
+fn explain(host: &str, error: &ureq::Error) -> String {
+    let why = match error {
         ureq::Error::Timeout(_) => format!("no complete answer within {HTTP_DEADLINE_MS} ms"),
         ureq::Error::BodyExceedsLimit(_) => format!("answer larger than {HTTP_BODY_MAX} bytes"),
         ureq::Error::LargeResponseHeader(..) => format!("answer's head larger than {HTTP_HEAD_MAX} bytes"),
         ureq::Error::Io(error) => format!("connection lost: {error}"),
         ureq::Error::Http(_) => "the request holds a malformed URL or header".to_owned(),
-        ureq::Error::Other(error) => {
-            error.downcast_ref::<DialError>().map_or_else(|| "failed".to_owned(), ToString::to_string)
-        }
+        // Our own, which names the host itself.
+        ureq::Error::Other(error) if error.is::<DialError>() => return error.to_string(),
         _ => "answer is not HTTP".to_owned(),
-    }
+    };
+    format!("{host}: {why}")
 }
 
 /// Hands ureq connections that were made the one way that we make them.
@@ -256,10 +258,11 @@ mod tests {
     fn a_body_is_sent_whole_with_its_headers() {
         let server = Loopback::serve(Flaw::Nothing, 1, |stream| {
             let request = String::from_utf8(read_request(stream)).unwrap().to_lowercase();
-            let ok = request.contains("x-key: k\r\n") && request.ends_with("{\"a\":1}");
+            let sized = request.contains("content-length: 7\r\n") && request.ends_with("{\"a\":1}");
+            let ok = sized && request.contains("x-key: k\r\n") && !request.contains("accept-encoding");
             send(stream, if ok { REPLY } else { b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n" });
         });
-        let headers = vec![("X-Key", "k".to_owned()), ("Content-Length", "7".to_owned())];
+        let headers = vec![("X-Key", "k".to_owned())];
         let body = Some("{\"a\":1}".to_owned());
         let request = Request { method: Method::Post, url: server.text("https", "/p"), headers, body };
         assert_eq!(http(&server).call(request).unwrap().status, 200);

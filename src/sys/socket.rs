@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
@@ -39,7 +39,7 @@ pub struct Dialer {
 
 /// Addresses by host and port. Cold: taken once per connection attempt, never by a hot thread.
 #[expect(clippy::disallowed_types, reason = "the clones live on cold threads that block anyway")]
-type Addresses = Arc<Mutex<HashMap<(String, u16), Vec<SocketAddr>>>>;
+type Addresses = Arc<std::sync::Mutex<HashMap<(String, u16), Vec<SocketAddr>>>>;
 
 impl Dialer {
     pub fn new(tls: Tls) -> Self {
@@ -96,9 +96,9 @@ pub struct Socket {
     reads: u32,
 }
 
-/// Reads that one visit of a blocking link may take: a peer that drips single bytes may hold it for 16 × 250 ms at the
-/// very most, while a large message merely needs several visits.
-const READS_PER_VISIT: u32 = 16;
+/// Reads that one visit of a blocking link may take: a peer that drips single bytes holds it for 6 × 250 ms at most,
+/// less than the age at which a heartbeat counts as lost. A large message merely needs several visits.
+const READS_PER_VISIT: u32 = 6;
 
 impl Socket {
     /// # Errors
@@ -290,13 +290,23 @@ mod tests {
     #[test]
     fn a_dripping_peer_cannot_hold_a_visit() {
         let server = Loopback::serve(Flaw::Nothing, 1, |stream| {
-            let _until_closed = stream.read(&mut [0]);
+            stream.sock.write_all(&[0; 100]).unwrap();
+            let _until_closed = stream.sock.read(&mut [0]);
         });
         let mut stream = server.dialer().dial(&server.url("https", "/"), soon()).unwrap();
         stream.sock.set_pace(Pace::Tick).unwrap();
-        let error = stream.sock.read(&mut [0; 64]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "no visit, no read");
-        stream.sock.refill();
-        assert_eq!(stream.sock.reads, READS_PER_VISIT);
+        for visit in 0..3 {
+            stream.sock.refill();
+            let reads = std::iter::repeat_with(|| stream.sock.read(&mut [0])).take_while(Result::is_ok);
+            assert_eq!(reads.count(), READS_PER_VISIT as usize, "visit {visit}");
+        }
+    }
+
+    #[test]
+    fn aes_128_is_what_both_sides_settle_on() {
+        let server = Loopback::serve(Flaw::Nothing, 1, |stream| send(stream, b"x"));
+        let stream = server.dialer().dial(&server.url("https", "/"), soon()).unwrap();
+        let suite = stream.conn.negotiated_cipher_suite().unwrap().suite();
+        assert_eq!(suite, rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
     }
 }

@@ -28,7 +28,11 @@ pub struct Shared(pub Vec<Box<dyn Worker>>);
 
 impl Worker for Shared {
     fn poll(&mut self, now: Nanos) -> bool {
-        self.0.iter_mut().fold(false, |worked, worker| worker.poll(now) || worked)
+        let mut worked = false;
+        for worker in &mut self.0 {
+            worked |= worker.poll(now);
+        }
+        worked
     }
 
     fn on_stop(&mut self, now: Nanos) {
@@ -55,7 +59,7 @@ pub enum Wait {
 #[derive(Clone, Debug)]
 pub struct ThreadSpec {
     /// At most 15 bytes, the kernel's limit; shown by `top -H`.
-    pub name: &'static str,
+    pub name: String,
     /// `None` = wherever the scheduler likes.
     pub core: Option<usize>,
     /// Nice value, 0 for the hot threads, 1..=19 for those that must give way.
@@ -69,11 +73,11 @@ pub struct ThreadSpec {
 #[derive(Debug, Error)]
 pub enum ThreadError {
     #[error("thread {name}: cannot be started: {source}")]
-    Start { name: &'static str, source: io::Error },
+    Start { name: String, source: io::Error },
     #[error("thread {name}: {source}")]
-    Pin { name: &'static str, source: PinError },
+    Pin { name: String, source: PinError },
     #[error("thread {name}: nice {nice} is refused: {source}")]
-    Nice { name: &'static str, nice: i32, source: io::Error },
+    Nice { name: String, nice: i32, source: io::Error },
 }
 
 /// When a thread last began a cycle. Copies read the same heart.
@@ -94,7 +98,7 @@ impl Heartbeat {
 /// A running thread. Dropping the handle lets it run on.
 #[derive(Debug)]
 pub struct Handle {
-    pub name: &'static str,
+    pub name: String,
     pub heartbeat: Heartbeat,
     stop: Arc<AtomicBool>,
     waker: Waker,
@@ -125,19 +129,20 @@ impl Handle {
 ///
 /// # Panics
 /// When the name is longer than the kernel keeps.
+#[expect(clippy::disallowed_methods, reason = "the one place that starts threads")]
 pub fn spawn<C: Clock + 'static>(
     spec: ThreadSpec,
     clock: C,
     worker: Box<dyn Worker>,
 ) -> Result<Handle, ThreadError> {
     assert!(spec.name.len() <= 15, "thread name {:?} is longer than 15 bytes", spec.name);
-    let (name, waker) = (spec.name, spec.waker.clone());
+    let (name, waker) = (spec.name.clone(), spec.waker.clone());
     let (heartbeat, stop) = (Heartbeat::default(), Arc::new(AtomicBool::new(false)));
     let (settled, outcome) = mpsc::sync_channel(1);
     let mut cycle = Cycle { spec, clock, worker, heartbeat: heartbeat.clone(), stop: Arc::clone(&stop) };
-    let start = |source| ThreadError::Start { name, source };
+    let start = |source| ThreadError::Start { name: name.clone(), source };
     let thread = Builder::new()
-        .name(name.to_owned())
+        .name(name.clone())
         .spawn(move || {
             let outcome = settle(&cycle.spec);
             let ready = outcome.is_ok();
@@ -152,6 +157,7 @@ pub fn spawn<C: Clock + 'static>(
 
 /// Runs `work` on a thread of its own and waits for it at most `limit`; `None` when it took longer. The thread then
 /// ends on its own and its result is dropped: only for work that is bounded by itself, such as a name look-up.
+#[expect(clippy::disallowed_methods, reason = "the one place that starts threads")]
 pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, result) = mpsc::sync_channel(1);
     Builder::new()
@@ -165,14 +171,14 @@ pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Sen
 
 /// Takes the place that the specification names; on the new thread.
 fn settle(spec: &ThreadSpec) -> Result<(), ThreadError> {
-    let name = spec.name;
+    let name = || spec.name.clone();
     if let Some(core) = spec.core {
-        pin_current(core).map_err(|source| ThreadError::Pin { name, source })?;
+        pin_current(core).map_err(|source| ThreadError::Pin { name: name(), source })?;
     }
     if spec.nice != 0 {
         // On Linux the nice value belongs to the thread, and "this process" means the calling thread.
         rustix::process::setpriority_process(None, spec.nice).map_err(|errno| ThreadError::Nice {
-            name,
+            name: name(),
             nice: spec.nice,
             source: errno.into(),
         })?;
@@ -250,8 +256,8 @@ mod tests {
         }
     }
 
-    fn spec(name: &'static str, wait: Wait) -> ThreadSpec {
-        ThreadSpec { name, core: None, nice: 0, wait, waker: Waker::new().unwrap() }
+    fn spec(name: &str, wait: Wait) -> ThreadSpec {
+        ThreadSpec { name: name.to_owned(), core: None, nice: 0, wait, waker: Waker::new().unwrap() }
     }
 
     #[test]

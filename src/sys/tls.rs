@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
@@ -33,7 +34,7 @@ impl Tls {
         if let Some(path) = ca_file {
             add_file(&mut roots, path).map_err(|why| TlsError::CaFile { path: path.to_owned(), why })?;
         }
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let config = ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -44,6 +45,20 @@ impl Tls {
     pub fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.0)
     }
+}
+
+/// ring, offering AES-128-GCM first: with the processor's instructions it costs half of ChaCha20, which is left out.
+fn provider() -> CryptoProvider {
+    use rustls::crypto::ring::{cipher_suite as suite, default_provider};
+    let cipher_suites = vec![
+        suite::TLS13_AES_128_GCM_SHA256,
+        suite::TLS13_AES_256_GCM_SHA384,
+        suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    ];
+    CryptoProvider { cipher_suites, ..default_provider() }
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {

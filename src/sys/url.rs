@@ -80,7 +80,7 @@ impl SecureUrl {
     ///
     /// # Errors
     /// It has the other one.
-    pub fn expect(self, expected: Scheme) -> Result<Self, UrlError> {
+    pub fn with_scheme(self, expected: Scheme) -> Result<Self, UrlError> {
         let got = self.scheme;
         if got == expected { Ok(self) } else { Err(UrlError::WrongScheme { got, expected }) }
     }
@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(SecureUrl::parse(text), Err(UrlError::Plaintext(scheme)), "{text}");
         }
         let url = SecureUrl::parse("https://h/").unwrap();
-        assert!(url.clone().expect(Scheme::Wss).is_err() && url.expect(Scheme::Https).is_ok());
+        assert!(url.clone().with_scheme(Scheme::Wss).is_err() && url.with_scheme(Scheme::Https).is_ok());
     }
 
     #[test]

@@ -61,12 +61,12 @@ impl WsLink {
         deadline: Deadline,
         mode: Mode,
     ) -> Result<Self, WsConnectError> {
-        let url = url.expect(Scheme::Wss)?;
+        let url = url.with_scheme(Scheme::Wss)?;
         let request = request(&url, headers)?;
         let stream = dialer.dial(&url, deadline)?;
         let failed = |error| upgrade_error(url.authority(), error);
         let (mut socket, _response) =
-            tungstenite::client::client_with_config(request, stream, Some(config())).map_err(|error| {
+            tungstenite::client::client_with_config(request, stream, Some(framing())).map_err(|error| {
                 match error {
                     HandshakeError::Failure(error) => failed(error),
                     HandshakeError::Interrupted(_) => failed(io::Error::from(io::ErrorKind::TimedOut).into()),
@@ -138,7 +138,7 @@ impl Link for WsLink {
 }
 
 /// Every message is written at once and nothing larger than a book is taken (SAFETY M8).
-fn config() -> WebSocketConfig {
+pub fn framing() -> WebSocketConfig {
     WebSocketConfig::default()
         .write_buffer_size(0)
         .max_write_buffer_size(WS_MESSAGE_MAX)
@@ -211,6 +211,7 @@ mod tests {
 
     fn serve(mut conduct: impl FnMut(&mut Server<'_>) + Send + 'static) -> Loopback {
         Loopback::serve(Flaw::Nothing, 1, move |stream| {
+            #[expect(clippy::result_large_err, reason = "the callback's type is given")]
             let check = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
                 assert_eq!(request.uri().path_and_query().unwrap().as_str(), "/v1?x=1");
                 assert_eq!(request.headers()["authorization"], "Bearer t");
