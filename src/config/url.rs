@@ -69,7 +69,7 @@ impl fmt::Debug for BaseUrl {
 
 /// An address of this scheme, over TLS; a query is allowed.
 pub fn secure(text: &str, scheme: Scheme) -> Result<SecureUrl, BaseUrlError> {
-    SecureUrl::parse(text).and_then(|url| url.expect(scheme)).map_err(|error| match error {
+    SecureUrl::parse(text).and_then(|url| url.with_scheme(scheme)).map_err(|error| match error {
         UrlError::Plaintext(plain) => BaseUrlError::Plaintext(plain),
         UrlError::Scheme | UrlError::WrongScheme { .. } => BaseUrlError::Scheme,
         UrlError::UserInfo => BaseUrlError::UserInfo,

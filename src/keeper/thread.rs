@@ -184,7 +184,7 @@ impl KeeperThread {
     }
 
     fn complain(&mut self, error: &DeskError, what: &'static str) {
-        tracing::warn!(target: "keeper", event_type = "KEEPER", what, "{error}");
+        tracing::warn!(event_type = "KEEPER", what, "{error}");
     }
 
     fn log(&mut self, kind: RecordKind) {

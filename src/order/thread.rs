@@ -206,7 +206,7 @@ impl OrderThread {
     fn append(&mut self, entry: &crate::journal::entry::Entry) {
         if let Err(error) = self.journal.append(entry) {
             self.journal_failed = true;
-            tracing::error!(target: "order", event_type = "JOURNAL", "{error}");
+            tracing::error!(event_type = "JOURNAL", "{error}");
         }
     }
 
@@ -217,7 +217,7 @@ impl OrderThread {
         }
         let opening = self.core.snapshot(self.core.epoch(), self.config_hash, now);
         if let Err(error) = self.journal.rotate(&opening) {
-            tracing::error!(target: "order", event_type = "JOURNAL", "{error}");
+            tracing::error!(event_type = "JOURNAL", "{error}");
         }
     }
 

@@ -3,6 +3,8 @@
 //! The mapping is shared with other mappings of the same file, so plain references into it would be a lie to the
 //! compiler: bytes go in and out by copy, and the words that order those copies are atomics.
 
+#![allow(unsafe_code)]
+
 use std::fs::File;
 use std::io;
 use std::ptr::{self, NonNull};

@@ -51,8 +51,7 @@ pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
     let spread = desk.hot("spread", &wanted.spread, PARK_RINGS_MS);
     let order = desk.hot("order", &wanted.order, PARK_SOCKETS_MS);
     let spread = if shared { Place { wait: desk.busy(PARK_SOCKETS_MS), ..spread } } else { spread };
-    let [keeper, store, db] =
-        [&wanted.keeper, &wanted.store, &wanted.db].map(|section| desk.cold(section));
+    let [keeper, store, db] = [&wanted.keeper, &wanted.store, &wanted.db].map(|section| desk.cold(section));
     if !enough && wanted.layout == Layout::Auto {
         desk.notes.push(format!("{} cores: hot threads sleep when idle (dedicated cores spin)", cores.len()));
     }

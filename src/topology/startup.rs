@@ -1,6 +1,7 @@
 //! What is done before any thread runs: the venues are asked for rules, clocks, accounts and open orders, and the
 //! arithmetic must leave a profit. An engine that cannot reconcile does not start (exit 3).
 
+use super::Part;
 use crate::config::{Arithmetic, Config};
 use crate::keeper::thread::clock_offset;
 use crate::sys::clock::{Clock, SystemClock};
@@ -47,15 +48,15 @@ pub fn open(
 
 /// The sum of every pair at the venues' own fees; an error is the sum of the first that loses money, or what a venue
 /// did not tell.
-pub fn check_arithmetic(config: &Config, openings: &[Opening]) -> Result<Vec<Arithmetic>, String> {
+pub fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Arithmetic>, String> {
     let mut sums = Vec::new();
     for pair in &config.settings.pairs {
         let taker = |leg: usize| -> Result<(&str, Rate), String> {
             let venue = pair.venues[leg].index();
-            let found = openings[venue].rules.iter().find(|(id, _)| *id == pair.id);
+            let found = parts[venue].opening.rules.iter().find(|(id, _)| *id == pair.id);
             let title = REGISTRY[venue].title;
-            let rules =
-                found.ok_or_else(|| format!("{title} does not list {}: check the pair", pair.symbols[leg]))?;
+            let rules = found
+                .ok_or_else(|| format!("{title} does not list {}: check the pair", pair.symbols[leg]))?;
             Ok((title, rules.1.taker))
         };
         let sum = Arithmetic::of(pair, &config.settings.risk, [taker(0)?, taker(1)?]);

@@ -33,7 +33,7 @@ pub struct Watch<C> {
     pub stop_deadline_ms: u64,
     pub flatten_on_stop: bool,
     /// Status object of the verb `status`.
-    pub status: Box<dyn Fn() -> serde_json::Value>,
+    pub status: Box<dyn FnMut() -> serde_json::Value>,
 }
 
 /// How the run ended.
@@ -59,7 +59,7 @@ impl<C: Clock> Watch<C> {
                 return self.stop(now);
             }
             if self.handles.iter().chain(&self.may_block).any(Handle::is_finished) {
-                tracing::error!(target: "main", event_type = "SHUTDOWN", "a thread has ended: stopping");
+                tracing::error!(event_type = "SHUTDOWN", "a thread has ended: stopping");
                 self.stop(now);
                 return End::Broken;
             }
@@ -76,7 +76,7 @@ impl<C: Clock> Watch<C> {
     }
 
     fn answer(&mut self, now: Nanos) {
-        let (commands, board, status) = (&mut self.commands, &self.board, &self.status);
+        let (commands, board, status) = (&mut self.commands, &self.board, &mut self.status);
         self.control.poll(now, &mut |request: Request| match request.verb {
             Verb::Status => Reply::Done(status()),
             Verb::Pause => command(commands, board, Command::Pause, "Paused"),
@@ -87,7 +87,7 @@ impl<C: Clock> Watch<C> {
     /// The orderly end: `order` does it, `main` waits for it. A second signal shortens the wait for pairs to be
     /// closed; it never skips the cancel and the verification.
     fn stop(&mut self, since: Nanos) -> End {
-        tracing::info!(target: "main", event_type = "SHUTDOWN", "[SHUTDOWN] Graceful shutdown initiated");
+        tracing::info!(event_type = "SHUTDOWN", "[SHUTDOWN] Graceful shutdown initiated");
         self.notifier.say(State::Stopping);
         let mut flatten = self.flatten_on_stop;
         let mut sent = false;
@@ -129,6 +129,6 @@ pub fn remove_socket(path: &Path) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "main sleeps between looks; it is on no path")]
-fn pause() {
+pub fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(LOOK_EVERY_MS));
 }

@@ -34,6 +34,8 @@ pub struct Venue {
     /// Keys in `.env` (without the prefix) that live trading needs, and those that may be absent.
     pub required_secrets: &'static [&'static str],
     pub optional_secrets: &'static [&'static str],
+    /// How orders travel, a word of log texts: `WS` or `REST`.
+    pub order_wire: &'static str,
     /// Shortest and longest time from send to fill that paper trading samples, ms.
     pub paper_latency_ms: (u32, u32),
     pub feed: fn(&Setup) -> Result<Box<dyn Feed>, SetupError>,

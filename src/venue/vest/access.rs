@@ -120,7 +120,10 @@ impl Keys {
         let signer = Signer::parse(secrets.get(SIGNING_KEY)?).map_err(|why| malformed(SIGNING_KEY, why))?;
         let api_key = secrets.get(API_KEY)?;
         let length = api_key.expose().len();
-        if length == 0 || length > API_KEY_MAX || !api_key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        if length == 0
+            || length > API_KEY_MAX
+            || !api_key.expose().bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(malformed(API_KEY, "want at most 512 visible ASCII characters without blanks"));
         }
         let group = secrets.get(ACCOUNT_GROUP)?.expose().parse();

@@ -114,7 +114,10 @@ impl VestDesk {
         let reply: ListenKey = rest::read(what, &response, "a listen key")?;
         let key = reply.listen_key;
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(rest::unreadable(what, WireError::new("listenKey", b"(withheld)", "letters and digits")));
+            return Err(rest::unreadable(
+                what,
+                WireError::new("listenKey", b"(withheld)", "letters and digits"),
+            ));
         }
         self.listen_key = Some(Secret::new(key.to_owned()));
         Ok(())
@@ -214,7 +217,8 @@ impl Desk for VestDesk {
         let symbols = symbols.join(",");
         let info = self.rest.get(http, WHAT, &format!("/exchangeInfo?symbols={symbols}"))?;
         let info: ExchangeInfo = rest::read(WHAT, &info, "a list of markets")?;
-        let tickers = self.rest.get(http, "GET /ticker/latest", &format!("/ticker/latest?symbols={symbols}"))?;
+        let tickers =
+            self.rest.get(http, "GET /ticker/latest", &format!("/ticker/latest?symbols={symbols}"))?;
         let tickers: Tickers = rest::read("GET /ticker/latest", &tickers, "a list of tickers")?;
         statements::rules(&self.access, &info, &tickers).map_err(|error| rest::unreadable(WHAT, error))
     }
@@ -324,8 +328,8 @@ impl Desk for VestDesk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{ClientId, Qty, Side};
     use crate::types::order::VenueOrderId;
+    use crate::types::{ClientId, Qty, Side};
     use crate::venue::vest::testing::{BTC, TEST_ADDRESS, frame, paper_setup, setup};
     use crate::venue::vest::testing_http::Script;
 
@@ -357,14 +361,17 @@ mod tests {
         assert_eq!(calls, [Method::Post, Method::Get, Method::Put, Method::Get]);
         assert_eq!(http.paths()[..2], ["/account/listenKey", "/account?time=1000000"]);
         assert!(http.calls.iter().all(|call| call.headers.contains(&("X-API-KEY", "test-api-key".into()))));
-        assert!(http.calls.iter().all(|call| call.headers.contains(&("xrestservermm", "restserver3".into()))));
+        assert!(
+            http.calls.iter().all(|call| call.headers.contains(&("xrestservermm", "restserver3".into())))
+        );
     }
 
     #[test]
     fn a_lapsed_listen_key_is_made_anew() {
         let (mut desk, account) = (desk(), account());
         let lapsed = text("PUT /account/listenKey error");
-        let mut http = Script::new(&[(200, KEY), (200, &account), (200, &lapsed), (200, KEY), (200, &account)]);
+        let mut http =
+            Script::new(&[(200, KEY), (200, &account), (200, &lapsed), (200, KEY), (200, &account)]);
         desk.login(&mut http, NOW).unwrap();
         desk.login(&mut http, desk.login_due()).unwrap();
         assert_eq!(http.calls[3].method, Method::Post);
@@ -483,6 +490,8 @@ mod tests {
         assert!(desk.target(&mut http, Role::Private, NOW).is_err());
         assert!(http.calls.is_empty());
         assert!(matches!(desk.target(&mut http, Role::MarketData, NOW), Ok(Target::WebSocket(_))));
-        assert!(desk.rules(&mut http).is_err() && http.paths() == ["/exchangeInfo?symbols=BTC-PERP,ETH-PERP"]);
+        assert!(
+            desk.rules(&mut http).is_err() && http.paths() == ["/exchangeInfo?symbols=BTC-PERP,ETH-PERP"]
+        );
     }
 }

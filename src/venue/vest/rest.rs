@@ -51,7 +51,11 @@ impl Rest {
     }
 
     fn send(&self, http: &mut dyn Http, what: &'static str, request: Request) -> Result<Response, DeskError> {
-        http.call(request).map_err(|error| DeskError::Unreachable { venue: TITLE, what, why: error.to_string() })
+        http.call(request).map_err(|error| DeskError::Unreachable {
+            venue: TITLE,
+            what,
+            why: error.to_string(),
+        })
     }
 }
 
