@@ -14,7 +14,8 @@ pub(super) fn run(config: Config, args: &RunArgs) -> Result<u8, Failure> {
     let credentials: Credentials =
         SecretSource::of(&args.env).load(config.mode).map_err(Failure::bad_config)?;
     let RunArgs { live, auto_resume, flatten_on_stop, .. } = *args;
-    Ok(topology::run(config, credentials, RunOptions { live, auto_resume, flatten_on_stop }))
+    let options = RunOptions { live, auto_resume, flatten_on_stop };
+    topology::run(config, credentials, options).map_err(Failure::refused_to_start)
 }
 
 /// Real orders need the word of the file and the word of the command line; one without the other is a mistake.

@@ -26,6 +26,7 @@ pub mod exit {
     pub const OK: u8 = 0;
     pub const FAILED: u8 = 1;
     pub const BAD_CONFIG: u8 = 2;
+    pub const REFUSED: u8 = 3;
 }
 
 const EXAMPLES: &str = "\
@@ -144,6 +145,10 @@ pub struct Failure {
 impl Failure {
     fn failed(line: impl ToString) -> Self {
         Self { code: exit::FAILED, line: line.to_string() }
+    }
+
+    fn refused_to_start(line: impl ToString) -> Self {
+        Self { code: exit::REFUSED, line: line.to_string() }
     }
 
     fn bad_config(line: impl ToString) -> Self {

@@ -8,6 +8,7 @@ pub mod link;
 pub mod lock;
 #[cfg(test)]
 mod loopback;
+pub mod mmap;
 pub mod notify;
 pub mod process;
 pub mod rest;

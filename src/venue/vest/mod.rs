@@ -1,16 +1,44 @@
-//! Vest.
+//! Vest (sheet `vest`, API v2): public books over WebSocket, signed orders over warm HTTP connections, outcomes from a
+//! private WebSocket and from queries. Reached through the registry only; the one other door is [`register`].
 
-use super::{Setup, SetupError, Venue};
+mod abi;
+mod access;
+mod body;
+mod depth;
+mod desk;
+mod errors;
+mod feed;
+mod json;
+mod order_links;
+mod order_row;
+mod private;
+pub mod register;
+mod requests;
+mod rest;
+mod session;
+mod sign;
+mod statements;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod testing_http;
+#[cfg(test)]
+mod testing_link;
+mod trader;
+
+use super::Venue;
 
 /// This venue's line in the registry.
 pub const VENUE: Venue = Venue {
     name: "vest",
     title: "Vest",
     env_prefix: "VEST",
-    environments: &["prod", "dev", "sim"],
-    required_secrets: &["PRIMARY_ADDRESS", "SIGNING_KEY", "API_KEY", "ACCOUNT_GROUP"],
-    optional_secrets: &["SIGNER_EXPIRY_MS"],
-    feed: |_: &Setup| Err(SetupError::Config(String::new())),
-    trader: |_: &Setup| Err(SetupError::Config(String::new())),
-    desk: |_: &Setup| Err(SetupError::Config(String::new())),
+    environments: &access::ENVIRONMENT_NAMES,
+    required_secrets: &[access::PRIMARY_ADDRESS, access::SIGNING_KEY, access::API_KEY, access::ACCOUNT_GROUP],
+    optional_secrets: &[access::SIGNER_EXPIRY_MS],
+    order_wire: "REST",
+    paper_latency_ms: (350, 500),
+    feed: |setup| Ok(Box::new(feed::PublicFeed::new(setup)?)),
+    trader: |setup| Ok(Box::new(trader::VestTrader::new(setup)?)),
+    desk: |setup| Ok(Box::new(desk::VestDesk::new(setup)?)),
 };
