@@ -18,7 +18,6 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::{self, Config, ConfigError};
 use crate::control::Verb;
 use crate::venue::{REGISTRY, Venue};
-pub use output::Table;
 pub use tools::Tools;
 
 /// Exit codes of every verb (DESIGN §4).
@@ -207,8 +206,10 @@ fn dispatch(matches: &clap::ArgMatches, tools: &Tools, out: &mut dyn Write) -> R
         CliVerb::Status(args) => engine::ask(&config, Verb::Status, args.json, out),
         CliVerb::Pause(args) => engine::ask(&config, Verb::Pause, args.json, out),
         CliVerb::Resume(args) => engine::ask(&config, Verb::Resume, args.json, out),
-        CliVerb::Positions(args) => stored::show(&config, &args, tools.store.positions, out),
-        CliVerb::Pnl(args) => stored::show(&config, &args, tools.store.pnl, out),
+        CliVerb::Positions(args) => {
+            stored::show(&config, &args, tools.store.positions, &stored::POSITION_COLUMNS, out)
+        }
+        CliVerb::Pnl(args) => stored::show(&config, &args, tools.store.pnl, &stored::PNL_COLUMNS, out),
         CliVerb::Migrate(args) => stored::migrate(&config, &args, tools, out),
     }
 }

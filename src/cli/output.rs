@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Rows under named columns, every cell a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,16 +30,15 @@ impl Table {
         Ok(())
     }
 
-    /// For programs: a list of objects.
-    pub fn to_json(&self) -> Value {
-        let object = |row: &Vec<String>| -> Value {
-            let cells = self.columns.iter().zip(row);
-            cells
-                .map(|(name, cell)| ((*name).to_owned(), Value::String(cell.clone())))
-                .collect::<Map<_, _>>()
-                .into()
+    /// The named fields of objects.
+    pub(super) fn of(columns: &[&'static str], objects: &[Value]) -> Self {
+        let cell = |object: &Value, name: &str| match object.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
         };
-        self.rows.iter().map(object).collect()
+        let row = |object: &Value| columns.iter().map(|name| cell(object, name)).collect();
+        Self { columns: columns.to_vec(), rows: objects.iter().map(row).collect() }
     }
 }
 
@@ -92,7 +91,8 @@ mod tests {
             rows: vec![vec!["BTC".into(), "a\u{1b}[2J".into()], vec!["LONGER".into(), "b".into()]],
         };
         assert_eq!(text(|out| table.write_text(out)), "PAIR    WHY\nBTC     a\\u{1b}[2J\nLONGER  b\n");
-        assert_eq!(table.to_json()[1]["pair"], "LONGER");
+        let object = serde_json::json!({ "why": null, "pair": "BTC", "more": 1 });
+        assert_eq!(Table::of(&["pair", "why"], &[object]).rows, [["BTC".to_owned(), String::new()]]);
     }
 
     #[test]

@@ -2,22 +2,42 @@
 
 use std::io::Write;
 
-use super::tools::ReadTable;
+use serde_json::Value;
+
+use super::output::Table;
+use super::tools::ReadRows;
 use super::{EnvArg, Failure, SecretSource, StoredArgs, Tools, exit};
 use crate::config::{Config, TradingMode};
+use crate::types::Secret;
+
+/// What people see of a position and of a pair's profit; programs see every field.
+pub(super) const POSITION_COLUMNS: [&str; 9] = [
+    "pair",
+    "status",
+    "long_exchange",
+    "short_exchange",
+    "long_qty",
+    "entry_spread_percent",
+    "exit_spread_percent",
+    "pnl_usd",
+    "close_reason",
+];
+pub(super) const PNL_COLUMNS: [&str; 9] =
+    ["pair", "closed", "entry_edge", "exit_cost", "slippage", "fees", "funding", "unwinds", "total"];
 
 /// Shows rows of the store.
 pub(super) fn show(
     config: &Config,
     args: &StoredArgs,
-    read: ReadTable,
+    read: ReadRows,
+    columns: &[&'static str],
     out: &mut dyn Write,
 ) -> Result<u8, Failure> {
-    let table = with_database(config, &args.env, |url| read(url, config.store.ca_file.as_deref()))?;
+    let rows = with_database(config, &args.env, |url| read(url, config.store.ca_file.as_deref()))?;
     if args.json {
-        writeln!(out, "{}", table.to_json())?;
+        writeln!(out, "{}", Value::Array(rows))?;
     } else {
-        table.write_text(out)?;
+        Table::of(columns, &rows).write_text(out)?;
     }
     Ok(exit::OK)
 }
@@ -39,10 +59,10 @@ pub(super) fn migrate(
 fn with_database<T>(
     config: &Config,
     args: &EnvArg,
-    visit: impl FnOnce(&str) -> Result<T, String>,
+    visit: impl FnOnce(&Secret) -> Result<T, String>,
 ) -> Result<T, Failure> {
     let credentials = SecretSource::of(args).load(TradingMode::Paper).map_err(Failure::failed)?;
-    visit(config.database_url(&credentials)).map_err(Failure::failed)
+    visit(&Secret::new(config.database_url(&credentials).to_owned())).map_err(Failure::failed)
 }
 
 #[cfg(test)]
@@ -55,17 +75,20 @@ mod tests {
         StoredArgs { env: EnvArg { env_file: Some("absent.env".into()) }, json }
     }
 
-    fn shown(json: bool, read: ReadTable) -> Result<String, String> {
+    fn shown(json: bool, read: ReadRows) -> Result<String, String> {
         let config = config::parse("t.toml", "", &venue::REGISTRY).ok().unwrap();
         let mut out = Vec::new();
-        show(&config, &args(json), read, &mut out).map_err(|failure| failure.line)?;
+        show(&config, &args(json), read, &["pair"], &mut out).map_err(|failure| failure.line)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
     #[test]
     fn rows_are_shown_both_ways_and_errors_passed_on() {
         assert_eq!(shown(false, tools().store.positions), Ok("PAIR\nBTC\n".to_owned()));
-        assert_eq!(shown(true, tools().store.positions), Ok("[{\"pair\":\"BTC\"}]\n".to_owned()));
+        assert_eq!(
+            shown(true, tools().store.positions),
+            Ok("[{\"pair\":\"BTC\",\"pnl_usd\":1.5}]\n".to_owned())
+        );
         assert_eq!(shown(true, tools().store.pnl), Err("database is down".to_owned()));
     }
 }

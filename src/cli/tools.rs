@@ -3,17 +3,21 @@
 
 use std::path::Path;
 
-use super::output::Table;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::store::{DbError, Target, read};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::rest::{Http, HttpError, UreqHttp};
 use crate::sys::socket::Dialer;
 use crate::sys::tls::Tls;
+use crate::types::Secret;
 use crate::venue::{REGISTRATIONS, Registration};
 
-/// Reads rows from the database at a URL, with an extra root certificate.
-pub(super) type ReadTable = fn(url: &str, ca_file: Option<&Path>) -> Result<Table, String>;
+/// Reads rows of the database at a URL, with an extra root certificate; each row is an object.
+pub type ReadRows = fn(url: &Secret, ca_file: Option<&Path>) -> Result<Vec<Value>, String>;
 /// Does something to the database and says what it found, in one line.
-pub(super) type Visit = fn(url: &str, ca_file: Option<&Path>) -> Result<String, String>;
+pub type Visit = fn(url: &Secret, ca_file: Option<&Path>) -> Result<String, String>;
 
 /// Makes a client that trusts the built-in roots and this certificate.
 pub(super) type MakeHttp = fn(ca_file: Option<&Path>) -> Result<Box<dyn Http>, HttpError>;
@@ -21,8 +25,8 @@ pub(super) type MakeHttp = fn(ca_file: Option<&Path>) -> Result<Box<dyn Http>, H
 /// The store as the verbs see it. Errors never hold the URL, which may hold a password.
 #[derive(Clone, Copy)]
 pub struct StoreTools {
-    pub positions: ReadTable,
-    pub pnl: ReadTable,
+    pub positions: ReadRows,
+    pub pnl: ReadRows,
     pub migrate: Visit,
     pub check_version: Visit,
 }
@@ -47,17 +51,37 @@ impl Tools {
             },
             registrations: REGISTRATIONS.to_vec(),
             store: StoreTools {
-                positions: |_, _| Err(NO_STORE.to_owned()),
-                pnl: |_, _| Err(NO_STORE.to_owned()),
-                migrate: |_, _| Err(NO_STORE.to_owned()),
-                check_version: |_, _| Err(NO_STORE.to_owned()),
+                positions: |url, ca_file| rows(&read::positions(&target(url, ca_file)?, POSITIONS_SHOWN)),
+                pnl: |url, ca_file| rows(&read::pnl(&target(url, ca_file)?)),
+                migrate: |url, ca_file| {
+                    said(read::migrate(&target(url, ca_file)?), "the schema is up to date")
+                },
+                check_version: |url, ca_file| {
+                    said(
+                        read::check_version(&target(url, ca_file)?),
+                        "answers, and its schema is this version's",
+                    )
+                },
             },
         }
     }
 }
 
-/// What the store's verbs say in a build without it.
-const NO_STORE: &str = "this build has no store";
+/// Round trips that `positions` shows, newest first.
+const POSITIONS_SHOWN: u32 = 1_000;
+
+fn target(url: &Secret, ca_file: Option<&Path>) -> Result<Target, String> {
+    Target::parse(url, ca_file).map_err(|error| error.to_string())
+}
+
+fn rows<T: Serialize>(read: &Result<Vec<T>, DbError>) -> Result<Vec<Value>, String> {
+    let rows = read.as_ref().map_err(ToString::to_string)?;
+    rows.iter().map(|row| serde_json::to_value(row).map_err(|error| error.to_string())).collect()
+}
+
+fn said(done: Result<(), DbError>, text: &str) -> Result<String, String> {
+    done.map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
 
 #[cfg(test)]
 pub(crate) mod fakes {
@@ -66,7 +90,7 @@ pub(crate) mod fakes {
     use super::*;
     use crate::sys::clock::ManualClock;
     use crate::sys::rest::{Request, Response};
-    use crate::types::{Nanos, Secret};
+    use crate::types::Nanos;
 
     /// A network that never answers.
     pub(crate) struct Deaf;
@@ -95,7 +119,7 @@ pub(crate) mod fakes {
                 None,
             ],
             store: StoreTools {
-                positions: |_, _| Ok(Table { columns: vec!["pair"], rows: vec![vec!["BTC".to_owned()]] }),
+                positions: |_, _| Ok(vec![serde_json::json!({ "pair": "BTC", "pnl_usd": 1.5 })]),
                 pnl: |_, _| Err("database is down".to_owned()),
                 migrate: |_, _| Ok("schema 1, nothing to do".to_owned()),
                 check_version: |_, _| Ok("schema 1".to_owned()),

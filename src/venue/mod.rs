@@ -70,7 +70,7 @@ pub struct Registration {
 }
 
 /// By `VenueId`: the venues that register keys.
-pub const REGISTRATIONS: [Option<Registration>; REGISTRY.len()] = [None, None];
+pub const REGISTRATIONS: [Option<Registration>; REGISTRY.len()] = [Some(vest::REGISTRATION), None];
 
 /// What a venue's parts are made from: its section of the configuration and its keys.
 pub struct Setup {

@@ -12,7 +12,7 @@ use super::output::Table;
 use super::{CheckArgs, Failure, SecretSource, Tools, exit, venue_of};
 use crate::config::{Arithmetic, Config, Credentials, TradingMode, VenueSection};
 use crate::types::settings::PairSettings;
-use crate::types::{MarketRules, PairId, Rate, VenueId};
+use crate::types::{MarketRules, PairId, Rate, Secret, VenueId};
 use crate::venue::{Secrets, SetupError, Venue};
 
 /// How a check ended.
@@ -229,7 +229,7 @@ fn fees<'a>(pair: &PairSettings, rules: &[Vec<(PairId, MarketRules)>]) -> Option
 
 fn database(config: &Config, credentials: Option<&Credentials>, tools: &Tools, report: &mut Report) {
     let url = credentials.map_or(config.store.url.as_str(), |credentials| config.database_url(credentials));
-    match (tools.store.check_version)(url, config.store.ca_file.as_deref()) {
+    match (tools.store.check_version)(&Secret::new(url.to_owned()), config.store.ca_file.as_deref()) {
         Ok(said) => report.ok("database", said),
         Err(why) => report.failed("database", why, "run `bot4 migrate`, or mend DATABASE_URL or [store]"),
     }

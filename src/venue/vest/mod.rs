@@ -26,7 +26,7 @@ mod testing_http;
 mod testing_link;
 mod trader;
 
-use super::Venue;
+use super::{Registration, Venue};
 
 /// This venue's line in the registry.
 pub const VENUE: Venue = Venue {
@@ -42,3 +42,7 @@ pub const VENUE: Venue = Venue {
     trader: |setup| Ok(Box::new(trader::VestTrader::new(setup)?)),
     desk: |setup| Ok(Box::new(desk::VestDesk::new(setup)?)),
 };
+
+/// How this venue registers signing keys.
+pub const REGISTRATION: Registration =
+    Registration { verb: "register-vest", register: register::env_lines_for };

@@ -11,7 +11,7 @@ use super::sign::{Address, SignatureText, Signer, address_text};
 use super::{errors, json};
 use crate::sys::rest::{Http, Method, Request};
 use crate::types::Secret;
-use crate::venue::SetupError;
+use crate::venue::{RegisterRequest, SetupError};
 
 const DOMAIN_TYPE: &str = "EIP712Domain(string name,string version,address verifyingContract)";
 const DOMAIN_NAME: &str = "VestRouterV2";
@@ -67,6 +67,14 @@ pub fn registration(
     let signature = primary.sign_digest(&proof_digest(contract, signer.address(), expiry_ms));
     let body = body(&signer, &primary, &signature, expiry_ms);
     Ok(Registration { body: Secret::new(body), primary: primary.address(), signing_key, expiry_ms })
+}
+
+/// The verb's whole work: the proof, the call, the lines of `.env`. The error never holds a key.
+pub fn env_lines_for(http: &mut dyn Http, request: &RegisterRequest<'_>) -> Result<Secret, String> {
+    let RegisterRequest { env, rest_url, env_prefix, primary_key, signing_key, expiry_ms } = *request;
+    let proof = registration(primary_key, signing_key, expiry_ms, env).map_err(|error| error.to_string())?;
+    let registered = proof.send(http, rest_url).map_err(|error| error.to_string())?;
+    Ok(registered.env_lines(env_prefix))
 }
 
 impl Registration {
