@@ -7,14 +7,14 @@ use serde_json::Value;
 
 /// Rows under named columns, every cell a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table {
-    pub columns: Vec<&'static str>,
-    pub rows: Vec<Vec<String>>,
+pub(super) struct Table {
+    pub(super) columns: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// For people: columns aligned, the last one left as it is.
-    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let header: Vec<String> = self.columns.iter().map(|name| name.to_uppercase()).collect();
         let rows: Vec<Vec<String>> =
             self.rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();

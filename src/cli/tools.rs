@@ -15,9 +15,9 @@ use crate::types::Secret;
 use crate::venue::{REGISTRATIONS, Registration};
 
 /// Reads rows of the database at a URL, with an extra root certificate; each row is an object.
-pub type ReadRows = fn(url: &Secret, ca_file: Option<&Path>) -> Result<Vec<Value>, String>;
+pub(super) type ReadRows = fn(url: &Secret, ca_file: Option<&Path>) -> Result<Vec<Value>, String>;
 /// Does something to the database and says what it found, in one line.
-pub type Visit = fn(url: &Secret, ca_file: Option<&Path>) -> Result<String, String>;
+pub(super) type Visit = fn(url: &Secret, ca_file: Option<&Path>) -> Result<String, String>;
 
 /// Makes a client that trusts the built-in roots and this certificate.
 pub(super) type MakeHttp = fn(ca_file: Option<&Path>) -> Result<Box<dyn Http>, HttpError>;
