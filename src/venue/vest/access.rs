@@ -117,11 +117,13 @@ impl Keys {
         let malformed = |key, why| SetupError::Malformed { key, why };
         let primary = sign::parse_address(secrets.get(PRIMARY_ADDRESS)?.expose())
             .ok_or_else(|| malformed(PRIMARY_ADDRESS, "want 0x and 40 hex digits"))?;
-        let signer =
-            Signer::parse(secrets.get(SIGNING_KEY)?).map_err(|why| malformed(SIGNING_KEY, why))?;
+        let signer = Signer::parse(secrets.get(SIGNING_KEY)?).map_err(|why| malformed(SIGNING_KEY, why))?;
         let api_key = secrets.get(API_KEY)?;
         let length = api_key.expose().len();
-        if length == 0 || length > API_KEY_MAX || !api_key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        if length == 0
+            || length > API_KEY_MAX
+            || !api_key.expose().bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return Err(malformed(API_KEY, "want at most 512 visible ASCII characters without blanks"));
         }
         let group = secrets.get(ACCOUNT_GROUP)?.expose().parse();
@@ -170,14 +172,19 @@ impl Base {
 
     /// The simulated venue lives on this machine alone, and the real environments are not mixed with one another.
     fn check_environment(&self, environment: &Environment) -> Result<(), SetupError> {
-        let foreign = |other: &&Environment| other.name != environment.name && self.host.ends_with(other.host_mark);
+        let foreign =
+            |other: &&Environment| other.name != environment.name && self.host.ends_with(other.host_mark);
         if environment.loopback_only && !self.is_loopback() {
-            return Err(config(format!("host {:?}: env {:?} is for loopback only", self.host, environment.name)));
+            return Err(config(format!(
+                "host {:?}: env {:?} is for loopback only",
+                self.host, environment.name
+            )));
         }
         match ENVIRONMENTS.iter().find(foreign) {
-            Some(other) => {
-                Err(config(format!("host {:?} is {:?}, env is {:?}", self.host, other.name, environment.name)))
-            }
+            Some(other) => Err(config(format!(
+                "host {:?} is {:?}, env is {:?}",
+                self.host, other.name, environment.name
+            ))),
             None => Ok(()),
         }
     }
@@ -202,7 +209,9 @@ fn split_authority(authority: &str) -> Option<(&str, u16)> {
 fn check_symbol(symbol: &str) -> Result<(), SetupError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if symbol.is_empty() || symbol.len() > SYMBOL_MAX || !symbol.bytes().all(plain) {
-        return Err(config(format!("market {symbol:?}: expected letters, digits and hyphens, at most {SYMBOL_MAX}")));
+        return Err(config(format!(
+            "market {symbol:?}: expected letters, digits and hyphens, at most {SYMBOL_MAX}"
+        )));
     }
     Ok(())
 }
@@ -233,7 +242,9 @@ mod tests {
 
     #[test]
     fn urls_are_tls_without_extras() {
-        for bad in ["http://h/v2", "ws://h", "https://", "https://u@h/v2", "https://h/v2?x=1", "https://h:x/", "h"] {
+        for bad in
+            ["http://h/v2", "ws://h", "https://", "https://u@h/v2", "https://h/v2?x=1", "https://h:x/", "h"]
+        {
             assert!(Base::parse(bad, "https").is_err(), "{bad}");
         }
         let six = Base::parse("https://[::1]:9/v2/", "https").unwrap();
@@ -251,10 +262,7 @@ mod tests {
 
     #[test]
     fn credentials_are_named_never_shown() {
-        assert_eq!(
-            refused(|s| drop(s.secrets.0.remove(API_KEY))),
-            SetupError::Missing(API_KEY)
-        );
+        assert_eq!(refused(|s| drop(s.secrets.0.remove(API_KEY))), SetupError::Missing(API_KEY));
         for key in [PRIMARY_ADDRESS, SIGNING_KEY, API_KEY, ACCOUNT_GROUP, SIGNER_EXPIRY_MS] {
             let canary = "canary\r\nX: 1";
             let error = refused(|s| drop(s.secrets.0.insert(key, Secret::new(canary.into()))));

@@ -52,7 +52,12 @@ impl BodyWriter {
     /// Body of `POST /orders`. The error says why the spec cannot be written on this market.
     pub fn order(&mut self, signer: &Signer, terms: &Terms, spec: &OrderSpec) -> Result<&str, &'static str> {
         padded(&mut self.size, spec.qty.raw(), terms.qty_places, "size does not fit the market's places")?;
-        padded(&mut self.price, spec.limit.raw(), terms.price_places, "limit does not fit the market's places")?;
+        padded(
+            &mut self.price,
+            spec.limit.raw(),
+            terms.price_places,
+            "limit does not fit the market's places",
+        )?;
         let is_buy = spec.side == Side::Buy;
         let signature = signer.sign_tuple(
             &mut self.encoder,
@@ -233,7 +238,9 @@ mod tests {
         let spec = spec_of(&vectors()[2]["body"]["order"]);
         let mut writer = BodyWriter::new();
         let mut write = |rules, spec| {
-            writer.order(&signer, &Terms::new("BTC-PERP", &rules, OrderKind::Market), &spec).map(str::to_owned)
+            writer
+                .order(&signer, &Terms::new("BTC-PERP", &rules, OrderKind::Market), &spec)
+                .map(str::to_owned)
         };
         assert!(write(rules(2, 4), spec).is_ok());
         assert!(write(rules(2, 0), spec).is_err());

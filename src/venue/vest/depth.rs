@@ -1,6 +1,7 @@
 //! The payloads of the public stream, decoded (sheet `vest`, 7): whole books and tickers. Called by `feed`. Pure; the
 //! lists it fills are the caller's, so that a warm feed allocates nothing.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use serde::Deserialize;
@@ -23,8 +24,8 @@ pub fn read_book(data: &str, book: &mut BookUpdate) -> Result<(), WireError> {
     book.asks.clear();
     json::read_into(data, Book { bids: &mut book.bids, asks: &mut book.asks })
         .map_err(|_| WireError::new("depth", data.as_bytes(), "bids and asks of positive plain decimals"))?;
-    book.bids.sort_unstable_by(|a, b| b.price.cmp(&a.price));
-    book.asks.sort_unstable_by(|a, b| a.price.cmp(&b.price));
+    book.bids.sort_unstable_by_key(|level| Reverse(level.price));
+    book.asks.sort_unstable_by_key(|level| level.price);
     Ok(())
 }
 
@@ -123,7 +124,8 @@ pub struct TickerRow<'a> {
 impl TickerRow<'_> {
     /// The row in our units. A market without the word for trading does not trade.
     pub fn ticker(&self) -> Result<Ticker, WireError> {
-        let price = |what, text: Option<&str>| text.map_or(Ok(Price::ZERO), |text| json::price_cut(what, text));
+        let price =
+            |what, text: Option<&str>| text.map_or(Ok(Price::ZERO), |text| json::price_cut(what, text));
         let funding = self.one_hr_funding_rate.unwrap_or("0");
         let funding_1h = Rate::parse_cut(funding.as_bytes())
             .map_err(|_| WireError::new("oneHrFundingRate", funding.as_bytes(), "a plain decimal"))?;
@@ -168,7 +170,9 @@ impl<'de> Visitor<'de> for Rows<'_> {
             let text = row.as_raw_str();
             match json::from_slice::<TickerRow>(text.as_bytes()) {
                 Ok(row) => (self.each)(&row),
-                Err(_) => *self.bad = Some(WireError::new("ticker", text.as_bytes(), "symbol, prices, status")),
+                Err(_) => {
+                    *self.bad = Some(WireError::new("ticker", text.as_bytes(), "symbol, prices, status"))
+                }
             }
         }
         Ok(())

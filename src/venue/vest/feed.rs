@@ -195,7 +195,10 @@ mod tests {
         assert_eq!(result, Ok(()));
         let (pair, ticker) = seen.tickers[0];
         assert_eq!((pair, ticker.mark.to_string().as_str()), (ETH, "0.017446"));
-        assert_eq!((ticker.funding_1h.bps().to_string().as_str(), ticker.status), ("12.50", MarketStatus::Trading));
+        assert_eq!(
+            (ticker.funding_1h.bps().to_string().as_str(), ticker.status),
+            ("12.50", MarketStatus::Trading)
+        );
     }
 
     #[test]
@@ -217,7 +220,8 @@ mod tests {
     #[test]
     fn bad_frames_are_told() {
         let mut feed = feed(["BTC-PERP", "ETH-PERP"]);
-        let (result, seen) = say(&mut feed, br#"{"channel":"ETH-PERP@depth","data":{"bids":[["0","1"]],"asks":[]}}"#);
+        let (result, seen) =
+            say(&mut feed, br#"{"channel":"ETH-PERP@depth","data":{"bids":[["0","1"]],"asks":[]}}"#);
         assert!(result.is_err());
         assert_eq!(seen.gaps, [ETH]);
         for bad in [

@@ -4,10 +4,13 @@
 mod abi;
 mod access;
 mod body;
+mod calls;
 mod depth;
 mod desk;
 mod errors;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod order_links;
 mod order_row;

@@ -163,7 +163,11 @@ mod tests {
         let (head, body) = parts(writer.cancel("0xab", 77, 78));
         assert_eq!(head[0], "POST /v2/orders/cancel?time=77 HTTP/1.1");
         assert_eq!(head[5], format!("Content-Length: {}", body.len()));
-        assert!(body.starts_with(r#"{"order":{"time":77,"nonce":78,"id":"0xab"},"recvWindow":5000,"signature":"0x"#));
+        assert!(
+            body.starts_with(
+                r#"{"order":{"time":77,"nonce":78,"id":"0xab"},"recvWindow":5000,"signature":"0x"#
+            )
+        );
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Signer {
     pub fn generate() -> Result<(Self, Secret), &'static str> {
         let key = SigningKey::try_generate().map_err(|_| "the system has no random numbers")?;
         let bytes = Zeroizing::new(<[u8; 32]>::from(key.to_bytes()));
-        let text = Zeroizing::new(hex::encode(&*bytes));
+        let text = Zeroizing::new(hex::encode(*bytes));
         Ok((Self::new(key), Secret::new(["0x", text.as_str()].concat())))
     }
 
@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_bad_key_is_named_without_being_shown() {
-        for bad in ["", "0x12", "zz".repeat(32).as_str(), "00".repeat(32).as_str(), "ff".repeat(32).as_str()] {
+        for bad in ["", "0x12", "zz".repeat(32).as_str(), "00".repeat(32).as_str(), "ff".repeat(32).as_str()]
+        {
             let error = Signer::parse(&Secret::new(bad.into())).err().unwrap();
             assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }

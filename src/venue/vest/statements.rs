@@ -45,7 +45,8 @@ pub fn rules(
 ) -> Result<Vec<(PairId, MarketRules)>, WireError> {
     let one = |(pair, symbol): &(PairId, String)| {
         let missing = |what| WireError::new(what, symbol.as_bytes(), "a listed market");
-        let row = info.symbols.iter().find(|row| row.symbol == symbol).ok_or_else(|| missing("exchangeInfo"))?;
+        let row =
+            info.symbols.iter().find(|row| row.symbol == symbol).ok_or_else(|| missing("exchangeInfo"))?;
         let ticker = tickers.tickers.iter().find(|row| row.symbol == symbol);
         let mut rules = row.rules()?;
         if ticker.ok_or_else(|| missing("ticker/latest"))?.status() != MarketStatus::Trading {
@@ -261,7 +262,8 @@ mod tests {
             assert!(read_rules(&INFO.replace(from, to), TICKERS).is_err(), "{to}");
         }
         assert!(read_rules(INFO, r#"{"tickers":[]}"#).is_err());
-        let closed = INFO.replace("\"takerFee\":\"0.0001\"", "\"takerFee\":\"0\",\"tradingStatus\":\"MARKET_CLOSED\"");
+        let closed =
+            INFO.replace("\"takerFee\":\"0.0001\"", "\"takerFee\":\"0\",\"tradingStatus\":\"MARKET_CLOSED\"");
         assert_eq!(read_rules(&closed, TICKERS).unwrap()[0].1.status, MarketStatus::Halted);
     }
 
@@ -270,10 +272,16 @@ mod tests {
         let bytes = frame("GET /account");
         let account: Account = json::from_slice(&bytes).unwrap();
         let report = account.report(&access()).unwrap();
-        assert_eq!((report.balance.to_string().as_str(), report.equity.to_string().as_str()), ("1333", "200000.12"));
+        assert_eq!(
+            (report.balance.to_string().as_str(), report.equity.to_string().as_str()),
+            ("1333", "200000.12")
+        );
         assert_eq!(report.free_margin.to_string(), "111222.12");
         let position = report.positions[BTC.index()];
-        assert_eq!((position.qty.to_string().as_str(), position.liquidation_price.to_string().as_str()), ("0.1", "20"));
+        assert_eq!(
+            (position.qty.to_string().as_str(), position.liquidation_price.to_string().as_str()),
+            ("0.1", "20")
+        );
         assert_eq!((report.venue_ms, report.foreign_markets), (1_233_333_333_333, 0));
         assert_eq!(account.leverages[0].value, 20);
     }
@@ -325,7 +333,9 @@ mod tests {
         let new = read(r#""status":"NEW","size":"0.2""#);
         assert!(!new.terminal && new.filled.is_zero());
         assert_eq!((new.qty.to_string().as_str(), new.at), ("0.2", Nanos(5)));
-        assert!(!read(r#""status":"PARTIALLY_FILLED","lastFilledSize":"0.05","avgFilledPrice":"3""#).terminal);
+        assert!(
+            !read(r#""status":"PARTIALLY_FILLED","lastFilledSize":"0.05","avgFilledPrice":"3""#).terminal
+        );
         let cut = read(r#""status":"CANCELLED","lastFilledSize":"0.05","avgFilledPrice":"3""#);
         assert!(cut.terminal && cut.filled == Qty::parse(b"0.05").unwrap());
         let rejected = read(r#""status":"REJECTED","code":3001"#).rejected.unwrap();
@@ -339,7 +349,8 @@ mod tests {
             {"id":"c","nonce":3,"symbol":"X","status":"PARTIALLY_FILLED"},{"id":"d","status":"CANCELLED"}]"#;
         let rows: Vec<OrderRow> = json::from_slice(text.as_bytes()).unwrap();
         let open = open_orders(&access(), &rows).unwrap();
-        let told: Vec<_> = open.iter().map(|order| (order.venue_id.to_string(), order.pair, order.nonce)).collect();
+        let told: Vec<_> =
+            open.iter().map(|order| (order.venue_id.to_string(), order.pair, order.nonce)).collect();
         assert_eq!(told, [("a".to_owned(), Some(BTC), 1), ("c".to_owned(), None, 3)]);
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::access::{ACCOUNT_GROUP, API_KEY, PRIMARY_ADDRESS, SIGNING_KEY};
-use crate::types::{MarketRules, MarketStatus, OrderKind, PairId, Price, Profile, Qty, Rate, Secret, Usd, VenueId};
+use crate::types::{
+    MarketRules, MarketStatus, OrderKind, PairId, Price, Profile, Qty, Rate, Secret, Usd, VenueId,
+};
 use crate::venue::{Secrets, Setup};
 
 /// Published throw-away key of a development chain, and its address.
@@ -21,7 +23,9 @@ pub fn vectors() -> Vec<Json> {
 /// Payload of every sample, with what it is.
 pub fn frames() -> Vec<(String, Vec<u8>)> {
     let rows: Vec<Json> = serde_json::from_str(include_str!("../../../tests/data/vest_frames.json")).unwrap();
-    rows.iter().map(|row| (row["what"].as_str().unwrap().into(), row["payload"].to_string().into_bytes())).collect()
+    rows.iter()
+        .map(|row| (row["what"].as_str().unwrap().into(), row["payload"].to_string().into_bytes()))
+        .collect()
 }
 
 pub fn frame(what: &str) -> Vec<u8> {

@@ -24,7 +24,8 @@ impl Script {
 impl Http for Script {
     fn call(&mut self, request: Request) -> Result<Response, HttpError> {
         self.calls.push(request);
-        let (status, body) = self.answers.pop_front().ok_or_else(|| HttpError("connection refused".into()))?;
+        let (status, body) =
+            self.answers.pop_front().ok_or_else(|| HttpError("connection refused".into()))?;
         Ok(Response { status, body: body.into_bytes(), retry_after_s: None })
     }
 }

@@ -30,7 +30,8 @@ impl Wire {
     pub fn pair() -> (Box<dyn Link>, Far) {
         let (plays, near) = channel();
         let (out, sent) = channel();
-        let wire = Self { plays: near, queue: VecDeque::new(), sent: out, current: Vec::new(), fail_sends: false };
+        let wire =
+            Self { plays: near, queue: VecDeque::new(), sent: out, current: Vec::new(), fail_sends: false };
         (Box::new(wire), Far { plays, sent })
     }
 

@@ -69,7 +69,8 @@ impl Trader for VestTrader {
     fn poll(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> bool {
         let private = self.private.poll(now, events);
         let names = &mut self.names;
-        let orders = self.links.poll(now, self.requests.warm(), events, &mut |id, name| names.learn(id, name));
+        let orders =
+            self.links.poll(now, self.requests.warm(), events, &mut |id, name| names.learn(id, name));
         self.report_ready(events);
         private | orders
     }
@@ -196,7 +197,9 @@ mod tests {
 
     fn class_of(event: &TraderEvent) -> (RejectClass, String) {
         match event {
-            TraderEvent::Order { news: OrderNews::Rejected(reject), .. } => (reject.class, reject.code.to_string()),
+            TraderEvent::Order { news: OrderNews::Rejected(reject), .. } => {
+                (reject.class, reject.code.to_string())
+            }
             other => panic!("not a reject: {other:?}"),
         }
     }
@@ -308,7 +311,10 @@ mod tests {
         assert_eq!(poll(&mut trader, later), []);
         let sent: Vec<String> = far.iter().flat_map(Far::sent).collect();
         assert_eq!(sent.len(), 1);
-        assert!(sent[0].starts_with("GET /v2/ticker/latest?symbols=BTC-PERP HTTP/1.1\r\nHost: 127.0.0.1:8443\r\n"));
+        assert!(
+            sent[0]
+                .starts_with("GET /v2/ticker/latest?symbols=BTC-PERP HTTP/1.1\r\nHost: 127.0.0.1:8443\r\n")
+        );
         trader.send(&spec(1), later).unwrap();
         far[0].reply(500, "whatever");
         assert_eq!(poll(&mut trader, later), []);
