@@ -25,6 +25,8 @@ const REST_MAX: Duration = Duration::from_secs(90);
 /// Refresh of the progress line on a terminal, and elsewhere.
 const TERMINAL_EVERY: Duration = Duration::from_millis(250);
 const PIPE_EVERY: Duration = Duration::from_secs(5);
+/// Lines of the engine's standard error that are shown when something went wrong.
+const STDERR_LINES: usize = 12;
 
 /// What `demo` was asked to do.
 #[derive(Debug, Clone)]
@@ -58,7 +60,7 @@ pub fn run(options: DemoOptions) -> anyhow::Result<Outcome> {
     let outcome = Outcome::new(options.sim.seed, exit, progress.summary, &truth, stats);
     if !outcome.is_good() {
         running.keep_files();
-        eprintln!("the engine's log and configuration are in {}", running.state_dir.display());
+        explain(&running.state_dir);
     }
     report(&outcome, options.json)?;
     Ok(outcome)
@@ -235,7 +237,7 @@ impl Screen {
     fn show(&mut self, progress: &Progress, running: &Running, started: Instant) {
         let stats = running.control.stats();
         let line = format!(
-            "{:>4} s  updates {}  opportunities {}  opened {}  closed {}  orders {}  last spread {}",
+            "{:>4} s  updates {}  found {}  opened {}  closed {}  orders {}  spread {}",
             started.elapsed().as_secs(),
             stats.updates_sent.values().sum::<u64>(),
             progress.opportunities,
@@ -263,6 +265,16 @@ impl Screen {
             let _ = writeln!(std::io::stdout());
         }
     }
+}
+
+/// Shows the end of what the engine wrote to its standard error, and where the rest is.
+fn explain(dir: &Path) {
+    let text = std::fs::read_to_string(dir.join("engine.stderr")).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    for line in lines.iter().skip(lines.len().saturating_sub(STDERR_LINES)) {
+        eprintln!("engine: {line}");
+    }
+    eprintln!("the engine's log and configuration are in {}", dir.display());
 }
 
 fn report(outcome: &Outcome, json: bool) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use bot4_sim::control::VenueName;
 use bot4_sim::core::fault::{Action, Class, Rule};
 use bot4_sim::core::model::Script;
 use bot4_sim::core::{Side, Socket, money};
+use bot4_sim::options::ErrorShape;
 use bot4_sim::{Options, Running, Sim};
 use client::{Client, Reply, Ws, key, now_ms, sign_order};
 use serde_json::{Value, json};
@@ -235,6 +236,52 @@ fn depth_is_a_whole_book_and_can_be_frozen_and_falsified() {
     running.control.raw(VenueName::Vest, "BTC-PERP", b"{not json".to_vec()).unwrap();
     while ws.next_text() != "{not json" {}
     assert!(running.control.stats().updates_sent["vest"] >= 2);
+}
+
+#[test]
+fn the_switches_relax_what_is_disputed() {
+    let mut options = Options::default();
+    options.switches.vest_accepts_ioc = true;
+    options.switches.vest_accepts_trimmed = true;
+    options.switches.vest_cancel_needs_time = false;
+    options.switches.vest_error_shape = ErrorShape::Envelope200;
+    let running = Sim::start(options).unwrap();
+    let mut client = Client::new(&running.endpoints.ca_file, &running.endpoints.vest.rest_url);
+    still(&running);
+    let mut ws = private_socket(&running, &mut client);
+    let nonce = now_ms();
+    let ioc = |nonce: u64, tif: &str| {
+        let mut order = order(nonce, true, "0.01", "73000", false);
+        order["orderType"] = json!("LIMIT");
+        order["timeInForce"] = json!(tif);
+        order
+    };
+    assert!(place(&mut client, &ioc(nonce, "IOC")).json()["id"].is_string());
+    assert_eq!(order_event(&mut ws, "FILLED")["lastFilledSize"], "0.0100");
+    let reply = place(&mut client, &ioc(nonce + 1, "DAY"));
+    assert_eq!((reply.status, reply.json()["code"].as_i64()), (200, Some(1133)));
+    let body = client::cancellation(&key(SIGNING), nonce + 2, "0x00");
+    assert_eq!(code(&client.private("POST", "/orders/cancel", Some(&body))), 3017);
+}
+
+#[test]
+fn a_fill_or_kill_that_cannot_be_filled_whole_is_cancelled() {
+    let (running, mut client) = start();
+    still(&running);
+    let mut ws = private_socket(&running, &mut client);
+    let nonce = now_ms();
+    let mut fok = order(nonce, true, "99.0000", "72040.00", false);
+    fok["orderType"] = json!("LIMIT");
+    fok["timeInForce"] = json!("FOK");
+    assert!(place(&mut client, &fok).json()["id"].is_string());
+    // Ninety-nine bitcoin are beyond the margin before they are beyond the book.
+    assert_eq!(order_event(&mut ws, "REJECTED")["code"], json!(3002));
+    fok["nonce"] = json!(nonce + 1);
+    fok["size"] = json!("20.0000");
+    assert!(place(&mut client, &fok).json()["id"].is_string());
+    order_event(&mut ws, "CANCELLED");
+    let rows = client.private("GET", &format!("/orders?nonce={}", nonce + 1), None).json();
+    assert_eq!((&rows[0]["status"], &rows[0]["lastFilledSize"]), (&json!("CANCELLED"), &Value::Null));
 }
 
 #[test]
