@@ -121,7 +121,8 @@ fn a_retail_token_pays_nothing_waits_for_the_bump_and_falls_back_to_pro() {
     let token = venue.token("?token_usage=interactive");
     assert_eq!(venue.get(&token, "/account/info").body["fees"]["taker_rate"], "0");
     let mut socket = venue.private_socket(&token, &["orders.ALL", "fills.ALL"]);
-    let bodies = [(); 4].map(|()| venue.order("BUY", "LIMIT", "0.001", "72500", "IOC"));
+    let sizes = ["0.001", "0.002", "0.003", "0.004"];
+    let bodies = sizes.map(|size| venue.order("BUY", "LIMIT", size, "72500", "IOC"));
     let orders = bodies.map(|body| {
         let reply = socket.request("order.create", body);
         reply["result"]["order"]["id"].as_str().unwrap().to_owned()
