@@ -5,7 +5,7 @@ use bot4_sim::core::Socket as Kind;
 use bot4_sim::core::model::Script;
 use serde_json::json;
 
-use crate::client::{Delivery, MARKET, Venue};
+use crate::client::{Delivery, MARKET, Socket, Venue};
 use crate::sbe::{Frame, Ladder};
 
 fn book_channel() -> String {
@@ -124,10 +124,19 @@ fn connections_are_cut_by_kind_and_closed_with_a_code() {
     public.find(|delivery| {
         matches!(delivery, Delivery::Frame(Frame::Book { snapshot: false, .. })).then_some(())
     });
-    venue.sim.control.disconnect(VenueName::Paradex, Kind::Md, Some(1012));
-    while let delivery @ (Delivery::Frame(_) | Delivery::Closed(_)) = public.next() {
-        if let Delivery::Closed(code) = delivery {
-            return assert_eq!(code, Some(1012));
+    let mut private = venue.private_socket(&token, &["orders.ALL"]);
+    venue.sim.control.disconnect(VenueName::Paradex, Kind::Md, None);
+    assert_eq!(end_of(&mut public), None);
+    private.subscribe("fills.ALL");
+    venue.sim.control.disconnect(VenueName::Paradex, Kind::Private, Some(1012));
+    assert_eq!(end_of(&mut private), Some(1012));
+}
+
+/// Reads to the end: the close code, or `None` when the connection was cut.
+fn end_of(socket: &mut Socket) -> Option<u16> {
+    loop {
+        if let Delivery::Closed(code) = socket.next() {
+            return code;
         }
     }
 }
