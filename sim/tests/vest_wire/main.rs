@@ -183,11 +183,15 @@ fn faults_do_what_they_say() {
     let control = &running.control;
     control.fault(VenueName::Vest, Rule::once(Class::Order, Action::DropAck));
     let nonce = now_ms();
-    client.send_order_without_reading(
-        &sign_order(&key(SIGNING), &order(nonce, true, "0.0100", "73000.00", false)),
-        &order(nonce, true, "0.0100", "73000.00", false),
-    );
+    client.send_order(&key(SIGNING), &order(nonce, true, "0.0100", "73000.00", false));
     assert_eq!(order_event(&mut ws, "FILLED")["nonce"], json!(nonce), "no answer, and yet filled");
+    client.reconnect();
+
+    let cut = Action::Disconnect { socket: Socket::Orders, code: None };
+    control.fault(VenueName::Vest, Rule::once(Class::Order, cut));
+    client.send_order(&key(SIGNING), &order(nonce + 9, true, "0.0100", "73000.00", false));
+    assert!(client.was_cut());
+    assert_eq!(order_event(&mut ws, "FILLED")["nonce"], json!(nonce + 9), "cut off, and yet filled");
     client.reconnect();
 
     let size = money::parse("0.004").unwrap();
@@ -211,7 +215,7 @@ fn faults_do_what_they_say() {
     control.expire(bot4_sim::control::Login::ListenKey);
     assert_eq!(ws.closed_with(), Some(4005));
     assert_eq!(code(&client.private("PUT", "/account/listenKey", None)), 1125);
-    assert_eq!(running.control.truth().vest.faults_fired, 4);
+    assert_eq!(running.control.truth().vest.faults_fired, 5);
 }
 
 #[test]
