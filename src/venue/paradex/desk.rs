@@ -349,3 +349,6 @@ impl Desk for ParadexDesk {
         Ok(Target::WebSocket(WsTarget { url, headers: Vec::new(), secret }))
     }
 }
+
+#[cfg(test)]
+mod tests;
