@@ -1,6 +1,7 @@
 //! The payloads of the public stream, decoded (sheet `vest`, 7): whole books and tickers. Called by `feed`. Pure; the
 //! lists it fills are the caller's, so that a warm feed allocates nothing.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use serde::Deserialize;
@@ -23,8 +24,8 @@ pub fn read_book(data: &str, book: &mut BookUpdate) -> Result<(), WireError> {
     book.asks.clear();
     json::read_into(data, Book { bids: &mut book.bids, asks: &mut book.asks })
         .map_err(|_| WireError::new("depth", data.as_bytes(), "bids and asks of positive plain decimals"))?;
-    book.bids.sort_unstable_by(|a, b| b.price.cmp(&a.price));
-    book.asks.sort_unstable_by(|a, b| a.price.cmp(&b.price));
+    book.bids.sort_unstable_by_key(|level| Reverse(level.price));
+    book.asks.sort_unstable_by_key(|level| level.price);
     Ok(())
 }
 

@@ -1,28 +1,22 @@
 //! The cold side of the account (sheet `vest`, 3.3, 5.2, 5.3): listen key, account, rules, order queries, leverage.
 //! Owned by `keeper`, and by the verbs `check` and `flatten`; blocks. Never takes a failed call for an empty answer.
 
-use serde::Deserialize;
-
-use super::access::{Access, Keys};
+use super::access::Access;
 use super::body::BodyWriter;
 use super::errors::{DECREASE_LEVERAGE_WITH_POSITION, ORDER_NOT_FOUND};
 use super::json;
 use super::order_row::OrderRow;
 use super::rest::{self, Rest};
-use super::sign::{self, address_text};
-use super::statements::{self, Account, ExchangeInfo, Leverage, Tickers};
-use crate::sys::rest::{Http, Method, Response};
+use super::statements::{self, ExchangeInfo, Tickers};
+use crate::sys::rest::{Http, Method};
 use crate::types::record::Role;
 use crate::types::{MarketRules, Nanos, OrderReport, PairId, Secret, VenueId, VenueMode};
 use crate::venue::{
-    AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, Setup, SetupError, Target, WireError,
-    WsTarget,
+    AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, Setup, SetupError, Target, WsTarget,
 };
 
 /// A listen key lives 60 minutes (sheet `vest`, 3.3); half of that and some room for retries.
 const LOGIN_MS: u64 = 25 * 60_000;
-/// Rows of one query; the venue's own maximum.
-const ROWS: u32 = 1000;
 /// How far before its signing an order is searched in the history, ms: clocks differ.
 const HISTORY_MS: u64 = 60_000;
 
@@ -40,10 +34,10 @@ pub struct VestDesk {
 
 impl VestDesk {
     pub fn new(setup: &Setup) -> Result<Self, SetupError> {
-        let access = Access::read(setup)?;
+        let mut access = Access::read(setup)?;
         Ok(Self {
             venue: setup.id,
-            rest: Rest::new(&access),
+            rest: Rest::new(&mut access),
             access,
             bodies: BodyWriter::new(),
             listen_key: None,
@@ -52,45 +46,10 @@ impl VestDesk {
         })
     }
 
-    fn keys(&self, what: &'static str) -> Result<&Keys, DeskError> {
-        let none = || rest::own_refusal(what, "NO CREDENTIALS", "this call needs an account".to_owned());
-        self.access.keys.as_ref().ok_or_else(none)
-    }
-
-    fn private(
-        &self,
-        http: &mut dyn Http,
-        what: &'static str,
-        method: Method,
-        path: &str,
-        body: Option<String>,
-    ) -> Result<Response, DeskError> {
-        let keys = self.keys(what)?;
-        self.rest.private(http, what, method, path, keys.api_key.expose(), body)
-    }
-
-    /// Runs `use_account` on the account's statement, once it is known to be ours: a wrong group routes elsewhere.
-    fn with_account<T>(
-        &self,
-        http: &mut dyn Http,
-        use_account: impl FnOnce(&Account<'_>) -> Result<T, WireError>,
-    ) -> Result<T, DeskError> {
-        const WHAT: &str = "GET /account";
-        let path = format!("/account?time={}", self.clock.ms());
-        let response = self.private(http, WHAT, Method::Get, &path, None)?;
-        let account: Account = rest::read(WHAT, &response, "a statement of the account")?;
-        let primary = self.keys(WHAT)?.primary;
-        if sign::parse_address(account.address) != Some(primary) {
-            let want = address_text(&primary);
-            let message = format!("expected the account of {want}: check the account group and the keys");
-            return Err(rest::own_refusal(WHAT, "WRONG ACCOUNT", message));
-        }
-        use_account(&account).map_err(|error| rest::unreadable(WHAT, error))
-    }
-
     /// A new key, or the one in force with a new hour.
     fn create_listen_key(&mut self, http: &mut dyn Http) -> Result<(), DeskError> {
-        self.listen_key(http, "POST /account/listenKey", Method::Post)
+        self.listen_key = Some(self.rest.listen_key(http, Method::Post)?);
+        Ok(())
     }
 
     /// Extends the key; where it has lapsed a new one is made.
@@ -98,94 +57,32 @@ impl VestDesk {
         if self.listen_key.is_none() {
             return self.create_listen_key(http);
         }
-        match self.listen_key(http, "PUT /account/listenKey", Method::Put) {
-            Err(DeskError::Refused { .. }) => self.create_listen_key(http),
-            other => other,
-        }
-    }
-
-    fn listen_key(
-        &mut self,
-        http: &mut dyn Http,
-        what: &'static str,
-        method: Method,
-    ) -> Result<(), DeskError> {
-        let response = self.private(http, what, method, "/account/listenKey", None)?;
-        let reply: ListenKey = rest::read(what, &response, "a listen key")?;
-        let key = reply.listen_key;
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(rest::unreadable(
-                what,
-                WireError::new("listenKey", b"(withheld)", "letters and digits"),
-            ));
-        }
-        self.listen_key = Some(Secret::new(key.to_owned()));
-        Ok(())
-    }
-
-    /// Orders of a query; `filter` ends in `&` where it is not empty.
-    fn with_orders<T>(
-        &self,
-        http: &mut dyn Http,
-        filter: &str,
-        use_rows: impl FnOnce(&[OrderRow<'_>]) -> Result<T, WireError>,
-    ) -> Result<T, DeskError> {
-        const WHAT: &str = "GET /orders";
-        let path = format!("/orders?{filter}limit={ROWS}&time={}", self.clock.ms());
-        let response = self.private(http, WHAT, Method::Get, &path, None)?;
-        let rows: Vec<OrderRow> = rest::read(WHAT, &response, "a list of orders")?;
-        use_rows(&rows).map_err(|error| rest::unreadable(WHAT, error))
-    }
-
-    fn set_leverage(&self, http: &mut dyn Http, symbol: &str, leverage: u32) -> Result<(), DeskError> {
-        const WHAT: &str = "POST /account/leverage";
-        let body = format!(r#"{{"time":{},"symbol":"{symbol}","value":{leverage}}}"#, self.clock.ms());
-        let response = self.private(http, WHAT, Method::Post, "/account/leverage", Some(body))?;
-        let reply: Leverage = rest::read(WHAT, &response, "the leverage that was set")?;
-        if reply.value != leverage {
-            let message = format!("{symbol}: asked for {leverage}, the venue set {}", reply.value);
-            return Err(rest::own_refusal(WHAT, "LEVERAGE", message));
+        match self.rest.listen_key(http, Method::Put) {
+            Ok(key) => self.listen_key = Some(key),
+            Err(DeskError::Refused { .. }) => self.create_listen_key(http)?,
+            Err(error) => return Err(error),
         }
         Ok(())
-    }
-
-    fn has_leverage(&self, http: &mut dyn Http, symbol: &str, leverage: u32) -> Result<bool, DeskError> {
-        self.with_account(http, |account| {
-            Ok(account.leverages.iter().any(|row| row.symbol == symbol && row.value == leverage))
-        })
     }
 
     /// Both spellings of the routing parameter are in use (sheet `vest`, 9, row 4).
     fn private_url(&self, listen_key: &str) -> String {
-        let (base, group) = (&self.access.ws.url, self.access.group());
+        let (base, group) = (&self.access.ws.url, self.rest.group());
         format!(
             "{base}?version=1.0&xwebsocketserver=restserver{group}&websocketserver=restserver{group}&listenKey={listen_key}"
         )
     }
 
     fn public_url(&self) -> String {
-        format!("{}?version=1.0&xwebsocketserver=restserver{}", self.access.ws.url, self.access.group())
+        format!("{}?version=1.0&xwebsocketserver=restserver{}", self.access.ws.url, self.rest.group())
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListenKey<'a> {
-    listen_key: &'a str,
-}
-
-/// Reply to a cancel.
-#[derive(Deserialize)]
-struct Cancelled<'a> {
-    #[serde(rename = "id")]
-    _id: &'a str,
 }
 
 impl Desk for VestDesk {
     /// Listen key and account check. In paper mode there is nothing to log in to.
     fn login(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
         self.clock = now;
-        if self.access.keys.is_none() {
+        if self.rest.is_public_only() {
             self.login_due = Nanos(u64::MAX);
             return Ok(());
         }
@@ -193,7 +90,7 @@ impl Desk for VestDesk {
             return Ok(());
         }
         self.renew_listen_key(http)?;
-        self.with_account(http, |_| Ok(()))?;
+        self.rest.account(http, self.clock, |_| Ok(()))?;
         self.login_due = now.plus_ms(LOGIN_MS);
         Ok(())
     }
@@ -205,8 +102,8 @@ impl Desk for VestDesk {
     /// Our markets are listed and the account is ours. Call it after `login`, which brings the time.
     fn check_environment(&mut self, http: &mut dyn Http) -> Result<(), DeskError> {
         self.rules(http)?;
-        if self.access.keys.is_some() {
-            self.with_account(http, |_| Ok(()))?;
+        if !self.rest.is_public_only() {
+            self.rest.account(http, self.clock, |_| Ok(()))?;
         }
         Ok(())
     }
@@ -226,10 +123,10 @@ impl Desk for VestDesk {
     /// Vest has no time call; the account statement carries one.
     fn venue_time_ms(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Option<u64>, DeskError> {
         self.clock = now;
-        if self.access.keys.is_none() {
+        if self.rest.is_public_only() {
             return Ok(None);
         }
-        self.with_account(http, |account| Ok(account.time))
+        self.rest.account(http, self.clock, |account| Ok(account.time))
     }
 
     /// Vest has no such notion; single markets halt.
@@ -239,14 +136,14 @@ impl Desk for VestDesk {
 
     fn account(&mut self, http: &mut dyn Http, now: Nanos) -> Result<AccountReport, DeskError> {
         self.clock = now;
-        self.with_account(http, |account| account.report(&self.access))
+        self.rest.account(http, self.clock, |account| account.report(&self.access))
     }
 
     /// The filter is ours: the venue refuses a list of statuses (sheet `vest`, 5.2). No id is known to the venue, so
     /// `OpenOrder::id` is always `None`; ours are found by nonce.
     fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError> {
         self.clock = now;
-        self.with_orders(http, "", |rows| statements::open_orders(&self.access, rows))
+        self.rest.orders(http, self.clock, "", |rows| statements::open_orders(&self.access, rows))
     }
 
     /// By nonce, then by the venue's id, then in the history of the market. A CANCELLED row does not always tell what
@@ -265,8 +162,8 @@ impl Desk for VestDesk {
         }
         filters.push(format!("symbol={symbol}&startTime={}&", query.signed_ms.saturating_sub(HISTORY_MS)));
         for filter in filters {
-            let find = |rows: &[OrderRow]| statements::order_report(self.venue, symbol, query, rows, now);
-            if let Some(report) = self.with_orders(http, &filter, find)? {
+            let find = |rows: &[OrderRow<'_>]| statements::order_report(self.venue, symbol, query, rows, now);
+            if let Some(report) = self.rest.orders(http, self.clock, &filter, find)? {
                 return Ok(Some(report));
             }
         }
@@ -276,16 +173,13 @@ impl Desk for VestDesk {
     /// An order that is already done is not an error: its end is learned by a query.
     fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError> {
         const WHAT: &str = "POST /orders/cancel";
-        self.clock = now;
         let id = json::order_id(target.venue_id.as_str()).map_err(|error| rest::unreadable(WHAT, error))?;
-        let keys = self.access.keys.as_ref();
-        let keys = keys.ok_or_else(|| rest::own_refusal(WHAT, "NO CREDENTIALS", String::new()))?;
-        let body = self.bodies.cancel(&keys.signer, id.as_str(), target.signed_ms, target.nonce).to_owned();
-        let path = format!("/orders/cancel?time={}", target.signed_ms);
-        let response = self.private(http, WHAT, Method::Post, &path, Some(body))?;
-        match rest::read::<Cancelled>(WHAT, &response, "the id of the order") {
-            Err(error) if !rest::is_code(&error, ORDER_NOT_FOUND) => Err(error),
-            _ => Ok(()),
+        let signer = &self.rest.keys(WHAT)?.signer;
+        let body = self.bodies.cancel(signer, id.as_str(), target.signed_ms, target.nonce).to_owned();
+        self.clock = now;
+        match self.rest.cancel(http, target.signed_ms, body) {
+            Err(error) if rest::is_code(&error, ORDER_NOT_FOUND) => Ok(()),
+            other => other,
         }
     }
 
@@ -294,9 +188,9 @@ impl Desk for VestDesk {
     fn prepare_trading(&mut self, http: &mut dyn Http, leverage: u32, now: Nanos) -> Result<(), DeskError> {
         self.clock = now;
         for (_, symbol) in &self.access.markets {
-            match self.set_leverage(http, symbol, leverage) {
+            match self.rest.set_leverage(http, now, symbol, leverage) {
                 Err(error) if rest::is_code(&error, DECREASE_LEVERAGE_WITH_POSITION) => {
-                    if !self.has_leverage(http, symbol, leverage)? {
+                    if !self.rest.has_leverage(http, now, symbol, leverage)? {
                         return Err(error);
                     }
                 }
@@ -313,7 +207,7 @@ impl Desk for VestDesk {
         match role {
             Role::MarketData => Ok(socket(self.public_url())),
             Role::Orders => {
-                let secret = Some(self.keys("order connection")?.api_key.duplicate());
+                let secret = Some(self.rest.keys("order connection")?.api_key.duplicate());
                 Ok(Target::Http { host: self.access.rest.host.clone(), port: self.access.rest.port, secret })
             }
             Role::Private => {
@@ -375,6 +269,16 @@ mod tests {
         desk.login(&mut http, NOW).unwrap();
         desk.login(&mut http, desk.login_due()).unwrap();
         assert_eq!(http.calls[3].method, Method::Post);
+    }
+
+    #[test]
+    fn an_odd_reply_does_not_leak_the_listen_key() {
+        for reply in
+            [r#"{"ListenKey":"canary"}"#, r#"{"listenKey":"canary\"}"#, r#"{"listenKey":"canary&x=1"}"#]
+        {
+            let error = desk().login(&mut Script::new(&[(200, reply)]), NOW).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+        }
     }
 
     #[test]

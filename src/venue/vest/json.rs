@@ -13,9 +13,14 @@ use crate::venue::WireError;
 /// Milliseconds since the epoch beyond which a venue's time is nonsense (year 2286); keeps the product in range.
 const MS_MAX: u64 = 9_999_999_999_999;
 
-/// Reads a whole text.
-pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, sonic_rs::Error> {
-    sonic_rs::from_slice(bytes)
+/// The text is not JSON of the wanted shape. Where and why would be the venue's words; the caller says what it wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotThis;
+
+/// Reads a whole text. UTF-8 is checked first and as a whole: the parser hands out texts before its own check.
+pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotThis> {
+    let text = std::str::from_utf8(bytes).map_err(|_| NotThis)?;
+    sonic_rs::from_str(text).map_err(|_| NotThis)
 }
 
 /// Reads a whole text, or says which message could not be read.
@@ -24,14 +29,14 @@ pub fn read<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
     expected: &'static str,
 ) -> Result<T, WireError> {
-    from_slice(bytes).map_err(|_| WireError::new(what, bytes, expected))
+    from_slice(bytes).map_err(|NotThis| WireError::new(what, bytes, expected))
 }
 
 /// Reads a whole text into what the seed holds.
-pub fn read_into<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, sonic_rs::Error> {
+pub fn read_into<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, NotThis> {
     let mut parser = sonic_rs::Deserializer::from_str(text);
-    let value = seed.deserialize(&mut parser)?;
-    parser.end()?;
+    let value = seed.deserialize(&mut parser).map_err(|_| NotThis)?;
+    parser.end().map_err(|_| NotThis)?;
     Ok(value)
 }
 

@@ -1,13 +1,17 @@
 //! Vest (sheet `vest`, API v2): public books over WebSocket, signed orders over warm HTTP connections, outcomes from a
-//! private WebSocket and from queries. Reached through the registry only; the one other door is [`register`].
+//! private WebSocket and from queries. Reached through the
+//! registry; the one other door is [`register`]. Encoding, signing and bodies are public for their benches alone.
 
-mod abi;
+pub mod abi;
 mod access;
-mod body;
+pub mod body;
+mod calls;
 mod depth;
 mod desk;
 mod errors;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod order_links;
 mod order_row;
@@ -16,7 +20,7 @@ pub mod register;
 mod requests;
 mod rest;
 mod session;
-mod sign;
+pub mod sign;
 mod statements;
 #[cfg(test)]
 mod testing;

@@ -9,7 +9,7 @@ use super::abi::{Encoder, Value, keccak};
 use super::access::{ACCOUNT_GROUP, API_KEY, PRIMARY_ADDRESS, SIGNER_EXPIRY_MS, SIGNING_KEY, environment};
 use super::sign::{Address, SignatureText, Signer, address_text};
 use super::{errors, json};
-use crate::sys::rest::{Http, Method, Request};
+use crate::sys::rest::{Http, Method, Request, Response};
 use crate::types::Secret;
 use crate::venue::{RegisterRequest, SetupError};
 
@@ -92,11 +92,7 @@ impl Registration {
             body: Some(self.body.expose().to_owned()),
         };
         let response = http.call(request).map_err(|error| RegisterError::Unreachable(error.to_string()))?;
-        let Ok(reply) = json::from_slice::<Reply>(&response.body) else {
-            let refusal = errors::read_refusal(response.status, &response.body);
-            let (status, code) = (refusal.status, refusal.code_text());
-            return Err(RegisterError::Refused { status, code, message: refusal.message });
-        };
+        let reply: Reply = json::from_slice(&response.body).map_err(|_| refused(&response))?;
         Ok(Registered {
             primary: self.primary,
             signing_key: self.signing_key,
@@ -119,6 +115,13 @@ impl Registered {
         ];
         Secret::new(rows.iter().map(|(key, value)| format!("{prefix}_{key}={value}\n")).collect())
     }
+}
+
+/// A refusal in the venue's words; what has no code may hold the API key in an unknown shape, so it is not shown.
+fn refused(response: &Response) -> RegisterError {
+    let refusal = errors::read_refusal(response.status, &response.body);
+    let message = if refusal.code.is_some() { refusal.message.clone() } else { "unreadable reply".into() };
+    RegisterError::Refused { status: refusal.status, code: refusal.code_text(), message }
 }
 
 #[derive(Deserialize)]
@@ -204,5 +207,13 @@ mod tests {
         let error = made.send(&mut http, "https://h/v2").err().unwrap();
         let code = "1022 INVALID_SIGNATURE".into();
         assert_eq!(error, RegisterError::Refused { status: 400, code, message: "bad".into() });
+    }
+
+    #[test]
+    fn an_odd_reply_does_not_leak_the_api_key() {
+        let made = registration(&Secret::new(TEST_KEY.into()), None, 99, "dev").unwrap();
+        let error =
+            made.send(&mut Script::new(&[(200, r#"{"apiKey":"canary"}"#)]), "https://h/v2").err().unwrap();
+        assert!(!format!("{error} {error:?}").contains("canary"));
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::access::Access;
+use super::access::{Access, Keys};
 use super::{errors, json};
 use crate::sys::rest::{Http, Method, Request, Response};
 use crate::venue::{DeskError, WireError};
@@ -11,15 +11,33 @@ use crate::venue::{DeskError, WireError};
 /// Title of the venue in errors.
 pub const TITLE: &str = "Vest";
 
-/// What is the same in every call.
+/// What is the same in every call, and the credentials of the private ones.
 pub struct Rest {
     base: String,
-    routing: String,
+    group: u32,
+    keys: Option<Keys>,
 }
 
 impl Rest {
-    pub fn new(access: &Access) -> Self {
-        Self { base: access.rest.url.clone(), routing: format!("restserver{}", access.group()) }
+    /// Takes the credentials out of `access`.
+    pub fn new(access: &mut Access) -> Self {
+        Self { base: access.rest.url.clone(), group: access.group(), keys: access.keys.take() }
+    }
+
+    /// Without credentials: paper mode.
+    pub const fn is_public_only(&self) -> bool {
+        self.keys.is_none()
+    }
+
+    /// Routing group of the account; 0 without one.
+    pub const fn group(&self) -> u32 {
+        self.group
+    }
+
+    /// Credentials, or an error that names the call which needs them.
+    pub fn keys(&self, what: &'static str) -> Result<&Keys, DeskError> {
+        let none = || own_refusal(what, "NO CREDENTIALS", "this call needs an account".to_owned());
+        self.keys.as_ref().ok_or_else(none)
     }
 
     /// Public `GET`. `path` begins with a slash.
@@ -34,16 +52,15 @@ impl Rest {
         what: &'static str,
         method: Method,
         path: &str,
-        api_key: &str,
         body: Option<String>,
     ) -> Result<Response, DeskError> {
         let mut request = self.request(method, path, body);
-        request.headers.push(("X-API-KEY", api_key.to_owned()));
+        request.headers.push(("X-API-KEY", self.keys(what)?.api_key.expose().to_owned()));
         self.send(http, what, request)
     }
 
     fn request(&self, method: Method, path: &str, body: Option<String>) -> Request {
-        let mut headers = vec![("xrestservermm", self.routing.clone())];
+        let mut headers = vec![("xrestservermm", format!("restserver{}", self.group))];
         if method == Method::Post || method == Method::Put {
             headers.push(("Content-Type", "application/json".to_owned()));
         }
@@ -71,6 +88,18 @@ pub fn read<'a, T: Deserialize<'a>>(
         Ok(reply) if success => Ok(reply),
         _ => Err(refused(what, response, expected)),
     }
+}
+
+/// As [`read`], for a reply that holds a secret: where it has the wrong shape, none of it is shown.
+pub fn read_secret<'a, T: Deserialize<'a>>(
+    what: &'static str,
+    response: &'a Response,
+    expected: &'static str,
+) -> Result<T, DeskError> {
+    read(what, response, expected).map_err(|error| match error {
+        DeskError::Unreadable { .. } => unreadable(what, WireError::new(what, b"(withheld)", expected)),
+        other => other,
+    })
 }
 
 fn refused(what: &'static str, response: &Response, expected: &'static str) -> DeskError {

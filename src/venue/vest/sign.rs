@@ -46,7 +46,7 @@ impl Signer {
     pub fn generate() -> Result<(Self, Secret), &'static str> {
         let key = SigningKey::try_generate().map_err(|_| "the system has no random numbers")?;
         let bytes = Zeroizing::new(<[u8; 32]>::from(key.to_bytes()));
-        let text = Zeroizing::new(hex::encode(&*bytes));
+        let text = Zeroizing::new(hex::encode(*bytes));
         Ok((Self::new(key), Secret::new(["0x", text.as_str()].concat())))
     }
 
