@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use super::account::{Account, AccountView, Marks, PositionView, Trade, set_liquidation_prices};
 use super::book::{Book, Change};
 use super::fault::{Action, Class, Faults, Rule, Subject};
+use super::history::History;
 use super::model::{Model, Script};
 use super::money::{self, Round};
 use super::rng::Rng;
@@ -31,6 +32,7 @@ pub(super) struct Market {
     pub funded_us: i64,
     /// The next message is the whole book: deltas would not undo a falsehood.
     pub resync: bool,
+    pub history: History,
 }
 
 /// What the venue intends to do with an order besides the ordinary.
@@ -84,6 +86,7 @@ impl Exchange {
             funding_index_e12: 0,
             funded_us: start,
             resync: false,
+            history: History::default(),
             spec: m.clone(),
         };
         let account =
@@ -218,6 +221,10 @@ impl Exchange {
             funding_index_e12: m.funding_index_e12,
             mode: m.mode,
         }
+    }
+
+    pub fn history(&self, market: usize) -> &History {
+        &self.markets[market].history
     }
 
     /// Mode of the venue as a whole: that of its first market.
@@ -402,6 +409,7 @@ impl Exchange {
         let style = self.spec.style;
         let m = &mut self.markets[market];
         m.model.advance(now_us);
+        m.history.record(now_us, m.model.mark(), m.funding_rate_e12);
         let change = match m.model.is_empty_turn() {
             true => Change::default(),
             false => {

@@ -11,6 +11,7 @@ mod bench;
 pub mod book;
 pub mod exchange;
 pub mod fault;
+pub mod history;
 mod lifecycle;
 mod matching;
 pub mod model;
