@@ -11,6 +11,7 @@ mod bench;
 pub mod book;
 pub mod exchange;
 pub mod fault;
+mod feed;
 pub mod history;
 mod lifecycle;
 mod matching;
