@@ -8,16 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use super::account::{Account, AccountView, Marks, PositionView, Trade, set_liquidation_prices};
-use super::book::{Book, Change};
+use super::book::Book;
 use super::fault::{Action, Class, Faults, Rule, Subject};
+use super::history::History;
 use super::model::{Model, Script};
-use super::money::{self, Round};
 use super::rng::Rng;
 use super::types::*;
-
-/// How often prices and funding are published.
-const TICKER_US: i64 = 750_000;
-const HOUR_US: i128 = 3_600_000_000;
 
 pub(super) struct Market {
     pub spec: MarketSpec,
@@ -31,6 +27,7 @@ pub(super) struct Market {
     pub funded_us: i64,
     /// The next message is the whole book: deltas would not undo a falsehood.
     pub resync: bool,
+    pub history: History,
 }
 
 /// What the venue intends to do with an order besides the ordinary.
@@ -65,7 +62,7 @@ pub struct Exchange {
     pub(super) fills: Vec<FillView>,
     pub(super) faults: Faults,
     pub(super) rng: Rng,
-    work: BTreeMap<(i64, u64), Work>,
+    pub(super) work: BTreeMap<(i64, u64), Work>,
     work_seq: u64,
     /// Private events keep their order: none is due before the one queued last.
     last_event_us: i64,
@@ -84,6 +81,7 @@ impl Exchange {
             funding_index_e12: 0,
             funded_us: start,
             resync: false,
+            history: History::default(),
             spec: m.clone(),
         };
         let account =
@@ -218,6 +216,10 @@ impl Exchange {
             funding_index_e12: m.funding_index_e12,
             mode: m.mode,
         }
+    }
+
+    pub fn history(&self, market: usize) -> &History {
+        &self.markets[market].history
     }
 
     /// Mode of the venue as a whole: that of its first market.
@@ -355,37 +357,6 @@ impl Exchange {
         }
     }
 
-    /// Publishes a change of a book that an order made.
-    pub(super) fn publish_change(&mut self, now_us: i64, market: usize, change: Change) {
-        let m = &mut self.markets[market];
-        m.seq += 1;
-        let (bids, asks) = m.model.published(change.bids, change.asks);
-        let update = BookUpdate { market, seq: m.seq, at_us: now_us, snapshot: false, bids, asks };
-        self.publish(now_us, update);
-    }
-
-    /// Sends a book message unless it is frozen; the rules may lose, double or delay it.
-    fn publish(&mut self, now_us: i64, update: BookUpdate) {
-        let m = &self.markets[update.market];
-        if m.model.script.freeze {
-            return;
-        }
-        let subject = Subject { market: Some(&m.spec.symbol), ..Subject::of(Class::BookEvent) };
-        let mut copies = 1;
-        let mut due = now_us;
-        for action in self.faults.draw(subject) {
-            match action {
-                Action::DropEvent => copies = 0,
-                Action::DuplicateEvent => copies = 2,
-                Action::DelayEvent { ms } => due += i64::from(ms) * 1_000,
-                other => self.side_effect(now_us, &other),
-            }
-        }
-        for _ in 0..copies {
-            self.schedule(due, Work::Emit(Box::new(Event::Book(update.clone()))));
-        }
-    }
-
     fn perform(&mut self, now_us: i64, work: Work, out: &mut Vec<Event>) {
         match work {
             Work::Quote(market) => self.requote(now_us, market),
@@ -395,60 +366,6 @@ impl Exchange {
             Work::Cancel(id) => self.finish_cancel(now_us, &id),
             Work::Emit(event) => out.push(*event),
         }
-    }
-
-    fn requote(&mut self, now_us: i64, market: usize) {
-        self.accrue(market, now_us);
-        let style = self.spec.style;
-        let m = &mut self.markets[market];
-        m.model.advance(now_us);
-        let change = match m.model.is_empty_turn() {
-            true => Change::default(),
-            false => {
-                let next = m.model.quote(now_us);
-                m.book.replace(next)
-            }
-        };
-        let pause = m.model.pause(self.spec.load);
-        if style == Style::House || m.resync {
-            self.publish_whole(now_us, market);
-        } else {
-            self.publish_change(now_us, market, change);
-        }
-        self.match_resting(now_us, market);
-        self.reschedule_quote(now_us + pause, market);
-    }
-
-    fn publish_whole(&mut self, now_us: i64, market: usize) {
-        let m = &mut self.markets[market];
-        m.seq += 1;
-        m.resync = m.model.script.lie.is_some();
-        let whole = self.snapshot(market, now_us);
-        self.publish(now_us, whole);
-    }
-
-    /// Exactly one quote of a market is queued at any time, whoever asked for an extra one.
-    fn reschedule_quote(&mut self, due_us: i64, market: usize) {
-        self.work.retain(|_, work| !matches!(work, Work::Quote(m) if *m == market));
-        self.schedule(due_us, Work::Quote(market));
-    }
-
-    fn publish_ticker(&mut self, now_us: i64, market: usize, out: &mut Vec<Event>) {
-        self.accrue(market, now_us);
-        if !self.markets[market].model.script.freeze {
-            out.push(Event::Ticker(self.ticker(market, now_us)));
-        }
-        self.schedule(now_us + TICKER_US, Work::Ticker(market));
-    }
-
-    /// Lets the funding index grow: rate x index price x time.
-    pub(super) fn accrue(&mut self, market: usize, now_us: i64) {
-        let m = &mut self.markets[market];
-        let elapsed = i128::from((now_us - m.funded_us).max(0));
-        let per_hour = i128::from(m.funding_rate_e12) * i128::from(m.model.index());
-        let growth = money::divide(per_hour * elapsed, HOUR_US * i128::from(money::ONE), Round::Down);
-        m.funding_index_e12 += growth;
-        m.funded_us = m.funded_us.max(now_us);
     }
 }
 

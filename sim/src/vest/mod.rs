@@ -3,6 +3,7 @@
 //! Source: the venue sheet, sections 2 to 7. `router` is served by `crate::server`. The wire holds the
 //! session (keys, listen key, leverages); money and orders are the core's.
 
+mod history;
 mod reply;
 mod request;
 mod rest;
@@ -67,6 +68,10 @@ pub fn router(desk: Arc<Desk>) -> Router {
     let v2 = Router::new()
         .route("/exchangeInfo", get(rest::exchange_info))
         .route("/ticker/latest", get(rest::ticker_latest))
+        .route("/ticker/24hr", get(history::ticker_24hr))
+        .route("/klines", get(history::klines))
+        .route("/funding/history", get(history::funding))
+        .route("/oi", get(history::open_interest))
         .route("/depth", get(rest::depth))
         .route("/trades", get(rest::trades))
         .route("/register", post(rest::register))

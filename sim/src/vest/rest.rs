@@ -21,7 +21,7 @@ const DEPTH_DEFAULT: usize = 20;
 const DEPTH_MAX: usize = 100;
 
 type Handler = State<Arc<Desk>>;
-type Answer = Result<Value, Refusal>;
+pub(super) type Answer = Result<Value, Refusal>;
 
 pub async fn exchange_info(State(desk): Handler, query: Params) -> Response {
     let answer = chosen(&desk, &query).map(|markets| {
@@ -354,7 +354,7 @@ fn needs_time(query: &Params) -> Result<(), Refusal> {
 }
 
 /// The markets named in `symbols` (all when absent).
-fn chosen<'a>(desk: &'a Desk, query: &Params) -> Result<Vec<(usize, &'a MarketSpec)>, Refusal> {
+pub(super) fn chosen<'a>(desk: &'a Desk, query: &Params) -> Result<Vec<(usize, &'a MarketSpec)>, Refusal> {
     let all = desk.markets.iter().enumerate();
     let Some(names) = query.get("symbols") else {
         return Ok(all.collect());
@@ -363,7 +363,7 @@ fn chosen<'a>(desk: &'a Desk, query: &Params) -> Result<Vec<(usize, &'a MarketSp
     names.split(',').map(find).collect()
 }
 
-fn one_market<'a>(desk: &'a Desk, query: &Params) -> Result<(usize, &'a MarketSpec), Refusal> {
+pub(super) fn one_market<'a>(desk: &'a Desk, query: &Params) -> Result<(usize, &'a MarketSpec), Refusal> {
     let name = query.get("symbol").ok_or(Refusal::Invalid { place: "query", field: "symbol".into() })?;
     desk.markets.iter().enumerate().find(|(_, spec)| spec.symbol == *name).ok_or_else(bad_symbol)
 }
@@ -372,7 +372,7 @@ fn bad_symbol() -> Refusal {
     Refusal::code(1121, "Bad symbol")
 }
 
-fn finish(desk: &Desk, answer: Answer) -> Response {
+pub(super) fn finish(desk: &Desk, answer: Answer) -> Response {
     match answer {
         Ok(body) => json_reply(StatusCode::OK, &body),
         Err(refusal) => refusal.respond(desk.venue.switches.vest_error_shape),

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::session::KeyState;
-use super::{Desk, Params, view};
-use crate::core::{Event, Socket};
+use super::{Desk, Params, history, view};
+use crate::core::{BookUpdate, Event, FillView, OrderView, Socket};
 use crate::line::Peer;
 
 /// Close codes of the sheet's section 6.
@@ -153,48 +153,83 @@ impl Session {
         let market = |suffix| {
             name.strip_suffix(suffix).is_some_and(|s| self.desk.markets.iter().any(|m| m.symbol == s))
         };
-        name == "tickers" || name == "account_private" || market("@depth") || market("@trades")
+        let bars = |(symbol, interval): (&str, &str)| {
+            self.desk.markets.iter().any(|m| m.symbol == symbol) && history::span(Some(interval)).is_ok()
+        };
+        name.split_once("@kline_").is_some_and(bars)
+            || name == "tickers"
+            || name == "account_private"
+            || market("@depth")
+            || market("@trades")
     }
 
     async fn forward(&mut self, event: &Event) -> Result<(), End> {
-        if let (Event::Ticker(_), Some(key)) = (event, &self.private) {
-            listen_key(&self.desk, key).map_err(End::Close)?;
-        }
         match event {
-            Event::Book(book) => {
-                let spec = &self.desk.markets[book.market];
-                let channel = format!("{}@depth", spec.symbol);
-                if self.channels.contains(&channel) {
-                    let data = view::depth(book, spec, usize::MAX);
-                    self.send(&json!({"channel": channel, "data": data})).await?;
-                    self.desk.venue.update_written();
-                }
-                Ok(())
-            }
+            Event::Book(book) => self.forward_book(book).await,
             Event::Raw { market, bytes } => {
                 let channel = format!("{}@depth", self.desk.markets[*market].symbol);
                 if self.channels.contains(&channel) { self.send_raw(bytes).await } else { Ok(()) }
             }
-            // All symbols travel in one array, once for each round of tickers.
-            Event::Ticker(ticker) if ticker.market == 0 && self.channels.contains("tickers") => {
-                let rows = self.desk.tickers();
-                self.send(&json!({"channel": "tickers", "data": rows})).await
-            }
+            Event::Ticker(ticker) => self.forward_ticker(ticker.market).await,
             Event::Fill(fill) => self.forward_trade(fill).await,
             Event::Order(order) if self.channels.contains("account_private") => {
-                let spec = &self.desk.markets[order.market];
-                let leverage = self.desk.session().leverage(&spec.symbol);
-                for message in view::order_events(order, spec, leverage) {
-                    self.send(&message).await?;
-                }
-                Ok(())
+                self.forward_order(order).await
             }
             Event::Close { socket, code: Some(code) } if self.is_meant(*socket) => Err(End::Close(*code)),
             _ => Ok(()),
         }
     }
 
-    async fn forward_trade(&mut self, fill: &crate::core::FillView) -> Result<(), End> {
+    async fn forward_book(&mut self, book: &BookUpdate) -> Result<(), End> {
+        let spec = &self.desk.markets[book.market];
+        let channel = format!("{}@depth", spec.symbol);
+        if self.channels.contains(&channel) {
+            let data = view::depth(book, spec, usize::MAX);
+            self.send(&json!({"channel": channel, "data": data})).await?;
+            self.desk.venue.update_written();
+        }
+        Ok(())
+    }
+
+    /// All symbols travel in one array, once for each round of tickers; bars and the end of the listen
+    /// key are looked at in the same rhythm.
+    async fn forward_ticker(&mut self, market: usize) -> Result<(), End> {
+        if let Some(key) = &self.private {
+            listen_key(&self.desk, key).map_err(End::Close)?;
+        }
+        if market == 0 && self.channels.contains("tickers") {
+            let rows = self.desk.tickers();
+            self.send(&json!({"channel": "tickers", "data": rows})).await?;
+        }
+        self.forward_bars(market).await
+    }
+
+    async fn forward_bars(&mut self, market: usize) -> Result<(), End> {
+        let spec = &self.desk.markets[market];
+        let prefix = format!("{}@kline_", spec.symbol);
+        let channels: Vec<String> =
+            self.channels.iter().filter(|c| c.starts_with(&prefix)).cloned().collect();
+        for channel in channels {
+            let Ok(span_us) = history::span(channel.strip_prefix(&prefix)) else { continue };
+            let bars = self.desk.venue.with(|core, _| core.history(market).bars(span_us));
+            if let Some(bar) = bars.last() {
+                let data = history::kline(bar, &self.desk.markets[market], span_us, json!("0"));
+                self.send(&json!({"channel": channel, "data": data})).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn forward_order(&mut self, order: &OrderView) -> Result<(), End> {
+        let spec = &self.desk.markets[order.market];
+        let leverage = self.desk.session().leverage(&spec.symbol);
+        for message in view::order_events(order, spec, leverage) {
+            self.send(&message).await?;
+        }
+        Ok(())
+    }
+
+    async fn forward_trade(&mut self, fill: &FillView) -> Result<(), End> {
         let spec = &self.desk.markets[fill.market];
         let channel = format!("{}@trades", spec.symbol);
         if !self.channels.contains(&channel) {

@@ -243,6 +243,34 @@ fn depth_is_a_whole_book_and_can_be_frozen_and_falsified() {
 }
 
 #[test]
+fn public_reads_have_the_documented_shapes() {
+    let (running, mut client) = start();
+    let mut get = |path: &str| client.public("GET", path, None);
+    let info = get("/exchangeInfo?symbols=ETH-PERP").json();
+    assert_eq!(
+        (&info["symbols"][0]["sizeDecimals"], &info["symbols"][0]["priceDecimals"]),
+        (&json!(3), &json!(3))
+    );
+    assert_eq!(get("/ticker/latest").json()["tickers"].as_array().unwrap().len(), 3);
+    assert_eq!(get("/ticker/24hr?symbols=SOL-PERP").json()["tickers"][0]["symbol"], "SOL-PERP");
+    assert_eq!(get("/depth?symbol=BTC-PERP&limit=5").json()["bids"].as_array().unwrap().len(), 5);
+    assert_eq!(get("/klines?symbol=BTC-PERP&interval=1h").json()[0].as_array().unwrap().len(), 9);
+    assert_eq!(get("/funding/history?symbol=BTC-PERP").json()[0]["oneHrFundingRate"], "0.000012500000");
+    assert_eq!(get("/oi?symbols=BTC-PERP").json()["ois"][0]["longOi"], "0.0000");
+    assert_eq!(get("/trades?symbol=BTC-PERP").json(), json!([]));
+    assert_eq!(code(&get("/depth?symbol=XXX")), 1121);
+    assert_eq!(get("/depth").status, 422);
+
+    let mut ws = Ws::connect(&running.endpoints.ca_file, &running.endpoints.vest.ws_url, "?version=1.0");
+    ws.send(&json!({"method": "SUBSCRIBE", "params": ["BTC-PERP@kline_1m", "tickers"], "id": 2}));
+    assert_eq!(ws.next_json(), json!({"result": null, "id": 2}));
+    assert_eq!(ws.next_json()["data"].as_array().unwrap().len(), 3, "all symbols in one array");
+    assert_eq!(ws.next_json()["data"][8], "0", "the number of trades is a text here");
+    ws.send(&json!({"method": "SUBSCRIBE", "params": ["BTC-PERP@depth", "XXX@depth"], "id": 3}));
+    while ws.next_json()["code"] != json!(1121) {}
+}
+
+#[test]
 fn the_switches_relax_what_is_disputed() {
     let mut options = Options::default();
     options.switches.vest_accepts_ioc = true;
