@@ -172,7 +172,7 @@ pub fn main(args: impl Iterator<Item = OsString>, tools: &Tools) -> u8 {
             return code;
         }
     };
-    match dispatch(&matches, tools, &mut io::stdout().lock()) {
+    match dispatch(&matches, tools, &mut io::stdout()) {
         Ok(code) => code,
         Err(failure) => {
             let line = failure.line.lines().map(str::trim).collect::<Vec<_>>().join(" ");
