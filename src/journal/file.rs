@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn entries(tail: &mut Tail) -> Vec<Entry> {
-        std::iter::from_fn(|| tail.next().unwrap()).map(|frame| frame.entry).collect()
+        std::iter::from_fn(|| tail.pull().unwrap()).map(|frame| frame.entry).collect()
     }
 
     #[test]
@@ -252,6 +252,6 @@ mod tests {
         assert_eq!(entries(&mut tail), [all[0], all[0], all[1]]);
         assert_eq!(tail.birth(), 5);
         let mut tail = Tail::open(dir.path(), 1).unwrap();
-        assert_eq!(tail.next().unwrap().unwrap().seq, 1);
+        assert_eq!(tail.pull().unwrap().unwrap().seq, 1);
     }
 }

@@ -50,7 +50,7 @@ impl Tail {
     }
 
     /// The next published entry, or `None` when there is none yet. The only system calls are at a change of segment.
-    pub fn next(&mut self) -> Result<Option<Frame>, JournalError> {
+    pub fn pull(&mut self) -> Result<Option<Frame>, JournalError> {
         loop {
             if self.at < self.segment.published() {
                 let (frame, len) = self.frame()?;

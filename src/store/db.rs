@@ -192,7 +192,7 @@ impl Session {
     fn collect(&mut self) -> Result<Batch, DbError> {
         let mut batch = Batch::default();
         while batch.entries < BATCH {
-            let Some(frame) = self.tail.next()? else { break };
+            let Some(frame) = self.tail.pull()? else { break };
             let changes = self.projector.project(frame.seq, &frame.entry);
             if frame.seq < self.next_seq {
                 continue;

@@ -133,7 +133,7 @@ impl<O: Observer> StoreThread<O> {
     fn drain_journal(&mut self, now: Nanos) -> bool {
         let mut worked = false;
         for _ in 0..TURN {
-            let Some(next) = self.tail.as_mut().map(Tail::next) else { break };
+            let Some(next) = self.tail.as_mut().map(Tail::pull) else { break };
             match next {
                 Ok(Some(frame)) => self.entry(&frame.entry),
                 Ok(None) => break,

@@ -25,15 +25,15 @@ unsafe impl Send for Map {}
 impl Map {
     /// Maps the first `len` bytes for reading and writing and faults the pages in. The file must be that long.
     pub fn writable(file: &File, len: usize) -> io::Result<Self> {
-        Self::map(file, len, ProtFlags::READ | ProtFlags::WRITE)
+        Self::over(file, len, ProtFlags::READ | ProtFlags::WRITE)
     }
 
     /// Maps the first `len` bytes for reading. The file must be that long and must not shrink while it is mapped.
     pub fn readable(file: &File, len: usize) -> io::Result<Self> {
-        Self::map(file, len, ProtFlags::READ)
+        Self::over(file, len, ProtFlags::READ)
     }
 
-    fn map(file: &File, len: usize, prot: ProtFlags) -> io::Result<Self> {
+    fn over(file: &File, len: usize, prot: ProtFlags) -> io::Result<Self> {
         let flags = MapFlags::SHARED | MapFlags::POPULATE;
         // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing of ours.
         let start = unsafe { rustix::mm::mmap(ptr::null_mut(), len, prot, flags, file, 0) }?;

@@ -18,7 +18,7 @@ use crate::types::{Mode, Nanos, PairId, Rate, VenueId};
 /// Questions for the status, and where the answers go.
 pub struct StatusPort {
     pub asked: Rx<()>,
-    pub answers: Tx<Status>,
+    pub answers: Tx<Box<Status>>,
 }
 
 /// Everything known of the run so far.
@@ -307,7 +307,7 @@ impl Observer for Telemetry {
 
     fn on_poll(&mut self, now: Nanos) {
         while self.port.as_mut().is_some_and(|port| port.asked.pop().is_some()) {
-            let status = self.status(now);
+            let status = Box::new(self.status(now));
             // An asker who went away is no longer interested.
             let _ = self.port.as_mut().map(|port| port.answers.push(status));
         }
