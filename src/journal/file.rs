@@ -1,5 +1,6 @@
-//! The journal on disk, writer's side. Owned by `order`: `append` is encode, copy and one release store, without a
-//! system call; `supply` prepares the segments it moves on to. It never rewrites a byte that was published.
+//! The journal on disk, writer's side. Owned by `order`: `append` is encode, copy and one release store,
+//! without a system call; `supply` prepares the segments it moves on to. It never rewrites a byte that was
+//! published.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,8 +53,8 @@ pub struct FileJournal {
 }
 
 impl FileJournal {
-    /// Goes on after what `recover` found: closes the last segment of the earlier run and opens one that begins with
-    /// `opening` (an `Epoch`, then snapshots). The other half, [`Supply`], belongs to `store`.
+    /// Goes on after what `recover` found: closes the last segment of the earlier run and opens one that
+    /// begins with `opening` (an `Epoch`, then snapshots). The other half, [`Supply`], belongs to `store`.
     pub fn start(
         dir: &Path,
         options: Options,

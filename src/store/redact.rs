@@ -1,5 +1,5 @@
-//! The last net under the secrets: every line passes it, and each registered secret in any of its spellings becomes
-//! `[REDACTED]`. The first net is the type: a `Secret` cannot be printed at all.
+//! The last net under the secrets: every line passes it, and each registered secret in any of its spellings
+//! becomes `[REDACTED]`. The first net is the type: a `Secret` cannot be printed at all.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};

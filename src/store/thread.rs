@@ -1,5 +1,5 @@
-//! The `store` thread: drains the records of every hot thread, tails the journal, writes lines, shows both to the
-//! telemetry, and keeps the journal supplied and synced. It may be late; it never holds anyone up.
+//! The `store` thread: drains the records of every hot thread, tails the journal, writes lines, shows both to
+//! the telemetry, and keeps the journal supplied and synced. It may be late; it never holds anyone up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

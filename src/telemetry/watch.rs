@@ -1,6 +1,6 @@
-//! The observer of everything: counts, times and states, turned into the summary and the status. Owned by the `store`
-//! thread. What may be dropped (records) feeds times and displays; what must be right (orders sent, pairs, profit,
-//! what is still open) comes from the journal.
+//! The observer of everything: counts, times and states, turned into the summary and the status. Owned by the
+//! `store` thread. What may be dropped (records) feeds times and displays; what must be right (orders sent,
+//! pairs, profit, what is still open) comes from the journal.
 
 use super::latency::{Hops, Times};
 use super::status::{FeedStatus, LinkStatus, PairStatus, SpreadStatus, Status, VenueStatus};

@@ -1,5 +1,5 @@
-//! A real Postgres server on a free loopback port, with a certificate of its own CA. Fails where Postgres is absent:
-//! a test that cannot run must not pass.
+//! A real Postgres server on a free loopback port, with a certificate of its own CA. Fails where Postgres is
+//! absent: a test that cannot run must not pass.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};

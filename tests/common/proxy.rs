@@ -1,5 +1,5 @@
-//! A proxy that cuts every connection after a number of replies: what the client asked for has then been done, and the
-//! client does not know it.
+//! A proxy that cuts every connection after a number of replies: what the client asked for has then been
+//! done, and the client does not know it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
