@@ -98,7 +98,7 @@ pub fn pnl(target: &Target) -> Result<Vec<PnlRow>, DbError> {
     let sql = "SELECT pair, CAST(COUNT(*) AS BIGINT), CAST(SUM(entry_edge_e8) AS BIGINT),
                CAST(SUM(exit_cost_e8) AS BIGINT), CAST(SUM(slippage_e8) AS BIGINT),
                CAST(SUM(fees_e8) AS BIGINT),
- CAST(SUM(funding_e8) AS BIGINT), CAST(SUM(unwinds_e8) AS BIGINT), CAST(SUM(total_e8) AS BIGINT)
+               CAST(SUM(funding_e8) AS BIGINT), CAST(SUM(unwinds_e8) AS BIGINT), CAST(SUM(total_e8) AS BIGINT)
                FROM ledger GROUP BY pair ORDER BY pair";
     let rows = target.open()?.query(&Statement { sql, params: Vec::new() })?;
     Ok(rows.iter().map(profit).collect())
