@@ -1,11 +1,11 @@
-//! One journal entry as bytes: a frame of header and payload. Pure. The writer encodes, `tail` and `recover` decode.
-//! It never panics on bytes, whatever they are, and never reads past them.
+//! One journal entry as bytes: a frame of header and payload. Pure. The writer encodes, `tail` and `recover`
+//! decode. It never panics on bytes, whatever they are, and never reads past them.
 //!
 //! ```text
 //! magic u32 | length u32 | kind u8 | version u8 | rest u16 | seq u64 | crc32 u32 | payload (length bytes)
 //! ```
-//! All little-endian. The checksum covers header and payload except itself. `rest` counts the frames of the same batch
-//! that follow: a batch (the snapshots that open a segment) is valid only as a whole.
+//! All little-endian. The checksum covers header and payload except itself. `rest` counts the frames of the
+//! same batch that follow: a batch (the snapshots that open a segment) is valid only as a whole.
 
 use thiserror::Error;
 
@@ -82,8 +82,8 @@ pub fn encode(frame: &Frame) -> Encoded {
     Encoded { bytes, len: HEADER + payload.len() }
 }
 
-/// Reads the frame at the start of `bytes`; returns it and its length. An unknown version or kind is an error, told
-/// apart from damage by a checksum that holds.
+/// Reads the frame at the start of `bytes`; returns it and its length. An unknown version or kind is an
+/// error, told apart from damage by a checksum that holds.
 pub fn decode(bytes: &[u8]) -> Result<(Frame, usize), CodecError> {
     let (header, body) = split(bytes, HEADER)?;
     let magic = u32::from_le_bytes(field(header, 0));

@@ -1,5 +1,5 @@
-//! How each field of an [`Entry`] lies in bytes: little-endian, in the order written here, no padding. Called by
-//! `codec` alone. A change of order, width or meaning is a new version of the format.
+//! How each field of an [`Entry`] lies in bytes: little-endian, in the order written here, no padding. Called
+//! by `codec` alone. A change of order, width or meaning is a new version of the format.
 
 use super::entry::{Entry, IntentEntry, IntentOrder, Totals};
 use crate::position::{Ledger, LegBook, PairBook};

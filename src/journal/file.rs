@@ -1,5 +1,6 @@
-//! The journal on disk, writer's side. Owned by `order`: `append` is encode, copy and one release store, without a
-//! system call; `supply` prepares the segments it moves on to. It never rewrites a byte that was published.
+//! The journal on disk, writer's side. Owned by `order`: `append` is encode, copy and one release store,
+//! without a system call; `supply` prepares the segments it moves on to. It never rewrites a byte that was
+//! published.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,8 +53,8 @@ pub struct FileJournal {
 }
 
 impl FileJournal {
-    /// Goes on after what `recover` found: closes the last segment of the earlier run and opens one that begins with
-    /// `opening` (an `Epoch`, then snapshots). The other half, [`Supply`], belongs to `store`.
+    /// Goes on after what `recover` found: closes the last segment of the earlier run and opens one that
+    /// begins with `opening` (an `Epoch`, then snapshots). The other half, [`Supply`], belongs to `store`.
     pub fn start(
         dir: &Path,
         options: Options,
@@ -184,7 +185,7 @@ mod tests {
     }
 
     fn entries(tail: &mut Tail) -> Vec<Entry> {
-        std::iter::from_fn(|| tail.next().unwrap()).map(|frame| frame.entry).collect()
+        std::iter::from_fn(|| tail.pull().unwrap()).map(|frame| frame.entry).collect()
     }
 
     #[test]
@@ -252,6 +253,6 @@ mod tests {
         assert_eq!(entries(&mut tail), [all[0], all[0], all[1]]);
         assert_eq!(tail.birth(), 5);
         let mut tail = Tail::open(dir.path(), 1).unwrap();
-        assert_eq!(tail.next().unwrap().unwrap().seq, 1);
+        assert_eq!(tail.pull().unwrap().unwrap().seq, 1);
     }
 }

@@ -1,5 +1,5 @@
-//! 5 JOURNAL. What was meant and what happened, in order, surviving the death of the process. `order` appends, `store`
-//! tails, restart reads the same bytes.
+//! 5 JOURNAL. What was meant and what happened, in order, surviving the death of the process. `order`
+//! appends, `store` tails, restart reads the same bytes.
 
 pub mod codec;
 pub mod entry;
@@ -39,7 +39,8 @@ pub trait Journal: Send {
         false
     }
 
-    /// Goes on in a fresh segment that opens with `snapshot` (an `Epoch` first), so that a restart needs no older one.
+    /// Goes on in a fresh segment that opens with `snapshot` (an `Epoch` first), so that a restart needs no
+    /// older one.
     fn rotate(&mut self, snapshot: &[Entry]) -> Result<(), JournalError> {
         snapshot.iter().try_for_each(|entry| self.append(entry))
     }

@@ -1,7 +1,8 @@
 //! What a restart finds in the journal's directory. Reads only: `FileJournal::start` tidies up afterwards.
 //!
-//! A tail that was being written when the machine died is cut and reported. Damage anywhere else, or a format that
-//! this release does not know, is an error with its place: a journal that cannot be believed is for a person.
+//! A tail that was being written when the machine died is cut and reported. Damage anywhere else, or a format
+//! that this release does not know, is an error with its place: a journal that cannot be believed is for a
+//! person.
 
 use std::path::{Path, PathBuf};
 
@@ -116,8 +117,8 @@ impl Scan {
         Ok(Ok(()))
     }
 
-    /// A stop is the end of what was written, or a torn tail, or an error: a whole frame that we cannot read, damage
-    /// with valid frames behind it, or damage where later segments follow.
+    /// A stop is the end of what was written, or a torn tail, or an error: a whole frame that we cannot read,
+    /// damage with valid frames behind it, or damage where later segments follow.
     fn believe(&self, newest: bool, source: CodecError, bytes: &[u8]) -> Result<(), JournalError> {
         let readable = matches!(
             source,

@@ -1,8 +1,9 @@
-//! One file of the journal: its name, its header and its mapping. `file` writes it, `tail` and `recover` read it.
+//! One file of the journal: its name, its header and its mapping. `file` writes it, `tail` and `recover` read
+//! it.
 //!
-//! The header is eight little-endian words: magic with format version, index of the segment, number of its first
-//! entry, birth of the journal, bytes published (header included; zero = not in use yet), sealed (one = the next
-//! segment goes on), two in reserve.
+//! The header is eight little-endian words: magic with format version, index of the segment, number of its
+//! first entry, birth of the journal, bytes published (header included; zero = not in use yet), sealed (one =
+//! the next segment goes on), two in reserve.
 
 use std::fs::{File, OpenOptions};
 use std::io;

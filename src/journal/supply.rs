@@ -1,5 +1,5 @@
-//! The other half of the journal's writer: prepares segments ahead, puts retired ones to rest and measures the room
-//! that is left. Owned by `store`; everything that blocks is here.
+//! The other half of the journal's writer: prepares segments ahead, puts retired ones to rest and measures
+//! the room that is left. Owned by `store`; everything that blocks is here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,8 +56,8 @@ impl Supply {
         Ok((supply, Ends { spares: spares_out, retired: retired_in, room }))
     }
 
-    /// Does what is due; true when it did anything. Call it every few tens of milliseconds. An error leaves the
-    /// journal working with what it has; the next call tries again.
+    /// Does what is due; true when it did anything. Call it every few tens of milliseconds. An error leaves
+    /// the journal working with what it has; the next call tries again.
     pub fn poll(&mut self) -> Result<bool, JournalError> {
         let mut worked = false;
         while let Some(segment) = self.retired.pop() {

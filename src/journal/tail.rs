@@ -1,5 +1,5 @@
-//! A reader of the journal while it is being written: its own mapping, published entries only, across segments and
-//! runs. `store` and `db` own one each.
+//! A reader of the journal while it is being written: its own mapping, published entries only, across
+//! segments and runs. `store` and `db` own one each.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,9 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Stands at the newest opening of a segment (`Epoch` and snapshots) that is not after entry `from_seq`, or at the
-    /// oldest one there is. The reader passes over what it knows; the snapshots give it the state before.
+    /// Stands at the newest opening of a segment (`Epoch` and snapshots) that is not after entry `from_seq`,
+    /// or at the oldest one there is. The reader passes over what it knows; the snapshots give it the state
+    /// before.
     pub fn open(dir: &Path, from_seq: u64) -> Result<Self, JournalError> {
         let mut found = None;
         for index in segment::list(dir)?.into_iter().rev() {
@@ -49,8 +50,9 @@ impl Tail {
         self.segment.index
     }
 
-    /// The next published entry, or `None` when there is none yet. The only system calls are at a change of segment.
-    pub fn next(&mut self) -> Result<Option<Frame>, JournalError> {
+    /// The next published entry, or `None` when there is none yet. The only system calls are at a change of
+    /// segment.
+    pub fn pull(&mut self) -> Result<Option<Frame>, JournalError> {
         loop {
             if self.at < self.segment.published() {
                 let (frame, len) = self.frame()?;
@@ -63,8 +65,8 @@ impl Tail {
         }
     }
 
-    /// Waits until what was published in this segment is on the disk. An error is final: what the disk then holds is
-    /// not known (SAFETY L6).
+    /// Waits until what was published in this segment is on the disk. An error is final: what the disk then
+    /// holds is not known (SAFETY L6).
     pub fn sync(&self) -> Result<(), JournalError> {
         self.segment.sync()
     }

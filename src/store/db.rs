@@ -1,6 +1,7 @@
-//! The database's own thread: tails the journal from the marker that the database itself holds, and writes rows and
-//! marker in one transaction. It blocks as it likes; nothing waits for it. After any error it forgets what it thought
-//! it had written, asks the database, and goes on from there, so that an unknown COMMIT doubles nothing.
+//! The database's own thread: tails the journal from the marker that the database itself holds, and writes
+//! rows and marker in one transaction. It blocks as it likes; nothing waits for it. After any error it
+//! forgets what it thought it had written, asks the database, and goes on from there, so that an unknown
+//! COMMIT doubles nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,8 +32,8 @@ pub struct DbHealth {
 }
 
 impl DbHealth {
-    /// Time since the database last held everything; zero while it does. It counts while the database is down, even
-    /// when nothing happens.
+    /// Time since the database last held everything; zero while it does. It counts while the database is
+    /// down, even when nothing happens.
     pub fn lag_ms(&self) -> u64 {
         self.lag_ms.load(Ordering::Relaxed)
     }
@@ -192,7 +193,7 @@ impl Session {
     fn collect(&mut self) -> Result<Batch, DbError> {
         let mut batch = Batch::default();
         while batch.entries < BATCH {
-            let Some(frame) = self.tail.next()? else { break };
+            let Some(frame) = self.tail.pull()? else { break };
             let changes = self.projector.project(frame.seq, &frame.entry);
             if frame.seq < self.next_seq {
                 continue;

@@ -1,5 +1,6 @@
-//! The state that the journal's entries add up to, as far as rows and reports need it: orders not yet forgotten and
-//! the books of each pair. Pure; fed with every entry in order, from an opening of a segment on.
+//! The state that the journal's entries add up to, as far as rows and reports need it: orders not yet
+//! forgotten and the books of each pair. Pure; fed with every entry in order, from an opening of a segment
+//! on.
 
 use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
 use crate::position::{Execution, PairBook};

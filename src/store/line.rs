@@ -1,5 +1,5 @@
-//! One log line: a flat JSON object. The only place that writes log JSON, so that hostile text is escaped and capped
-//! once for all. Called by `lines` and by the `tracing` layer of `telemetry`.
+//! One log line: a flat JSON object. The only place that writes log JSON, so that hostile text is escaped and
+//! capped once for all. Called by `lines` and by the `tracing` layer of `telemetry`.
 
 use std::fmt::{self, Display, Write};
 
@@ -97,8 +97,8 @@ impl Line {
     }
 }
 
-/// Writes text as the inside of a JSON string, at most `left` characters of it. Control characters and those that turn
-/// the direction of text around are written as numbers, so that a terminal cannot be fooled.
+/// Writes text as the inside of a JSON string, at most `left` characters of it. Control characters and those
+/// that turn the direction of text around are written as numbers, so that a terminal cannot be fooled.
 struct Escape<'a> {
     out: &'a mut String,
     left: usize,
@@ -122,7 +122,8 @@ impl fmt::Write for Escape<'_> {
 }
 
 const fn turns_text(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(c, '\u{061c}' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
 }
 
 /// A moment as RFC 3339 in UTC with microseconds.
@@ -137,7 +138,8 @@ impl Display for Timestamp {
     }
 }
 
-/// Date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is the last of its year.
+/// Date of a day counted from 1970-01-01. Years are counted from March, so that the leap day is the last of
+/// its year.
 const fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);

@@ -1,6 +1,6 @@
-//! Facts as log lines: a `Record` of a hot thread, or a journal entry that has no record of its own. Pure. The messages
-//! of the requirements stand here word for word; each line says its `event_type`, pair and venue, so that the timeline
-//! of a pair can be rebuilt from its lines.
+//! Facts as log lines: a `Record` of a hot thread, or a journal entry that has no record of its own. Pure.
+//! The messages of the requirements stand here word for word; each line says its `event_type`, pair and
+//! venue, so that the timeline of a pair can be rebuilt from its lines.
 
 mod entry;
 mod record;

@@ -1,8 +1,8 @@
-//! 8 STORE. Everything cold that becomes of facts: log lines on stdout and rows in a database. Nothing here is ever
-//! waited for by trading; what the database holds is a copy of the journal.
+//! 8 STORE. Everything cold that becomes of facts: log lines on stdout and rows in a database. Nothing here
+//! is ever waited for by trading; what the database holds is a copy of the journal.
 //!
-//! `thread` drains the rings of records and tails the journal into lines; `db` tails the journal into tables, on a
-//! thread of its own, so that a hung database stalls nothing else.
+//! `thread` drains the rings of records and tails the journal into lines; `db` tails the journal into tables,
+//! on a thread of its own, so that a hung database stalls nothing else.
 
 pub mod db;
 pub mod follow;

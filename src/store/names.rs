@@ -1,4 +1,5 @@
-//! What things are called for people: given at start by `topology`, read by everything that writes text or rows.
+//! What things are called for people: given at start by `topology`, read by everything that writes text or
+//! rows.
 
 use crate::types::{PairId, VenueId};
 

@@ -1,5 +1,5 @@
-//! Money as a JSON number for people and scripts. The only place where it becomes a float, on its way out: amounts
-//! below 90 million print exactly, and nothing is computed from it.
+//! Money as a JSON number for people and scripts. The only place where it becomes a float, on its way out:
+//! amounts below 90 million print exactly, and nothing is computed from it.
 
 use serde::Serializer;
 

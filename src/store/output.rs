@@ -1,5 +1,5 @@
-//! Where log lines leave the process: one writer behind a bounded queue and a thread of its own, so that a blocked or
-//! closed stdout stalls nothing. What does not fit is dropped and counted.
+//! Where log lines leave the process: one writer behind a bounded queue and a thread of its own, so that a
+//! blocked or closed stdout stalls nothing. What does not fit is dropped and counted.
 
 use std::io::Write;
 use std::sync::Arc;

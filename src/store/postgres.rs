@@ -1,5 +1,5 @@
-//! A Postgres server (Supabase among them), over TLS with the certificate and the host name verified, always: a weaker
-//! `sslmode`, a Unix socket or a server without TLS is refused, on loopback too.
+//! A Postgres server (Supabase among them), over TLS with the certificate and the host name verified, always:
+//! a weaker `sslmode`, a Unix socket or a server without TLS is refused, on loopback too.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads `postgres://user:password@host:port/database`. With a CA file only that CA is trusted, else the public
-    /// roots. `sslmode` may be left out or `verify-full`.
+    /// Reads `postgres://user:password@host:port/database`. With a CA file only that CA is trusted, else the
+    /// public roots. `sslmode` may be left out or `verify-full`.
     pub fn parse(url: &Secret, ca_file: Option<&Path>) -> Result<Self, DbError> {
         let mut config = strip_sslmode(url.expose())?;
         let tcp = |host: &Host| matches!(host, Host::Tcp(name) if !name.is_empty());
@@ -72,8 +72,8 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// A pooler in transaction mode lends the server process that we have just let go to the next client. So a second
-    /// session, opened while ours idles, would find itself in our process.
+    /// A pooler in transaction mode lends the server process that we have just let go to the next client. So
+    /// a second session, opened while ours idles, would find itself in our process.
     fn check_session(&mut self, server: &Server) -> Result<(), DbError> {
         let mut other = Self { client: server.client()? };
         let ours = self.process()?;

@@ -1,5 +1,5 @@
-//! Journal entries as changes to the tables. Pure and deterministic: the same journal gives the same rows, however
-//! often and in however many pieces it is projected.
+//! Journal entries as changes to the tables. Pure and deterministic: the same journal gives the same rows,
+//! however often and in however many pieces it is projected.
 
 use super::follow::{Follow, Order, Touched};
 use super::lines::{order_state, purpose, side, stop_reason};
@@ -173,8 +173,8 @@ impl Projector {
         params.extend(lines.iter().chain([&ledger.total()]).map(|line| Value::Int(line.raw())));
         params.push(time(at));
         Statement {
-            sql: "INSERT INTO ledger (journal, seq, pair, reason, entry_edge_e8, exit_cost_e8, slippage_e8, fees_e8,
-                  funding_e8, unwinds_e8, total_e8, booked_ns)
+            sql: "INSERT INTO ledger (journal, seq, pair, reason, entry_edge_e8, exit_cost_e8, slippage_e8,
+                  fees_e8, funding_e8, unwinds_e8, total_e8, booked_ns)
                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
                   ON CONFLICT (journal, seq) DO NOTHING",
             params,
@@ -194,8 +194,8 @@ fn insert_fill(key: [Value; 2], id: ClientId, fill: &Fill, at: Nanos) -> Stateme
         time(at),
     ]);
     Statement {
-        sql: "INSERT INTO fills (journal, seq, client_id, fill_id, qty_e8, price_e8, fee_usd_e8, funding_usd_e8,
-              filled_ns, busted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
+        sql: "INSERT INTO fills (journal, seq, client_id, fill_id, qty_e8, price_e8, fee_usd_e8,
+              funding_usd_e8, filled_ns, busted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)
               ON CONFLICT (journal, seq) DO NOTHING",
         params,
     }

@@ -96,7 +96,8 @@ pub fn positions(target: &Target, limit: u32) -> Result<Vec<PositionRow>, DbErro
 /// Profit per pair, by name.
 pub fn pnl(target: &Target) -> Result<Vec<PnlRow>, DbError> {
     let sql = "SELECT pair, CAST(COUNT(*) AS BIGINT), CAST(SUM(entry_edge_e8) AS BIGINT),
-               CAST(SUM(exit_cost_e8) AS BIGINT), CAST(SUM(slippage_e8) AS BIGINT), CAST(SUM(fees_e8) AS BIGINT),
+               CAST(SUM(exit_cost_e8) AS BIGINT), CAST(SUM(slippage_e8) AS BIGINT),
+               CAST(SUM(fees_e8) AS BIGINT),
                CAST(SUM(funding_e8) AS BIGINT), CAST(SUM(unwinds_e8) AS BIGINT), CAST(SUM(total_e8) AS BIGINT)
                FROM ledger GROUP BY pair ORDER BY pair";
     let rows = target.open()?.query(&Statement { sql, params: Vec::new() })?;

@@ -1,5 +1,5 @@
-//! The last net under the secrets: every line passes it, and each registered secret in any of its spellings becomes
-//! `[REDACTED]`. The first net is the type: a `Secret` cannot be printed at all.
+//! The last net under the secrets: every line passes it, and each registered secret in any of its spellings
+//! becomes `[REDACTED]`. The first net is the type: a `Secret` cannot be printed at all.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -44,7 +44,7 @@ fn spellings(secret: &str) -> Vec<String> {
     let mut all = vec![secret.to_owned()];
     encodings(secret.as_bytes(), &mut all);
     let digits = secret.strip_prefix("0x").unwrap_or(secret);
-    let even = if digits.len() % 2 == 0 { digits.to_owned() } else { format!("0{digits}") };
+    let even = if digits.len().is_multiple_of(2) { digits.to_owned() } else { format!("0{digits}") };
     if let Ok(bytes) = hex::decode(&even) {
         all.extend([digits.to_lowercase(), digits.to_uppercase(), decimal(&bytes)]);
         encodings(&bytes, &mut all);

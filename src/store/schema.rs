@@ -1,6 +1,7 @@
-//! The tables, the same in both databases, and their version. Money is in units of 1e-8 (`_e8`), rates in units of
-//! 1e-12 (`_e12`), times in nanoseconds since the epoch (`_ns`); zero or an empty text means "not yet". Each row's key
-//! comes from the journal (its birth, and the entry's number or the order's id), so that writing twice writes once.
+//! The tables, the same in both databases, and their version. Money is in units of 1e-8 (`_e8`), rates in
+//! units of 1e-12 (`_e12`), times in nanoseconds since the epoch (`_ns`); zero or an empty text means "not
+//! yet". Each row's key comes from the journal (its birth, and the entry's number or the order's id), so that
+//! writing twice writes once.
 
 use super::sql::{Statement, Value};
 
@@ -87,8 +88,8 @@ CREATE TABLE IF NOT EXISTS ledger (
 CREATE INDEX IF NOT EXISTS positions_open ON positions (pair) WHERE status = 'open';
 ";
 
-/// On a server with roles: row level security on everything, and for the role `bot4`, where it exists, exactly what
-/// `run` needs. It cannot delete, and it cannot touch the schema.
+/// On a server with roles: row level security on everything, and for the role `bot4`, where it exists,
+/// exactly what `run` needs. It cannot delete, and it cannot touch the schema.
 pub const POSTGRES_RIGHTS: &str = "
 DO $$
 DECLARE name TEXT;

@@ -1,5 +1,5 @@
-//! What `store` needs of a database, whichever it is: statements in one transaction, and a query. `sqlite` and
-//! `postgres` implement it; SQL is written once, with `$1` for parameters.
+//! What `store` needs of a database, whichever it is: statements in one transaction, and a query. `sqlite`
+//! and `postgres` implement it; SQL is written once, with `$1` for parameters.
 
 use std::path::PathBuf;
 
@@ -44,8 +44,8 @@ pub type Row = Vec<Value>;
 
 /// One session with a database.
 pub trait Database: Send {
-    /// Runs all statements in one transaction. After an error the session must be dropped: whether it committed is not
-    /// known.
+    /// Runs all statements in one transaction. After an error the session must be dropped: whether it
+    /// committed is not known.
     fn transact(&mut self, statements: &[Statement]) -> Result<(), DbError>;
     fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, DbError>;
     /// Creates or completes the schema.

@@ -1,5 +1,5 @@
-//! The `store` thread: drains the records of every hot thread, tails the journal, writes lines, shows both to the
-//! telemetry, and keeps the journal supplied and synced. It may be late; it never holds anyone up.
+//! The `store` thread: drains the records of every hot thread, tails the journal, writes lines, shows both to
+//! the telemetry, and keeps the journal supplied and synced. It may be late; it never holds anyone up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -133,7 +133,7 @@ impl<O: Observer> StoreThread<O> {
     fn drain_journal(&mut self, now: Nanos) -> bool {
         let mut worked = false;
         for _ in 0..TURN {
-            let Some(next) = self.tail.as_mut().map(Tail::next) else { break };
+            let Some(next) = self.tail.as_mut().map(Tail::pull) else { break };
             match next {
                 Ok(Some(frame)) => self.entry(&frame.entry),
                 Ok(None) => break,

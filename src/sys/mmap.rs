@@ -1,7 +1,7 @@
 //! A file mapped into memory. The journal writes and tails through it; nobody else maps anything.
 //!
-//! The mapping is shared with other mappings of the same file, so plain references into it would be a lie to the
-//! compiler: bytes go in and out by copy, and the words that order those copies are atomics.
+//! The mapping is shared with other mappings of the same file, so plain references into it would be a lie to
+//! the compiler: bytes go in and out by copy, and the words that order those copies are atomics.
 
 #![allow(unsafe_code)]
 
@@ -21,21 +21,24 @@ pub struct Map {
     len: usize,
 }
 
-// SAFETY: the mapping belongs to this value alone until it is dropped, and nothing in it is bound to a thread.
+// SAFETY: the mapping belongs to this value alone until it is dropped, and nothing in it is bound to a
+// thread.
 unsafe impl Send for Map {}
 
 impl Map {
-    /// Maps the first `len` bytes for reading and writing and faults the pages in. The file must be that long.
+    /// Maps the first `len` bytes for reading and writing and faults the pages in. The file must be that
+    /// long.
     pub fn writable(file: &File, len: usize) -> io::Result<Self> {
-        Self::map(file, len, ProtFlags::READ | ProtFlags::WRITE)
+        Self::over(file, len, ProtFlags::READ | ProtFlags::WRITE)
     }
 
-    /// Maps the first `len` bytes for reading. The file must be that long and must not shrink while it is mapped.
+    /// Maps the first `len` bytes for reading. The file must be that long and must not shrink while it is
+    /// mapped.
     pub fn readable(file: &File, len: usize) -> io::Result<Self> {
-        Self::map(file, len, ProtFlags::READ)
+        Self::over(file, len, ProtFlags::READ)
     }
 
-    fn map(file: &File, len: usize, prot: ProtFlags) -> io::Result<Self> {
+    fn over(file: &File, len: usize, prot: ProtFlags) -> io::Result<Self> {
         let flags = MapFlags::SHARED | MapFlags::POPULATE;
         // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing of ours.
         let start = unsafe { rustix::mm::mmap(ptr::null_mut(), len, prot, flags, file, 0) }?;
@@ -51,18 +54,20 @@ impl Map {
         self.len == 0
     }
 
-    /// Copies `bytes` to offset `at` of a writable mapping. Readers may look at them only after a release store of a
-    /// [`Map::word`] that tells them so.
+    /// Copies `bytes` to offset `at` of a writable mapping. Readers may look at them only after a release
+    /// store of a [`Map::word`] that tells them so.
     pub fn write(&mut self, at: usize, bytes: &[u8]) {
         self.check(at, bytes.len());
-        // SAFETY: the range lies inside the mapping (checked above); `bytes` is ordinary memory and cannot overlap it.
+        // SAFETY: the range lies inside the mapping (checked above); `bytes` is ordinary memory and cannot
+        // overlap it.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.start.as_ptr().add(at), bytes.len()) }
     }
 
     /// Copies from offset `at`. The writer must have published the range: see [`Map::write`].
     pub fn read(&self, at: usize, into: &mut [u8]) {
         self.check(at, into.len());
-        // SAFETY: the range lies inside the mapping (checked above); `into` is ordinary memory and cannot overlap it.
+        // SAFETY: the range lies inside the mapping (checked above); `into` is ordinary memory and cannot
+        // overlap it.
         unsafe { ptr::copy_nonoverlapping(self.start.as_ptr().add(at), into.as_mut_ptr(), into.len()) }
     }
 
@@ -73,8 +78,8 @@ impl Map {
             at.is_multiple_of(align_of::<AtomicU64>()),
             "an atomic word must be aligned, got offset {at}"
         );
-        // SAFETY: inside the mapping and aligned (checked above; a mapping starts on a page); the borrow of `self`
-        // keeps it mapped; every access to these eight bytes by any mapping is atomic.
+        // SAFETY: inside the mapping and aligned (checked above; a mapping starts on a page); the borrow of
+        // `self` keeps it mapped; every access to these eight bytes by any mapping is atomic.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(at).cast()) }
     }
 
@@ -98,8 +103,8 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        // SAFETY: this value made the mapping and is its only owner. An error would mean a wrong range, which the
-        // kernel refuses without effect.
+        // SAFETY: this value made the mapping and is its only owner. An error would mean a wrong range, which
+        // the kernel refuses without effect.
         let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }

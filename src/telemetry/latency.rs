@@ -1,5 +1,5 @@
-//! Latency histograms: per hop of a decision, per leg of an order, and of the mending of lone legs. Fed from time
-//! stamps that travelled with the facts.
+//! Latency histograms: per hop of a decision, per leg of an order, and of the mending of lone legs. Fed from
+//! time stamps that travelled with the facts.
 
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};

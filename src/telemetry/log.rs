@@ -1,5 +1,6 @@
-//! The `tracing` layer: events of the cold code leave as the same flat lines through the same output. Fields go by an
-//! allow-list, so that a new field is absent rather than leaked (SAFETY 5.5); events of other crates are not shown.
+//! The `tracing` layer: events of the cold code leave as the same flat lines through the same output. Fields
+//! go by an allow-list, so that a new field is absent rather than leaked (SAFETY 5.5); events of other crates
+//! are not shown.
 
 use std::fmt::Debug;
 
@@ -40,7 +41,8 @@ pub const FIELDS: [&str; 24] = [
     "status",
 ];
 
-/// Sends every event of this crate at or above the output's level to the output. Call once, before any thread starts.
+/// Sends every event of this crate at or above the output's level to the output. Call once, before any thread
+/// starts.
 pub fn install(output: Output, clock: Box<dyn Clock + Sync>) -> Result<(), SetTwice> {
     let subscriber = Registry::default().with(FlatLines { output, clock });
     tracing::subscriber::set_global_default(subscriber).map_err(|_| SetTwice)

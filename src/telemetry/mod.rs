@@ -1,7 +1,8 @@
-//! What the engine tells about itself: latency histograms, the closing summary, the status page, and the layer that
-//! turns `tracing` events into the same flat lines as everything else.
+//! What the engine tells about itself: latency histograms, the closing summary, the status page, and the
+//! layer that turns `tracing` events into the same flat lines as everything else.
 //!
-//! `Telemetry` watches every record and journal entry that the `store` thread sees; nothing here is on the hot path.
+//! `Telemetry` watches every record and journal entry that the `store` thread sees; nothing here is on the
+//! hot path.
 
 pub mod latency;
 pub mod log;

@@ -1,5 +1,5 @@
-//! The `SUMMARY` event: what a run did, in one object. Its fields are a contract (scripts and the demonstration read
-//! them).
+//! The `SUMMARY` event: what a run did, in one object. Its fields are a contract (scripts and the
+//! demonstration read them).
 
 use serde::Serialize;
 

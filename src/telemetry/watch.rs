@@ -1,6 +1,6 @@
-//! The observer of everything: counts, times and states, turned into the summary and the status. Owned by the `store`
-//! thread. What may be dropped (records) feeds times and displays; what must be right (orders sent, pairs, profit,
-//! what is still open) comes from the journal.
+//! The observer of everything: counts, times and states, turned into the summary and the status. Owned by the
+//! `store` thread. What may be dropped (records) feeds times and displays; what must be right (orders sent,
+//! pairs, profit, what is still open) comes from the journal.
 
 use super::latency::{Hops, Times};
 use super::status::{FeedStatus, LinkStatus, PairStatus, SpreadStatus, Status, VenueStatus};
@@ -18,7 +18,7 @@ use crate::types::{Mode, Nanos, PairId, Rate, VenueId};
 /// Questions for the status, and where the answers go.
 pub struct StatusPort {
     pub asked: Rx<()>,
-    pub answers: Tx<Status>,
+    pub answers: Tx<Box<Status>>,
 }
 
 /// Everything known of the run so far.
@@ -307,7 +307,7 @@ impl Observer for Telemetry {
 
     fn on_poll(&mut self, now: Nanos) {
         while self.port.as_mut().is_some_and(|port| port.asked.pop().is_some()) {
-            let status = self.status(now);
+            let status = Box::new(self.status(now));
             // An asker who went away is no longer interested.
             let _ = self.port.as_mut().map(|port| port.answers.push(status));
         }

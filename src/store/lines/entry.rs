@@ -1,4 +1,5 @@
-//! Lines of journal entries. An entry whose fact also travels as a record has no line here: it would be told twice.
+//! Lines of journal entries. An entry whose fact also travels as a record has no line here: it would be told
+//! twice.
 
 use super::super::line::{Level, Line};
 use super::super::names::Names;

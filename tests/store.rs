@@ -1,0 +1,150 @@
+//! The projection against real databases: SQLite and a Postgres server with TLS, in good and bad weather.
+
+mod common;
+
+use std::path::Path;
+
+use bot4::store::sql::{Row, Statement};
+use bot4::store::{DbError, DbThread, Target, check_version, migrate, read};
+use bot4::types::{Nanos, Secret};
+use common::postgres::Server;
+use common::proxy::Proxy;
+use common::run::{Run, names};
+
+/// Every row that matters, in order.
+fn rows(target: &Target) -> Vec<Vec<Row>> {
+    let queries = [
+        "SELECT * FROM positions ORDER BY journal, seq",
+        "SELECT * FROM orders ORDER BY journal, client_id",
+        "SELECT * FROM fills ORDER BY journal, seq",
+        "SELECT * FROM ledger ORDER BY journal, seq",
+        "SELECT * FROM marker ORDER BY journal",
+    ];
+    let mut database = target.open().unwrap();
+    queries.iter().map(|sql| database.query(&Statement { sql, params: Vec::new() }).unwrap()).collect()
+}
+
+fn postgres(server: &Server, role: &str) -> Target {
+    Target::parse(&server.url(role, server.port()), Some(&server.ca())).unwrap()
+}
+
+/// A server with the schema and the role of `docs/postgres.md`.
+fn migrated() -> Server {
+    let server = Server::start();
+    server.psql("CREATE ROLE bot4 LOGIN");
+    assert!(matches!(check_version(&postgres(&server, "bot4")), Err(DbError::Version { got: 0, .. })));
+    migrate(&postgres(&server, "postgres")).unwrap();
+    migrate(&postgres(&server, "postgres")).unwrap();
+    check_version(&postgres(&server, "bot4")).unwrap();
+    server
+}
+
+fn thread(run: &Run, target: Target) -> DbThread {
+    DbThread::new(run.dir(), target, names(), Nanos::from_ms(1))
+}
+
+/// Polls until nothing is missing, on a clock that jumps over every pause.
+fn catch_up(db: &mut DbThread, from_ms: u64) {
+    let failures = db.health().failures();
+    assert!(
+        (1..100).any(|turn| !db.poll(Nanos::from_ms(from_ms + turn * 60_000)) && db.health().lag_ms() == 0)
+    );
+    assert_eq!(db.health().failures(), failures);
+}
+
+/// The rows that SQLite gets from the same journal.
+fn expected(run: &Run, name: &str) -> Vec<Vec<Row>> {
+    let path = run.path(name);
+    catch_up(&mut thread(run, Target::Sqlite(path.clone())), 1);
+    rows(&Target::Sqlite(path))
+}
+
+#[test]
+fn both_databases_hold_equal_rows_and_the_role_can_do_no_more_than_it_must() {
+    let server = migrated();
+    let mut run = Run::start();
+    let mut db = thread(&run, postgres(&server, "bot4"));
+    run.open();
+    catch_up(&mut db, 1);
+    let open = read::restore(&postgres(&server, "bot4")).unwrap();
+    assert_eq!(open.len(), 1);
+    assert_eq!((open[0].pair.as_str(), open[0].long_exchange.as_str()), ("BTC", "vest"));
+    run.close();
+    run.open();
+    catch_up(&mut db, 10_000_000);
+    let target = postgres(&server, "bot4");
+    assert_eq!(rows(&target), expected(&run, "a.db"));
+    let pnl = read::pnl(&target).unwrap();
+    assert_eq!(pnl[0].total.raw(), 31_000_000 - 1_000_001 - 8_000_000);
+    for sql in ["DELETE FROM positions", "DROP TABLE fills", "CREATE TABLE extra (x BIGINT)"] {
+        let error = target.open().unwrap().query(&Statement { sql, params: Vec::new() }).unwrap_err();
+        assert!(matches!(error, DbError::Query(_)), "{sql}: {error}");
+    }
+}
+
+#[test]
+fn a_server_that_was_down_is_caught_up_with() {
+    let mut server = migrated();
+    let mut run = Run::start();
+    let mut db = thread(&run, postgres(&server, "bot4"));
+    run.open();
+    catch_up(&mut db, 1);
+    server.stop();
+    run.close();
+    for minute in 100..105 {
+        assert!(!db.poll(Nanos::from_ms(minute * 60_000)));
+        run.open();
+        run.close();
+    }
+    assert_eq!(db.health().failures(), 5);
+    assert!(db.health().lag_ms() > 60_000);
+    server.resume(true);
+    catch_up(&mut db, 200 * 60_000);
+    assert_eq!(rows(&postgres(&server, "bot4")), expected(&run, "a.db"));
+}
+
+#[test]
+fn a_connection_cut_after_any_reply_doubles_and_loses_nothing() {
+    let server = migrated();
+    let proxy = Proxy::start(server.port());
+    let mut run = Run::start();
+    run.open();
+    let target = Target::parse(&server.url("bot4", proxy.port()), Some(&server.ca())).unwrap();
+    let mut db = thread(&run, target);
+    let marker = || server.psql("SELECT coalesce(max(next_seq), 0) FROM marker");
+    let mut committed_unknown = 0;
+    for replies in 0..1000 {
+        proxy.allow(replies);
+        let before = (db.health().failures(), marker());
+        db.poll(Nanos::from_ms(60_000 * (replies as u64 + 1)));
+        if db.health().failures() == before.0 {
+            break;
+        }
+        committed_unknown += u32::from(marker() != before.1);
+    }
+    assert_eq!(committed_unknown, 1, "one cut must fall between the commit and its reply");
+    proxy.allow(i64::MAX);
+    run.close();
+    catch_up(&mut db, 5000 * 60_000);
+    assert_eq!(rows(&postgres(&server, "bot4")), expected(&run, "a.db"));
+}
+
+#[test]
+fn a_server_that_cannot_prove_itself_is_refused() {
+    let mut server = Server::start();
+    let refusal = |url: &Secret, ca: &Path| {
+        let target = Target::parse(url, Some(ca)).unwrap();
+        let error = check_version(&target).unwrap_err();
+        assert!(matches!(error, DbError::Connect(_)), "{error}");
+        error.to_string()
+    };
+    let url = server.url("postgres", server.port());
+    let text = refusal(&url, &server.other_ca());
+    assert!(text.contains("certificate") && text.contains("UnknownIssuer"), "{text}");
+    let named = Secret::new(format!("postgres://postgres@localhost:{}/postgres", server.port()));
+    assert!(refusal(&named, &server.ca()).contains("certificate"), "the name must be verified");
+    server.stop();
+    server.resume(false);
+    let text = refusal(&url, &server.ca());
+    assert!(text.contains("TLS"), "{text}");
+}
