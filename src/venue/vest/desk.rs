@@ -39,7 +39,7 @@ impl VestDesk {
             venue: setup.id,
             rest: Rest::new(&mut access),
             access,
-            bodies: BodyWriter::new(),
+            bodies: BodyWriter::default(),
             listen_key: None,
             login_due: Nanos::NEVER,
             clock: Nanos::NEVER,

@@ -44,7 +44,7 @@ impl RequestWriter {
             cancel_line: format!("POST {path}/orders/cancel?time="),
             warm: warm_request(access),
             signer: keys.signer,
-            bodies: BodyWriter::new(),
+            bodies: BodyWriter::default(),
             order_kind: access.order_kind,
             symbols,
             terms: [const { None }; PAIRS_MAX],

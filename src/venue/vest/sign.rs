@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn orders_and_cancels_are_signed_as_the_vectors_say() {
-        let mut encoder = Encoder::new();
+        let mut encoder = Encoder::default();
         let signed: Vec<Json> =
             vectors().into_iter().filter(|v| v["kind"] == "order" || v["kind"] == "cancel").collect();
         assert_eq!(signed.len(), 7);

@@ -1,0 +1,177 @@
+//! The order on the wire (sheet 3.2, 6): `order.create` and `order.cancel` in one reused buffer, signed by `sign`.
+//! Called by `trader`, on the path of an order: nothing here allocates once warm.
+
+use std::fmt::Write;
+
+use starknet_crypto::Felt;
+
+use super::rpc::Requests;
+use super::sign::{Signature, Signer};
+use super::{Markets, hash};
+use crate::types::limits::ORDER_BYTES_MAX;
+use crate::types::order::Reason;
+use crate::types::{ClientId, OrderSpec, PairId, Side};
+use crate::venue::SetupError;
+
+/// Shortest receive window that the venue takes, ms (sheet 3.1).
+const WINDOW_MIN_MS: u32 = 10;
+
+/// Writes signed orders. Keeps each market's symbol as text and as felt.
+pub struct OrderWriter {
+    signer: Signer,
+    markets: Vec<(PairId, String, Felt)>,
+    requests: Requests,
+}
+
+impl OrderWriter {
+    pub fn new(signer: Signer, markets: &Markets) -> Result<Self, SetupError> {
+        let felt = |(pair, symbol): (PairId, &str)| {
+            let felt = hash::short_string(symbol);
+            let felt = felt.ok_or_else(|| SetupError::Config(format!("market {symbol:?} is too long")))?;
+            Ok((pair, symbol.to_owned(), felt))
+        };
+        let markets = markets.iter().map(felt).collect::<Result<_, SetupError>>()?;
+        Ok(Self { signer, markets, requests: Requests::new(ORDER_BYTES_MAX) })
+    }
+
+    /// Requests of the session share the numbering.
+    pub fn requests(&mut self) -> &mut Requests {
+        &mut self.requests
+    }
+
+    /// A signed `order.create`: LIMIT, IOC, no more than `spec` says. Returns the request's id and its bytes, or why
+    /// this order cannot be written.
+    pub fn create(&mut self, spec: &OrderSpec) -> Result<(u64, &[u8]), Reason> {
+        if spec.qty.raw() <= 0 || spec.limit.raw() <= 0 {
+            return Err(Reason::cut("size and limit must be positive"));
+        }
+        let (symbol, felt) = market(&self.markets, spec.pair)?;
+        let hash = self.signer.order_hash(felt, spec);
+        let signature = self.signer.sign(hash).ok_or_else(|| Reason::cut("hash cannot be signed"))?;
+        Ok(self.requests.write("order.create", |out| write_body(out, symbol, spec, &signature)))
+    }
+
+    /// `order.cancel` by our id and the market; unsigned.
+    pub fn cancel(&mut self, id: ClientId, pair: PairId) -> Result<(u64, &[u8]), Reason> {
+        let (symbol, _) = market(&self.markets, pair)?;
+        Ok(self.requests.write("order.cancel", |out| {
+            push(out, format_args!("{{\"client_id\":\"{}\",\"market\":\"{symbol}\"}}", id.text()));
+        }))
+    }
+}
+
+/// The body of `order.create` and of `POST /orders`.
+pub fn write_body(out: &mut String, symbol: &str, spec: &OrderSpec, signature: &Signature) {
+    let side = match spec.side {
+        Side::Buy => "BUY",
+        Side::Sell => "SELL",
+    };
+    let flags = if spec.reduce_only { "\"flags\":[\"REDUCE_ONLY\"]," } else { "" };
+    push(
+        out,
+        format_args!(
+            "{{\"market\":\"{symbol}\",\"side\":\"{side}\",\"type\":\"LIMIT\",\"size\":\"{}\",\"price\":\"{}\",\
+             \"instruction\":\"IOC\",\"client_id\":\"{}\",{flags}\"stp\":\"EXPIRE_TAKER\",\"recv_window\":{},\
+             \"signature_timestamp\":{},\"signature\":\"",
+            spec.qty,
+            spec.limit,
+            spec.id,
+            spec.window_ms.max(WINDOW_MIN_MS),
+            spec.signed_ms
+        ),
+    );
+    signature.write(out, "\\\"");
+    out.push_str("\"}");
+}
+
+fn market(markets: &[(PairId, String, Felt)], pair: PairId) -> Result<(&str, Felt), Reason> {
+    let found = markets.iter().find(|(known, ..)| *known == pair);
+    found
+        .map(|(_, symbol, felt)| (symbol.as_str(), *felt))
+        .ok_or_else(|| Reason::cut("no market for the pair"))
+}
+
+fn push(out: &mut String, arguments: std::fmt::Arguments<'_>) {
+    let written = out.write_fmt(arguments);
+    debug_assert!(written.is_ok(), "a String takes every text");
+}
+
+#[cfg(test)]
+mod tests {
+    use starknet_crypto::verify;
+
+    use super::super::fixture;
+    use super::*;
+    use crate::types::{Price, Purpose, Qty, VenueId};
+
+    fn spec(reduce_only: bool) -> OrderSpec {
+        OrderSpec {
+            id: ClientId { epoch: 7, seq: 42, leg: 1 },
+            venue: VenueId(1),
+            pair: PairId(0),
+            side: Side::Buy,
+            purpose: if reduce_only { Purpose::Exit } else { Purpose::Enter },
+            qty: Qty::from_raw(123_000),
+            limit: Price::from_raw(8_345_670_000_000),
+            reduce_only,
+            signed_ms: 1_767_225_600_123,
+            nonce: 0,
+            window_ms: 500,
+        }
+    }
+
+    fn writer() -> OrderWriter {
+        let setup = fixture::setup();
+        OrderWriter::new(Signer::from_setup(&setup).unwrap(), &Markets::new(&setup).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_order_has_exactly_these_bytes() {
+        let mut writer = writer();
+        let (id, bytes) = writer.create(&spec(false)).unwrap();
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../../tests/data/paradex_vectors.json")).unwrap();
+        let vector = vectors["messages"].as_array().unwrap().iter();
+        let vector = vector.clone().find(|v| v["id"] == "testnet-05-order_limit_buy").unwrap();
+        let wire = vector["wire"].as_str().unwrap().replace('"', "\\\"");
+        let expected = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"order.create","params":{{"market":"BTC-USD-PERP","side":"BUY","type":"LIMIT","size":"0.00123","price":"83456.7","instruction":"IOC","client_id":"7-42-1","stp":"EXPIRE_TAKER","recv_window":500,"signature_timestamp":1767225600123,"signature":"{wire}"}}}}"#
+        );
+        assert_eq!(std::str::from_utf8(bytes).unwrap(), expected);
+        assert!(bytes.len() < ORDER_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_closing_order_is_reduce_only_and_its_signature_verifies() {
+        let mut writer = writer();
+        let spec = OrderSpec { side: Side::Sell, window_ms: 1, ..spec(true) };
+        let hash = writer.signer.order_hash(hash::short_string(fixture::BTC).unwrap(), &spec);
+        let public_key = writer.signer.public_key();
+        let (_, bytes) = writer.create(&spec).unwrap();
+        let request: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        let params = &request["params"];
+        assert_eq!(params["flags"], serde_json::json!(["REDUCE_ONLY"]));
+        assert_eq!((&params["side"], &params["recv_window"]), (&"SELL".into(), &10.into()));
+        let wire: Vec<String> = serde_json::from_str(params["signature"].as_str().unwrap()).unwrap();
+        let [r, s] = [0, 1].map(|i| Felt::from_dec_str(&wire[i]).unwrap());
+        assert!(verify(&public_key, &hash, &r, &s).unwrap());
+    }
+
+    #[test]
+    fn a_cancel_names_our_id_and_the_market() {
+        let mut writer = writer();
+        let (_, bytes) = writer.cancel(spec(false).id, PairId(0)).unwrap();
+        let request: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        assert_eq!(request["method"], "order.cancel");
+        assert_eq!(request["params"], serde_json::json!({"client_id": "7-42-1", "market": "BTC-USD-PERP"}));
+    }
+
+    #[test]
+    fn what_cannot_be_an_order_is_refused() {
+        let mut writer = writer();
+        assert!(writer.create(&OrderSpec { qty: Qty::ZERO, ..spec(false) }).is_err());
+        assert!(writer.create(&OrderSpec { limit: Price::from_raw(-1), ..spec(false) }).is_err());
+        assert!(writer.create(&OrderSpec { pair: PairId(9), ..spec(false) }).is_err());
+        assert!(writer.cancel(spec(false).id, PairId(9)).is_err());
+    }
+}

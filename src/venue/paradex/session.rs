@@ -1,0 +1,305 @@
+//! One private connection from its first byte to its last: log in, subscribe, arm cancel-on-disconnect, match replies
+//! to requests (sheet 5.1, 6). Owned by `trader`, which moves the bytes; pure. It is up only when every step was
+//! confirmed by the venue.
+
+use std::collections::VecDeque;
+
+use serde::Deserialize;
+
+use super::events::{self, Fact, Memory};
+use super::rpc::{self, ErrorJson, Incoming, Requests};
+use super::sbe::{self, Message};
+use super::{Markets, json};
+use crate::sys::link::{Inbound, LinkError};
+use crate::types::order::{Reason, VenueOrderId};
+use crate::types::{ClientId, Nanos, OrderNews, Profile, Secret};
+use crate::venue::{OrderKey, TraderEvent, WireError, reason};
+
+/// Silence after which the connection is dead, ms: the venue pings every 55 s and gives up after 5 s more.
+const SILENCE_MAX_MS: u64 = 65_000;
+/// Longest way from a connected socket to a confirmed session, ms.
+const LOGIN_MAX_MS: u64 = 5_000;
+/// Requests that may wait for a reply; older ones are forgotten, and their orders run into the acknowledgement
+/// deadline.
+const WAITING_MAX: usize = 512;
+
+/// Channels of the account. Only the last may be refused: busts are also seen in the position.
+const CHANNELS: [(&str, Need); 5] = [
+    ("orders.ALL", Need::Must),
+    ("fills.ALL", Need::Must),
+    ("positions", Need::Must),
+    ("account", Need::Must),
+    ("tradebusts", Need::May),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Must,
+    May,
+}
+
+/// What a request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Order(ClientId),
+    Cancel,
+    LogIn,
+    Channel(&'static str, bool),
+    Arm,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// Connected, nothing said.
+    Fresh,
+    /// The token is out.
+    LoggingIn,
+    /// Logged in, nothing subscribed.
+    LoggedIn,
+    /// Waiting for this many confirmations.
+    Confirming(usize),
+    Up,
+}
+
+/// Why a connection must be dropped.
+#[derive(Debug)]
+pub struct Fatal(pub Reason);
+
+/// State of one connection.
+pub struct Session {
+    phase: Phase,
+    token: Secret,
+    opened: Nanos,
+    heard: Nanos,
+    waiting: VecDeque<(u64, Asked)>,
+    retail: bool,
+    /// The venue's view of our profile was compared once; a mismatch is told once.
+    mismatch_told: bool,
+}
+
+impl Session {
+    pub fn new(token: Secret, profile: Profile, now: Nanos) -> Self {
+        Self {
+            phase: Phase::Fresh,
+            token,
+            opened: now,
+            heard: now,
+            waiting: VecDeque::with_capacity(WAITING_MAX),
+            retail: profile == Profile::Retail,
+            mismatch_told: false,
+        }
+    }
+
+    /// Logged in, subscribed and armed, each confirmed.
+    pub fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+
+    /// Remembers what a request was for.
+    pub fn sent(&mut self, id: u64, asked: Asked) {
+        if self.waiting.len() == WAITING_MAX {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back((id, asked));
+    }
+
+    /// Writes what is due in this phase. True when something was written.
+    pub fn advance(
+        &mut self,
+        requests: &mut Requests,
+        send: &mut dyn FnMut(&[u8]) -> Result<(), LinkError>,
+    ) -> Result<bool, LinkError> {
+        match self.phase {
+            Phase::Fresh => {
+                let (id, text) = requests.with_text("auth", "bearer", self.token.expose());
+                send(text)?;
+                self.sent(id, Asked::LogIn);
+                self.phase = Phase::LoggingIn;
+            }
+            Phase::LoggedIn => {
+                for (channel, need) in CHANNELS {
+                    let (id, text) = requests.with_text("subscribe", "channel", channel);
+                    send(text)?;
+                    self.sent(id, Asked::Channel(channel, need == Need::Must));
+                }
+                let arm = |out: &mut String| out.push_str("{\"enabled\":true}");
+                let (id, text) = requests.write("order.cancel_on_disconnect", arm);
+                send(text)?;
+                self.sent(id, Asked::Arm);
+                self.phase = Phase::Confirming(CHANNELS.len() + 1);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Deadlines of the connection.
+    pub fn check(&self, now: Nanos) -> Result<(), Fatal> {
+        if now.ms_since(self.heard) > SILENCE_MAX_MS {
+            return Err(fatal("silent for 65 s"));
+        }
+        if !self.is_up() && now.ms_since(self.opened) > LOGIN_MAX_MS {
+            return Err(fatal("not logged in and subscribed within 5 s"));
+        }
+        Ok(())
+    }
+
+    /// One message. A message that cannot be read becomes a `BadFrame` event; only a refused step is fatal.
+    pub fn on_frame(
+        &mut self,
+        now: Nanos,
+        frame: Inbound<'_>,
+        markets: &Markets,
+        memory: &mut Memory,
+        events: &mut Vec<TraderEvent>,
+    ) -> Result<(), Fatal> {
+        self.heard = now;
+        let told = match frame {
+            Inbound::Text(text) => match rpc::read(text) {
+                Ok(Incoming::Event { channel, data }) => {
+                    match json::event(&channel, data.as_raw_str().as_bytes()) {
+                        Ok(Some(fact)) => self.on_fact(&fact, now, markets, memory, events),
+                        Ok(None) => Ok(()),
+                        Err(error) => Err(error),
+                    }
+                }
+                Ok(Incoming::Reply { id, result }) => {
+                    return self.on_reply(id, result.as_raw_str().as_bytes(), now, memory, events);
+                }
+                Ok(Incoming::Error { id, error }) => return self.on_error(id, &error, now, events),
+                Err(error) => Err(error),
+            },
+            Inbound::Binary(bytes) => match sbe::decode(bytes) {
+                Ok(Message::Private(fact)) => self.on_fact(&fact, now, markets, memory, events),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            },
+            Inbound::Heartbeat => Ok(()),
+            Inbound::Response { body, .. } => Err(WireError::new("frame", body, "a WebSocket message")),
+        };
+        if let Err(error) = told {
+            events.push(TraderEvent::BadFrame { why: reason(&error) });
+        }
+        Ok(())
+    }
+
+    fn on_fact(
+        &mut self,
+        fact: &Fact<'_>,
+        now: Nanos,
+        markets: &Markets,
+        memory: &mut Memory,
+        events: &mut Vec<TraderEvent>,
+    ) -> Result<(), WireError> {
+        if let Fact::Order(order) = fact
+            && order.interactive.is_some_and(|interactive| interactive != self.retail)
+            && ClientId::parse(&order.client_id).is_some()
+            && !self.mismatch_told
+        {
+            self.mismatch_told = true;
+            events.push(TraderEvent::BadFrame { why: Reason::cut("order not treated as the profile says") });
+        }
+        events::translate(fact, now, markets, memory, events)
+    }
+
+    fn on_reply(
+        &mut self,
+        id: u64,
+        result: &[u8],
+        now: Nanos,
+        memory: &mut Memory,
+        events: &mut Vec<TraderEvent>,
+    ) -> Result<(), Fatal> {
+        match self.take(id) {
+            Some(Asked::LogIn) => self.phase = Phase::LoggedIn,
+            Some(Asked::Channel(..)) => self.confirm(),
+            Some(Asked::Arm) => match json::read::<ArmJson>("cancel_on_disconnect", result) {
+                Ok(ArmJson { enabled: true }) => self.confirm(),
+                _ => return Err(fatal("cancel-on-disconnect was not confirmed")),
+            },
+            Some(Asked::Order(order)) => match created(order, result, now, memory) {
+                Ok(event) => events.push(event),
+                Err(error) => events.push(TraderEvent::BadFrame { why: reason(&error) }),
+            },
+            Some(Asked::Cancel) => {}
+            None => events.push(TraderEvent::BadFrame { why: Reason::cut("reply to no request of ours") }),
+        }
+        Ok(())
+    }
+
+    fn on_error(
+        &mut self,
+        id: Option<u64>,
+        error: &ErrorJson<'_>,
+        now: Nanos,
+        events: &mut Vec<TraderEvent>,
+    ) -> Result<(), Fatal> {
+        let refusal = error.refusal();
+        match id.and_then(|id| self.take(id)) {
+            Some(Asked::LogIn) => return Err(refused("log-in", refusal.code)),
+            Some(Asked::Channel(channel, true)) => return Err(refused(channel, refusal.code)),
+            Some(Asked::Arm) => return Err(refused("cancel-on-disconnect", refusal.code)),
+            Some(Asked::Channel(channel, false)) => {
+                events.push(TraderEvent::BadFrame { why: refused(channel, refusal.code).0 });
+                self.confirm();
+            }
+            Some(Asked::Order(order)) => {
+                let (key, news) = (OrderKey::Client(order), OrderNews::Rejected(refusal));
+                events.push(TraderEvent::Order { key, news, t_venue: now });
+            }
+            // The order was not open any more: what happened to it comes by its own events.
+            Some(Asked::Cancel) => {}
+            None => events.push(TraderEvent::BadFrame { why: refused("unknown request", refusal.code).0 }),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, id: u64) -> Option<Asked> {
+        let at = self.waiting.iter().position(|&(waiting, _)| waiting == id)?;
+        self.waiting.remove(at).map(|(_, asked)| asked)
+    }
+
+    fn confirm(&mut self) {
+        self.phase = match self.phase {
+            Phase::Confirming(left) if left > 1 => Phase::Confirming(left - 1),
+            _ => Phase::Up,
+        };
+    }
+}
+
+/// Reads the result of `order.create`: accepted for its risk check, nothing more.
+fn created(
+    order: ClientId,
+    result: &[u8],
+    now: Nanos,
+    memory: &mut Memory,
+) -> Result<TraderEvent, WireError> {
+    let CreatedJson { order: CreatedOrder { id } } = json::read("order.create result", result)?;
+    memory.learn(order, VenueOrderId::cut(&id));
+    Ok(TraderEvent::Order { key: OrderKey::Client(order), news: OrderNews::Acked, t_venue: now })
+}
+
+#[derive(Deserialize)]
+struct ArmJson {
+    enabled: bool,
+}
+
+#[derive(Deserialize)]
+struct CreatedJson<'a> {
+    #[serde(borrow)]
+    order: CreatedOrder<'a>,
+}
+
+#[derive(Deserialize)]
+struct CreatedOrder<'a> {
+    #[serde(borrow)]
+    id: std::borrow::Cow<'a, str>,
+}
+
+fn fatal(why: &str) -> Fatal {
+    Fatal(Reason::cut(why))
+}
+
+fn refused(what: &str, code: Reason) -> Fatal {
+    Fatal(Reason::cut(&format!("{what} refused: {code}")))
+}
