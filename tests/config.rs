@@ -26,8 +26,46 @@ fn refused(text: &str) -> String {
     }
 }
 
-const PAIR: &str = "[[pairs]]\nname = \"BTC\"\nvest = \"BTC-PERP\"\nparadex = \"BTC-USD-PERP\"\nsize = \"0.001\"\n\
-                    entry_threshold = 0.30\nexit_threshold = 0.02\n";
+const PAIR: &str = r#"[[pairs]]
+name = "BTC"
+vest = "BTC-PERP"
+paradex = "BTC-USD-PERP"
+size = "0.001"
+entry_threshold = 0.30
+exit_threshold = 0.02
+"#;
+
+const MINE_TOML: &str = r#"
+mode = "live"
+[risk]
+max_depth_share = 0.15
+cooldown_s = 2.5
+[threads]
+spread = { core = 3, wait = "spin" }
+[[pairs]]
+name = "ETH"
+vest = "ETH-PERP"
+paradex = "ETH-USD-PERP"
+size = "0.04"
+entry_threshold = 0.30
+exit_threshold = -0.02
+"#;
+
+const MINE_YAML: &str = r#"
+mode: live
+risk:
+  max_depth_share: 0.15
+  cooldown_s: 2.5
+threads:
+  spread: { core: 3, wait: spin }
+pairs:
+  - name: ETH
+    vest: ETH-PERP
+    paradex: ETH-USD-PERP
+    size: "0.04"
+    entry_threshold: 0.30
+    exit_threshold: -0.02
+"#;
 
 #[test]
 fn the_shipped_defaults_are_the_table_of_safety() {
@@ -71,13 +109,8 @@ fn the_demo_is_live_simulated_and_on_this_machine() {
 
 #[test]
 fn yaml_and_toml_are_the_same() {
-    let toml = format!(
-        "mode = \"live\"\n[risk]\nmax_depth_share = 0.15\ncooldown_s = 2.5\n[threads]\nspread = {{ core = 3, wait = \"spin\" }}\n{PAIR}"
-    );
-    let yaml = "mode: live\nrisk:\n  max_depth_share: 0.15\n  cooldown_s: 2.5\nthreads:\n  spread: { core: 3, wait: spin }\n\
-                pairs:\n  - name: BTC\n    vest: BTC-PERP\n    paradex: BTC-USD-PERP\n    size: \"0.001\"\n    \
-                entry_threshold: 0.30\n    exit_threshold: 0.02\n";
-    let (toml, yaml) = (taken(&toml), parse("my.yaml", yaml).unwrap_or_else(|error| panic!("{error}")));
+    let toml = taken(MINE_TOML);
+    let yaml = parse("my.yaml", MINE_YAML).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(toml.settings, yaml.settings);
     assert_eq!(toml.effective, yaml.effective);
     assert_eq!(toml.hash, yaml.hash);
@@ -88,7 +121,8 @@ fn yaml_and_toml_are_the_same() {
 fn an_unknown_key_is_refused_with_the_nearest_one() {
     assert_eq!(
         refused("[risk]\nleverage = 3\nmax_hold = 24\n"),
-        "my.toml:3:1: unknown key: got \"risk.max_hold\", wanted a key of [risk]; did you mean \"max_hold_s\"?"
+        "my.toml:3:1: unknown key: got \"risk.max_hold\", wanted a key of [risk]; did you \
+        mean \"max_hold_s\"?"
     );
     assert_eq!(
         refused("mod = \"paper\"\n"),
@@ -109,7 +143,8 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
 fn a_wrong_unit_is_refused() {
     assert_eq!(
         refused("[risk]\nslippage_bps = \"4bps\"\n"),
-        "my.toml:2:16: risk.slippage_bps: got \"4bps\", wanted basis points from 0 to 1000, as a plain decimal; \
+        "my.toml:2:16: risk.slippage_bps: got \"4bps\", wanted basis points from 0 to 1000, as a plain \
+        decimal; \
          mend the value"
     );
     assert_eq!(
@@ -118,7 +153,8 @@ fn a_wrong_unit_is_refused() {
     );
     assert_eq!(
         refused("[execution]\nretry_delay_ms = 0.2\n"),
-        "my.toml:2:18: execution.retry_delay_ms: got 0.2, wanted a whole number from 10 to 10000; mend the value"
+        "my.toml:2:18: execution.retry_delay_ms: got 0.2, wanted a whole number from 10 to 10000; mend \
+        the value"
     );
 }
 
@@ -157,12 +193,14 @@ fn a_key_that_stands_twice_is_refused() {
 fn plaintext_is_refused() {
     assert_eq!(
         refused("[venues.vest]\nrest_url = \"http://localhost/v2\"\n"),
-        "my.toml:2:12: venues.vest.rest_url: got a plaintext http:// address, wanted a base like https://host/path; \
+        "my.toml:2:12: venues.vest.rest_url: got a plaintext http:// address, wanted a base like \
+        https://host/path; \
          mend the value"
     );
     assert_eq!(
         refused("[venues.paradex]\nws_url = \"ws://localhost/v1\"\n"),
-        "my.toml:2:10: venues.paradex.ws_url: got a plaintext ws:// address, wanted a base like wss://host/path; \
+        "my.toml:2:10: venues.paradex.ws_url: got a plaintext ws:// address, wanted a base like \
+        wss://host/path; \
          mend the value"
     );
 }
@@ -251,16 +289,14 @@ fn run(config: &str, args: &[&str], env: Option<u32>) -> (i32, String) {
 fn a_bad_configuration_ends_with_2_and_one_line() {
     let (code, said) = run("[risk]\nmax_hold = 24\n", &[], None);
     assert_eq!(code, 2);
-    assert_eq!(
-        said,
-        "bot4: my.toml:3:1: unknown key: got \"risk.max_hold\", wanted a key of [risk]; did you mean \"max_hold_s\"?\n"
-            .replace(":3:1:", ":2:1:")
-    );
+    let wanted = "wanted a key of [risk]; did you mean \"max_hold_s\"?";
+    assert_eq!(said, format!("bot4: my.toml:2:1: unknown key: got \"risk.max_hold\", {wanted}\n"));
     let output = bot4(Path::new("/")).args(["run", "--config", "absent.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "bot4: absent.toml: configuration file: got No such file or directory (os error 2), wanted a readable text file \
+        "bot4: absent.toml: configuration file: got No such file or directory (os error 2), wanted a \
+        readable text file \
          of at most 1 MiB; give its path with --config\n"
     );
 }

@@ -221,8 +221,9 @@ fn the_checks_find_what_they_look_for() {
     let text = "fn a() {\n    b();\n}\n\n    pub fn c() {\n        d();\n        e();\n    }\n";
     assert_eq!(functions(text), [(1, 3), (5, 4)]);
     assert!(functions("    fn a(\n        b: u8,\n    ) -> u8;\n    fn c() -> u8;\n}\n").is_empty());
-    let tested = "a(); // x.unwrap()\n#[cfg(test)]\nmod tests {\n    b.unwrap();\n}\n";
-    assert_eq!(code_lines(tested), [(1, "a(); ".to_owned())]);
+    let tested = "a(); // x.unwrap()\n#[cfg(test)]\nmod tests {\n    b.unwrap();\n}\nc();\n";
+    assert_eq!(code_lines(tested), [(1, "a(); ".to_owned()), (6, "c();".to_owned())]);
+    assert_eq!(test_files("#[cfg(test)]\npub mod play;\n#[cfg(test)]\nmod tests {\n}\n"), ["play"]);
     assert!(code_lines("//! x\n#![cfg(test)]\nb.unwrap();\n").is_empty());
     assert!(
         is_shell("src/order/thread.rs")
@@ -247,9 +248,24 @@ fn check(sources: Vec<Source>, rule: impl Fn(&Source) -> Vec<String>) {
 /// Rust sources under these folders; a folder that is not there holds none.
 fn sources(folders: &[&str]) -> Vec<Source> {
     let all = folders.iter().flat_map(|folder| files(&root().join(folder)));
-    all.filter(|path| path.extension().is_some_and(|end| end == "rs"))
-        .map(|path| Source::read(&path))
-        .collect()
+    let rust = all.filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let mut sources: Vec<Source> = rust.map(|path| Source::read(&path)).collect();
+    let tests: Vec<String> = sources.iter().flat_map(test_paths).collect();
+    for source in &mut sources {
+        let inside =
+            |test: &String| source.path.strip_prefix(test).is_some_and(|rest| rest.starts_with(['.', '/']));
+        if tests.iter().any(inside) {
+            source.code.clear();
+        }
+    }
+    sources
+}
+
+/// Paths, without their end, of the files that only a test build holds and that this one declares.
+fn test_paths(source: &Source) -> Vec<String> {
+    let path = source.path.trim_end_matches(".rs");
+    let parent = path.strip_suffix("/mod").or(path.strip_suffix("/lib")).unwrap_or(path);
+    test_files(&source.text).into_iter().map(|name| format!("{parent}/{name}")).collect()
 }
 
 /// Everything that a person reads and that is ours.
@@ -271,17 +287,38 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// Lines before the test module, without comments. A file that is all test has none.
+/// Lines outside test modules, without comments. A file that is all test has none.
 fn code_lines(text: &str) -> Vec<(usize, String)> {
     if text.lines().any(|line| line == "#![cfg(test)]") {
         return Vec::new();
     }
     let lines: Vec<&str> = text.lines().collect();
-    let tests =
-        lines.windows(2).position(|pair| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod tests"));
-    let code = lines[..tests.unwrap_or(lines.len())].iter();
-    let bare = (1..).zip(code).map(|(n, line)| (n, without_comment(line)));
-    bare.filter(|(_, line)| !line.trim().is_empty()).collect()
+    let (mut code, mut testing) = (Vec::new(), false);
+    for (at, line) in lines.iter().enumerate() {
+        testing |= test_module(&lines, at).is_some_and(|module| module.ends_with('{'));
+        if !testing {
+            code.push((at + 1, without_comment(line)));
+        }
+        testing &= *line != "}";
+    }
+    code.retain(|(_, line)| !line.trim().is_empty());
+    code
+}
+
+/// The module that a `#[cfg(test)]` in this line guards.
+fn test_module<'a>(lines: &[&'a str], at: usize) -> Option<&'a str> {
+    let guarded = lines.get(at).is_some_and(|line| *line == "#[cfg(test)]");
+    let item = guarded.then(|| lines[at + 1..].iter().find(|line| !line.starts_with("#[")))??;
+    let module = item.split_whitespace().find(|word| !word.starts_with("pub")) == Some("mod");
+    module.then_some(*item)
+}
+
+/// Names of the files that only a test build holds: `mod x;` after `#[cfg(test)]`.
+fn test_files(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let items = (0..lines.len()).filter_map(|at| test_module(&lines, at));
+    let named = items.filter_map(|item| item.strip_suffix(';')?.split_whitespace().last());
+    named.map(str::to_owned).collect()
 }
 
 /// The line up to `//`, which inside a URL is none.

@@ -22,9 +22,11 @@ use crate::{Options, Running, Sim};
 
 /// The engine may take so long to come to rest after the interrupt; then it is killed.
 const REST_MAX: Duration = Duration::from_secs(90);
-/// Refresh of the progress line on a terminal, and elsewhere.
-const TERMINAL_EVERY: Duration = Duration::from_millis(250);
-const PIPE_EVERY: Duration = Duration::from_secs(5);
+/// Refresh of the progress line on a terminal; elsewhere a line comes every so many refreshes.
+const REFRESH: Duration = Duration::from_millis(250);
+const REFRESHES_PER_LINE: u32 = 20;
+/// Lines of the engine's standard error that are shown when something went wrong.
+const STDERR_LINES: usize = 12;
 
 /// What `demo` was asked to do.
 #[derive(Debug, Clone)]
@@ -58,7 +60,7 @@ pub fn run(options: DemoOptions) -> anyhow::Result<Outcome> {
     let outcome = Outcome::new(options.sim.seed, exit, progress.summary, &truth, stats);
     if !outcome.is_good() {
         running.keep_files();
-        eprintln!("the engine's log and configuration are in {}", running.state_dir.display());
+        explain(&running.state_dir);
     }
     report(&outcome, options.json)?;
     Ok(outcome)
@@ -132,37 +134,20 @@ async fn trade(
     running: &Running,
 ) -> anyhow::Result<(Option<i32>, Progress)> {
     let (mut child, stdout) = spawn(engine, config, running)?;
-    let mut lines = BufReader::new(stdout).lines();
-    let mut log = std::fs::File::create(running.state_dir.join("engine.jsonl"))?;
     let mut progress = Progress::default();
     let mut screen = Screen::new(options.json);
-    let mut ticks = tokio::time::interval(screen.every());
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     let started = Instant::now();
-    let mut deadline = Box::pin(tokio::time::sleep(Duration::from_secs(options.seconds)));
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            line = lines.next_line() => match line? {
-                Some(line) => {
-                    writeln!(log, "{line}")?;
-                    progress.read(&line);
-                }
-                None => break,
-            },
-            _ = ticks.tick() => screen.show(&progress, running, started),
-            _ = interrupt.recv() => stop(&child, &mut stopping, &mut deadline),
-            _ = terminate.recv() => stop(&child, &mut stopping, &mut deadline),
-            () = &mut deadline => {
-                if stopping {
-                    child.start_kill()?;
-                    break;
-                }
-                stop(&child, &mut stopping, &mut deadline);
-            }
+    let time = Duration::from_secs(options.seconds);
+    let mut log = std::fs::File::create(running.state_dir.join("engine.jsonl"))?;
+    follow(&mut child, stdout, time, |line| match line {
+        Some(line) => {
+            progress.read(line);
+            // The copy is for people who look for an error later; the demo does not depend on it.
+            let _ = writeln!(log, "{line}");
         }
-    }
+        None => screen.refresh(&progress, running, started),
+    })
+    .await?;
     screen.show(&progress, running, started);
     screen.end();
     // The log has ended; an engine that closed it early still gets its time, and no more.
@@ -171,6 +156,49 @@ async fn trade(
         child.start_kill()?;
     }
     Ok((exit.ok().transpose()?.and_then(|status| status.code()), progress))
+}
+
+/// Hands every line of the log to `tell`, and `None` now and then, until the log ends. Interrupts the
+/// engine when its time is over or a signal comes, and kills it when it does not come to rest.
+async fn follow(
+    child: &mut Child,
+    stdout: ChildStdout,
+    time: Duration,
+    mut tell: impl FnMut(Option<&str>),
+) -> anyhow::Result<()> {
+    let mut lines = BufReader::new(stdout).lines();
+    let mut ticks = tokio::time::interval(REFRESH);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut deadline = Box::pin(tokio::time::sleep(time));
+    let mut stopping = false;
+    loop {
+        let over = tokio::select! {
+            line = lines.next_line() => match line? {
+                Some(line) => {
+                    tell(Some(&line));
+                    continue;
+                }
+                None => return Ok(()),
+            },
+            _ = ticks.tick() => {
+                tell(None);
+                continue;
+            }
+            _ = interrupt.recv() => false,
+            _ = terminate.recv() => false,
+            () = &mut deadline => true,
+        };
+        if over && stopping {
+            child.start_kill()?;
+            return Ok(());
+        }
+        pass_interrupt(child);
+        if !stopping {
+            stopping = true;
+            deadline.as_mut().reset(tokio::time::Instant::now() + REST_MAX);
+        }
+    }
 }
 
 /// The engine gets a process group of its own, so that Ctrl-C reaches it once, through this process.
@@ -186,15 +214,10 @@ fn spawn(engine: &Path, config: &Path, running: &Running) -> anyhow::Result<(Chi
     Ok((child, stdout))
 }
 
-/// Interrupts the engine; from then on the deadline is the end of its patience.
-fn stop(child: &Child, stopping: &mut bool, deadline: &mut std::pin::Pin<Box<tokio::time::Sleep>>) {
+/// Interrupts the engine; one that is already gone needs no signal.
+fn pass_interrupt(child: &Child) {
     if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id as i32)) {
-        // An engine that is already gone needs no signal.
         let _ = kill_process(pid, Signal::INT);
-    }
-    if !*stopping {
-        *stopping = true;
-        deadline.as_mut().reset(tokio::time::Instant::now() + REST_MAX);
     }
 }
 
@@ -221,21 +244,25 @@ impl Progress {
 struct Screen {
     terminal: bool,
     json: bool,
+    refreshes: u32,
 }
 
 impl Screen {
     fn new(json: bool) -> Self {
-        Self { terminal: std::io::stdout().is_terminal() && !json, json }
+        Self { terminal: std::io::stdout().is_terminal() && !json, json, refreshes: 0 }
     }
 
-    fn every(&self) -> Duration {
-        if self.terminal { TERMINAL_EVERY } else { PIPE_EVERY }
+    fn refresh(&mut self, progress: &Progress, running: &Running, started: Instant) {
+        self.refreshes += 1;
+        if self.terminal || self.refreshes.is_multiple_of(REFRESHES_PER_LINE) {
+            self.show(progress, running, started);
+        }
     }
 
     fn show(&mut self, progress: &Progress, running: &Running, started: Instant) {
         let stats = running.control.stats();
         let line = format!(
-            "{:>4} s  updates {}  opportunities {}  opened {}  closed {}  orders {}  last spread {}",
+            "{:>4} s  updates {}  found {}  opened {}  closed {}  orders {}  spread {}",
             started.elapsed().as_secs(),
             stats.updates_sent.values().sum::<u64>(),
             progress.opportunities,
@@ -263,6 +290,16 @@ impl Screen {
             let _ = writeln!(std::io::stdout());
         }
     }
+}
+
+/// Shows the end of what the engine wrote to its standard error, and where the rest is.
+fn explain(dir: &Path) {
+    let text = std::fs::read_to_string(dir.join("engine.stderr")).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    for line in lines.iter().skip(lines.len().saturating_sub(STDERR_LINES)) {
+        eprintln!("engine: {line}");
+    }
+    eprintln!("the engine's log and configuration are in {}", dir.display());
 }
 
 fn report(outcome: &Outcome, json: bool) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod command;
 pub mod control;
 mod control_port;
 pub mod core;
@@ -21,6 +22,7 @@ pub mod meter;
 pub mod options;
 pub mod paradex;
 pub mod run;
+pub mod scenario;
 pub mod server;
 mod summary;
 pub mod tls;

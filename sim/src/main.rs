@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use bot4_sim::demo::{self, DemoOptions};
 use bot4_sim::options::{Options, Profile};
-use bot4_sim::{Running, Sim};
+use bot4_sim::{Running, Sim, scenario};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Two simulated exchanges that speak Vest's and Paradex's own protocols over TLS on loopback.
@@ -66,6 +66,9 @@ struct RunArgs {
     /// Send Paradex's private channels as JSON on SBE sockets too.
     #[arg(long)]
     private_json: bool,
+    /// Control operations that happen by themselves: a file of JSON lines.
+    #[arg(long)]
+    scenario: Option<PathBuf>,
     /// Where the CA and the keys are written; default: a new temporary directory.
     #[arg(long)]
     state_dir: Option<PathBuf>,
@@ -96,7 +99,7 @@ struct DemoArgs {
 }
 
 impl RunArgs {
-    fn options(self) -> Options {
+    fn options(self) -> anyhow::Result<Options> {
         let profile = match self.profile {
             ProfileArg::Fast => Profile::Fast,
             ProfileArg::Realistic => Profile::Realistic,
@@ -120,13 +123,16 @@ impl RunArgs {
             *accepted = self.sbe_versions.contains(&(version as u8));
         }
         options.switches.paradex_private_sbe = !self.private_json;
-        options
+        if let Some(path) = self.scenario {
+            options.scenario = scenario::load(&path)?;
+        }
+        Ok(options)
     }
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
-        Verb::Serve(args) => serve(args.options()).map(|()| ExitCode::SUCCESS),
+        Verb::Serve(args) => args.options().and_then(serve).map(|()| ExitCode::SUCCESS),
         Verb::Demo(args) => run_demo(args),
     };
     outcome.unwrap_or_else(|error| {
@@ -152,7 +158,7 @@ fn run_demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         bot4: args.bot4,
         config: args.config,
         json: args.json,
-        sim: args.run.options(),
+        sim: args.run.options()?,
     };
     let outcome = demo::run(options)?;
     Ok(if outcome.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::money::{self, ONE};
 use crate::core::*;
+use crate::scenario::Step;
 use crate::tls::Flavour;
 
 /// Named or explicit stage delays of a venue.
@@ -131,6 +132,8 @@ pub struct Options {
     /// Certificates that the venues show; anything but `Good` must be refused by a client.
     pub vest_tls: Flavour,
     pub paradex_tls: Flavour,
+    /// Control operations that happen by themselves, in order of time.
+    pub scenario: Vec<Step>,
     /// 0 = any free port.
     pub vest_port: u16,
     pub paradex_port: u16,
@@ -161,6 +164,7 @@ impl Default for Options {
             keys: Keys::default(),
             vest_tls: Flavour::Good,
             paradex_tls: Flavour::Good,
+            scenario: Vec::new(),
             vest_port: 0,
             paradex_port: 0,
             control_port: 0,

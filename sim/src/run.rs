@@ -18,6 +18,7 @@ use crate::control::Control;
 use crate::control_port;
 use crate::meter::Meter;
 use crate::options::{Keys, Options};
+use crate::scenario;
 use crate::server;
 use crate::tls::{Authority, Flavour, TlsError};
 use crate::venue::{Clock, Venue};
@@ -121,6 +122,7 @@ async fn start_venues(options: &Options, dir: &Path) -> Result<(Endpoints, Contr
     let paradex_port =
         open(&authority, options.paradex_tls, &paradex, paradex_router, options.paradex_port).await?;
     let control = Control::new(vest, paradex, meter);
+    tokio::spawn(scenario::play(options.scenario.clone(), control.clone()));
     let served = server::serve_plain(control_port::router(control.clone()), options.control_port).await;
     let control_port = served.map_err(|e| StartError::Io("cannot open the control port", e))?;
     let endpoints = Endpoints {

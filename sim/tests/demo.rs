@@ -36,6 +36,9 @@ fn a_profit_that_the_venues_do_not_know_is_a_failure() {
     let output = demo("0.000001").args(["--seconds", "1", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(last_line(&output)["ledger_difference_usd"], 0.000001);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let kept = errors.lines().last().unwrap().rsplit(' ').next().unwrap();
+    std::fs::remove_dir_all(kept).unwrap();
 }
 
 #[test]
@@ -48,7 +51,19 @@ fn an_interrupt_is_passed_on_and_the_summary_still_comes() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
     assert!(text.contains("all accounts agree"), "{text}");
-    assert!(text.contains("last spread 0.33"), "{text}");
+    assert!(text.contains("spread 0.33"), "{text}");
+}
+
+#[test]
+fn an_engine_that_refuses_to_start_is_quoted() {
+    let mut command = demo("0");
+    command.env("FAKE_REFUSAL", "config: no such pair");
+    let output = command.args(["--seconds", "30"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("engine: config: no such pair"), "{errors}");
+    let kept = errors.lines().last().unwrap().rsplit(' ').next().unwrap();
+    std::fs::remove_dir_all(kept).unwrap();
 }
 
 #[test]

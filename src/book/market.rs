@@ -3,6 +3,7 @@
 
 use super::ladder::{Book, BookError, BookState};
 use super::pricing::{DepthRule, sizes, walks};
+use crate::types::money::RATE_ONE;
 use crate::types::settings::{PairSettings, RiskSettings};
 use crate::types::{BookUpdate, MarketRules, Nanos, Price, Qty, Quote, Rate, Ticker, VenueId};
 
@@ -165,7 +166,8 @@ impl JumpGuard {
     }
 
     fn is_near(&self, price: Price, of: Price) -> bool {
-        !of.is_zero() && (price - of).ratio(of).abs() <= self.limit
+        let away = i128::from((price - of).abs().raw()) * i128::from(RATE_ONE);
+        !of.is_zero() && away <= i128::from(of.raw()) * i128::from(self.limit.raw())
     }
 }
 

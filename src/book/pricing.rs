@@ -3,6 +3,7 @@
 
 use super::ladder::Ladder;
 use crate::types::limits::SIZES;
+use crate::types::money::RATE_ONE;
 use crate::types::{Price, Qty, Rate, Side, Walk};
 
 /// How much of what is displayed one order may take (`risk.max_depth_share`, `risk.depth_band`).
@@ -14,10 +15,19 @@ pub struct DepthRule {
     pub band: Rate,
 }
 
-/// Prices each size on one side: walking asks is buying, walking bids is selling.
+impl DepthRule {
+    /// Whether an order of `size` may be sent where `displayed` stands. A product instead of a quotient: it is exact,
+    /// and faster.
+    pub fn allows(&self, size: Qty, displayed: Qty) -> bool {
+        let (size, displayed) = (i128::from(size.raw()), i128::from(displayed.raw()));
+        size * i128::from(RATE_ONE) <= displayed * i128::from(self.share.raw())
+    }
+}
+
+/// Prices each size on one side: walking asks is buying, walking bids is selling. The first size is the largest.
 pub fn walks(ladder: &Ladder, sizes: &[Qty; SIZES], rule: DepthRule) -> [Walk; SIZES] {
-    let allowed = displayed(ladder, rule.band).part(rule.share);
-    sizes.map(|size| Walk { within_depth: size <= allowed, ..walk(ladder, size) })
+    let displayed = displayed(ladder, sizes[0], rule);
+    sizes.map(|size| Walk { within_depth: rule.allows(size, displayed), ..walk(ladder, size) })
 }
 
 /// Volume-weighted and worst price of `qty`; undefined when `qty` is not positive or the ladder holds less.
@@ -41,15 +51,19 @@ pub fn walk(ladder: &Ladder, qty: Qty) -> Walk {
     Walk::default()
 }
 
-/// Quantity within `band` of the touch, stopping at the end of the range.
-pub fn displayed(ladder: &Ladder, band: Rate) -> Qty {
+/// Quantity within the band of the touch, counted until it allows `largest`: more is not asked for.
+pub fn displayed(ladder: &Ladder, largest: Qty, rule: DepthRule) -> Qty {
     let Some(touch) = ladder.best() else { return Qty::ZERO };
-    let sign = -ladder.side().sign();
-    let edge = touch.price.moved(Rate::from_raw(sign * band.raw()));
-    ladder
-        .iter()
-        .take_while(|level| (level.price.raw() - edge.raw()) * sign <= 0)
-        .fold(Qty::ZERO, |sum, level| sum.saturating_add(level.qty))
+    let reach = i128::from(touch.price.raw()) * i128::from(rule.band.raw());
+    let mut sum = Qty::ZERO;
+    for level in ladder.iter() {
+        let away = i128::from((level.price - touch.price).abs().raw()) * i128::from(RATE_ONE);
+        if away > reach || rule.allows(largest, sum) {
+            break;
+        }
+        sum = sum.saturating_add(level.qty);
+    }
+    sum
 }
 
 /// The sizes a quote is priced at: `size`, a half and a quarter of it, floored to `lot`; zero where that is below
@@ -133,10 +147,10 @@ mod tests {
     #[test]
     fn depth_counts_what_stands_near_the_touch() {
         let book = book();
-        let band = Rate::from_bps(10);
-        assert_eq!(displayed(book.asks(), band), qty(20));
-        assert_eq!(displayed(book.bids(), band), qty(10), "9,980 lies 10.01 bps away");
-        let rule = DepthRule { share: Rate::from_bps(2_000), band };
+        let rule = DepthRule { share: Rate::from_bps(2_000), band: Rate::from_bps(10) };
+        assert_eq!(displayed(book.asks(), qty(400), rule), qty(20));
+        assert_eq!(displayed(book.bids(), qty(400), rule), qty(10), "9,980 lies 10.01 bps away");
+        assert_eq!(displayed(book.asks(), qty(2), rule), qty(10), "enough for 2");
         let priced = walks(book.asks(), &[qty(8), qty(4), qty(2)], rule);
         assert_eq!(priced.map(|walk| walk.within_depth), [false, true, true]);
     }

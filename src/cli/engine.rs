@@ -9,7 +9,7 @@ use crate::control::{self, Reply, Request, Verb};
 use crate::topology::{self, RunOptions};
 
 /// Runs the engine; its exit code is the verb's.
-pub fn run(config: Config, args: &RunArgs) -> Result<u8, Failure> {
+pub(super) fn run(config: Config, args: &RunArgs) -> Result<u8, Failure> {
     agree(config.mode, args.live)?;
     let credentials: Credentials =
         SecretSource::of(&args.env).load(config.mode).map_err(Failure::bad_config)?;
@@ -32,7 +32,7 @@ fn agree(mode: TradingMode, live: bool) -> Result<(), Failure> {
 }
 
 /// Sends one request to the running engine and shows its reply.
-pub fn ask(config: &Config, verb: Verb, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
+pub(super) fn ask(config: &Config, verb: Verb, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
     match control::ask(&config.control_socket, Request { verb }).map_err(Failure::failed)? {
         Reply::Done(body) if json => writeln!(out, "{body}")?,
         Reply::Done(body) => write_object(&body, out)?,

@@ -37,6 +37,21 @@ Examples:
   bot4 resume                                  lets it trade
   bot4 status --json | jq .mode";
 
+const RUN_HELP: &str = "\
+Exit: 0 flat or hedged and nothing open, 2 bad configuration, 3 refused to start, 4 ended with something open,
+which is named.
+
+Examples:
+  bot4 run
+  bot4 run --config my.toml --env-file my.env --live --auto-resume";
+
+const CHECK_HELP: &str = "\
+Exit: 0 all well, 1 not.
+
+Examples:
+  bot4 check
+  bot4 check --config my.toml --json";
+
 /// Trades the gap between two perpetual-futures exchanges.
 #[derive(Parser)]
 #[command(name = "bot4", version, after_help = EXAMPLES, disable_help_subcommand = true)]
@@ -51,16 +66,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum CliVerb {
     /// Run the engine until SIGINT or SIGTERM.
-    #[command(
-        after_help = "Exit: 0 flat or hedged and nothing open, 2 bad configuration, 3 refused to start, \
-                            4 ended with something open, which is named.\n\n\
-                            Examples:\n  bot4 run\n  bot4 run --config my.toml --env-file my.env --live --auto-resume"
-    )]
+    #[command(after_help = RUN_HELP)]
     Run(RunArgs),
     /// Check everything that a run needs; a mend for each failure.
-    #[command(
-        after_help = "Exit: 0 all well, 1 not.\n\nExamples:\n  bot4 check\n  bot4 check --config my.toml --json"
-    )]
+    #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
     /// Live state of a running engine.
     #[command(after_help = "Examples:\n  bot4 status\n  bot4 status --json | jq .pairs")]
@@ -254,7 +263,7 @@ mod tests {
     fn help_names_every_verb() {
         let help = command(&tools::fakes::tools()).render_long_help().to_string();
         for verb in
-            ["run", "check", "status", "pause", "resume", "positions", "pnl", "migrate", "register-vest"]
+            ["run", "check", "status", "pause", "resume", "positions", "pnl", "migrate", "register-one"]
         {
             assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
         }

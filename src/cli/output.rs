@@ -44,7 +44,7 @@ impl Table {
 }
 
 /// An object for people: one `path = value` a line.
-pub fn write_object(value: &Value, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write_object(value: &Value, out: &mut dyn Write) -> io::Result<()> {
     write_at(String::new(), value, out)
 }
 

@@ -14,7 +14,7 @@ use crate::types::Secret;
 const KEY_MAX: u64 = 4 << 10;
 
 /// The key in this file (only we may read it), or typed at the terminal without echo.
-pub fn key(file: Option<&Path>, prompt: &str) -> Result<Secret, Failure> {
+pub(super) fn key(file: Option<&Path>, prompt: &str) -> Result<Secret, Failure> {
     let text = match file {
         Some(path) => read_file(path).map_err(Failure::failed)?,
         None => typed(prompt)?,

@@ -22,30 +22,30 @@ struct RegisterArgs {
     #[arg(long, value_name = "FILE")]
     signing_key_file: Option<PathBuf>,
     /// Days until the registration lapses, 1 to 30. Short is safer; the engine warns before it ends.
-    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=30))]
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=30))]
     days: u64,
 }
 
 /// Venues that register keys.
-pub fn venues(tools: &Tools) -> impl Iterator<Item = (&'static Venue, Registration)> {
+pub(super) fn venues(tools: &Tools) -> impl Iterator<Item = (&'static Venue, Registration)> {
     let lines = REGISTRY.iter().zip(&tools.registrations);
     lines.filter_map(|(venue, registration)| Some((venue, (*registration)?)))
 }
 
 /// The verb for the command line.
-pub fn command(venue: &Venue, verb: &'static str) -> Command {
+pub(super) fn command(venue: &Venue, verb: &'static str) -> Command {
     let title = venue.title;
-    let examples = format!(
-        "Run it where the primary key is, never on the trading host.\n\nExamples:\n  bot4 {verb} > new.env\n  \
-         bot4 {verb} --key-file primary.key --days 3 > new.env"
-    );
+    let where_to = "Run it where the primary key is, never on the trading host.";
+    let examples =
+        format!("  bot4 {verb} > new.env\n  bot4 {verb} --key-file primary.key --days 3 > new.env");
     RegisterArgs::augment_args(Command::new(verb))
         .about(format!("Register a signing key with {title} and print the lines of .env"))
-        .after_help(examples)
+        .after_help(format!("{where_to}\n\nExamples:\n{examples}"))
 }
 
 /// Asks for the key, registers, prints the lines.
-pub fn run(
+pub(super) fn run(
     venue: &Venue,
     registration: Registration,
     matches: &ArgMatches,

@@ -7,7 +7,12 @@ use super::{EnvArg, Failure, SecretSource, StoredArgs, Tools, exit};
 use crate::config::{Config, TradingMode};
 
 /// Shows rows of the store.
-pub fn show(config: &Config, args: &StoredArgs, read: ReadTable, out: &mut dyn Write) -> Result<u8, Failure> {
+pub(super) fn show(
+    config: &Config,
+    args: &StoredArgs,
+    read: ReadTable,
+    out: &mut dyn Write,
+) -> Result<u8, Failure> {
     let table = with_database(config, &args.env, |url| read(url, config.store.ca_file.as_deref()))?;
     if args.json {
         writeln!(out, "{}", table.to_json())?;
@@ -18,7 +23,12 @@ pub fn show(config: &Config, args: &StoredArgs, read: ReadTable, out: &mut dyn W
 }
 
 /// Brings the schema to this version.
-pub fn migrate(config: &Config, args: &EnvArg, tools: &Tools, out: &mut dyn Write) -> Result<u8, Failure> {
+pub(super) fn migrate(
+    config: &Config,
+    args: &EnvArg,
+    tools: &Tools,
+    out: &mut dyn Write,
+) -> Result<u8, Failure> {
     let said =
         with_database(config, args, |url| (tools.store.migrate)(url, config.store.ca_file.as_deref()))?;
     writeln!(out, "{said}")?;

@@ -11,12 +11,12 @@ use crate::sys::tls::Tls;
 use crate::venue::{REGISTRATIONS, Registration};
 
 /// Reads rows from the database at a URL, with an extra root certificate.
-pub type ReadTable = fn(url: &str, ca_file: Option<&Path>) -> Result<Table, String>;
+pub(super) type ReadTable = fn(url: &str, ca_file: Option<&Path>) -> Result<Table, String>;
 /// Does something to the database and says what it found, in one line.
-pub type Visit = fn(url: &str, ca_file: Option<&Path>) -> Result<String, String>;
+pub(super) type Visit = fn(url: &str, ca_file: Option<&Path>) -> Result<String, String>;
 
 /// Makes a client that trusts the built-in roots and this certificate.
-pub type MakeHttp = fn(ca_file: Option<&Path>) -> Result<Box<dyn Http>, HttpError>;
+pub(super) type MakeHttp = fn(ca_file: Option<&Path>) -> Result<Box<dyn Http>, HttpError>;
 
 /// The store as the verbs see it. Errors never hold the URL, which may hold a password.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ impl Tools {
 const NO_STORE: &str = "this build has no store";
 
 #[cfg(test)]
-pub mod fakes {
+pub(crate) mod fakes {
     //! Tools for tests: a clock that stands, venues that cannot be reached, a store with one row.
 
     use super::*;
@@ -69,7 +69,7 @@ pub mod fakes {
     use crate::types::{Nanos, Secret};
 
     /// A network that never answers.
-    pub struct Deaf;
+    pub(crate) struct Deaf;
 
     impl Http for Deaf {
         fn call(&mut self, _: Request) -> Result<Response, HttpError> {
@@ -77,15 +77,15 @@ pub mod fakes {
         }
     }
 
-    pub const NOW_MS: u64 = 1_800_000_000_000;
+    pub(crate) const NOW_MS: u64 = 1_800_000_000_000;
 
-    pub fn tools() -> Tools {
+    pub(crate) fn tools() -> Tools {
         Tools {
             clock: Box::new(ManualClock::at(Nanos::from_ms(NOW_MS))),
             http: |_| Ok(Box::new(Deaf)),
             registrations: vec![
                 Some(Registration {
-                    verb: "register-vest",
+                    verb: "register-one",
                     register: |_, request| {
                         let primary = request.primary_key.expose();
                         let (prefix, expiry_ms) = (request.env_prefix, request.expiry_ms);

@@ -45,8 +45,13 @@ impl Arithmetic {
         fees.saturating_add(fees).saturating_add(self.slippage).saturating_add(self.min_profit)
     }
 
+    /// What is left of it; negative = the thresholds lose money.
+    pub fn left(&self) -> Rate {
+        Rate::from_raw(self.earned().raw().saturating_sub(self.needed().raw()))
+    }
+
     pub fn passes(&self) -> bool {
-        self.earned() >= self.needed()
+        self.left() >= Rate::ZERO
     }
 }
 
@@ -68,10 +73,9 @@ impl fmt::Display for Arithmetic {
         }
         line(f, '-', self.slippage, &"slippage_bps")?;
         line(f, '-', self.min_profit, &"min_profit_bps")?;
-        let left = self.earned() - self.needed();
         let verdict =
             if self.passes() { "left: the thresholds pay" } else { "left: the thresholds lose money" };
-        write!(f, "  = {:>8} bps  {verdict}", left.bps().to_string())
+        write!(f, "  = {:>8} bps  {verdict}", self.left().bps().to_string())
     }
 }
 
@@ -97,6 +101,8 @@ mod tests {
         assert!(sum(24, 2).passes());
         assert!(!sum(23, 2).passes());
         assert!(sum(20, -2).passes(), "a negative exit threshold earns");
+        let absurd = Arithmetic { slippage: Rate::from_raw(i64::MIN), ..sum(20, 2) };
+        assert!(absurd.left() > Rate::ZERO, "no wrap at the ends of the range");
     }
 
     #[test]

@@ -282,7 +282,8 @@ mod tests {
         );
         assert_eq!(
             refused(&format!("VEST_PRIMARY_KEY={CANARY}\n")),
-            ".env: VEST_PRIMARY_KEY must never be on this machine; remove it, and make a new key: this one was exposed"
+            ".env: VEST_PRIMARY_KEY must never be on this machine; remove it, and make a new key: this \
+            one was exposed"
         );
         assert_eq!(
             refused(&format!("VEST_API_KEI={CANARY}\n")),

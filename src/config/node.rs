@@ -62,7 +62,7 @@ impl Node {
 
 /// Reads a file's text: YAML when its name ends in `.yaml` or `.yml`, TOML otherwise. Duplicate keys are refused by
 /// both.
-pub fn parse(file: &str, text: &str) -> Result<Node, ConfigError> {
+pub(super) fn parse(file: &str, text: &str) -> Result<Node, ConfigError> {
     let name: Arc<str> = file.into();
     if file.ends_with(".yaml") || file.ends_with(".yml") {
         yaml_tree::parse(&name, text)

@@ -5,7 +5,7 @@ use super::error::{ConfigError, shown};
 use super::node::{Entry, Node, Value};
 
 /// `over` laid over `base`: a table key by key, anything else whole. Refuses keys that `base` does not have.
-pub fn lay(base: Node, over: Node, path: &str) -> Result<Node, ConfigError> {
+pub(super) fn lay(base: Node, over: Node, path: &str) -> Result<Node, ConfigError> {
     match (base.value, over.value) {
         (Value::Table(defaults), Value::Table(entries)) => {
             Ok(Node { place: over.place, value: Value::Table(lay_table(defaults, entries, path)?) })
@@ -17,7 +17,8 @@ pub fn lay(base: Node, over: Node, path: &str) -> Result<Node, ConfigError> {
 fn lay_table(mut defaults: Vec<Entry>, entries: Vec<Entry>, path: &str) -> Result<Vec<Entry>, ConfigError> {
     for entry in entries {
         let Some(at) = defaults.iter().position(|default| default.key == entry.key) else {
-            return Err(unknown(&entry, path, defaults.iter().map(|default| default.key.as_str())));
+            let known: Vec<&str> = defaults.iter().map(|default| default.key.as_str()).collect();
+            return Err(unknown(&entry, path, &known));
         };
         let default = defaults.swap_remove(at);
         let node = lay(default.node, entry.node, &join(path, &entry.key))?;
@@ -27,13 +28,13 @@ fn lay_table(mut defaults: Vec<Entry>, entries: Vec<Entry>, path: &str) -> Resul
 }
 
 /// Path of a key within its section.
-pub fn join(path: &str, key: &str) -> String {
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// The error of a key that nobody reads, with the nearest one that somebody does.
-pub fn unknown<'a>(entry: &Entry, path: &str, known: impl Iterator<Item = &'a str>) -> ConfigError {
-    let mut nearest: Vec<&str> = known.collect();
+pub(super) fn unknown(entry: &Entry, path: &str, known: &[&str]) -> ConfigError {
+    let mut nearest = known.to_vec();
     nearest.sort_by_key(|name| (distance(name, &entry.key), *name));
     let section = if path.is_empty() { "the top level".to_owned() } else { format!("[{path}]") };
     ConfigError {

@@ -80,7 +80,7 @@ impl<'a> Section<'a> {
         let stranger = |entry: &&Entry| !known.contains(&entry.key.as_str());
         match &self.node.value {
             Value::Table(entries) => match entries.iter().find(stranger) {
-                Some(entry) => Err(overlay::unknown(entry, &self.path, known.iter().copied())),
+                Some(entry) => Err(overlay::unknown(entry, &self.path, known)),
                 None => Ok(()),
             },
             _ => Ok(()),
@@ -336,7 +336,8 @@ mod tests {
         let text = read("x = 0", |s| s.percent("x", 0, 100)).unwrap_err();
         assert_eq!(
             text,
-            "t.toml:1:5: x: got \"0\", wanted percent from 0.0000000001 to 99.9999999999, as a plain decimal; \
+            "t.toml:1:5: x: got \"0\", wanted percent from 0.0000000001 to 99.9999999999, as a plain \
+            decimal; \
              mend the value"
         );
         for wrong in ["x = nan", "x = inf", "x = 1e1", "x = \"30bps\"", "x = \"+1\""] {

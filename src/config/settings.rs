@@ -11,7 +11,7 @@ use crate::types::{PairId, Settings, Usd, VenueId};
 use crate::venue::Venue;
 
 /// Everything the pure stages read, checked.
-pub fn read(
+pub(super) fn read(
     root: &Section<'_>,
     registry: &[Venue],
     venues: Vec<VenueSettings>,

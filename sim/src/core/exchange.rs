@@ -271,9 +271,9 @@ impl Exchange {
             match action {
                 Action::DropRequest | Action::DropAck => return Reply::Never,
                 Action::DelayRequest { ms } => {
-                    return Reply::Hold { until_us: now_us + ms * 1_000 };
+                    return Reply::Hold { until_us: now_us + i64::from(ms) * 1_000 };
                 }
-                Action::DelayAck { ms } => due_us += ms * 1_000,
+                Action::DelayAck { ms } => due_us += i64::from(ms) * 1_000,
                 Action::Reject { code, message } => {
                     return Reply::At { due_us, result: Err(Reject::Injected { code, message }) };
                 }
@@ -333,7 +333,7 @@ impl Exchange {
             match action {
                 Action::DropEvent => copies = 0,
                 Action::DuplicateEvent => copies *= 2,
-                Action::DelayEvent { ms } => late += ms * 1_000,
+                Action::DelayEvent { ms } => late += i64::from(ms) * 1_000,
                 other => self.side_effect(now_us, &other),
             }
         }
@@ -377,7 +377,7 @@ impl Exchange {
             match action {
                 Action::DropEvent => copies = 0,
                 Action::DuplicateEvent => copies = 2,
-                Action::DelayEvent { ms } => due += ms * 1_000,
+                Action::DelayEvent { ms } => due += i64::from(ms) * 1_000,
                 other => self.side_effect(now_us, &other),
             }
         }

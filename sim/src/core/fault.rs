@@ -37,15 +37,15 @@ pub enum Action {
     DropAck,
     /// The request arrives later (its window may lapse on the way).
     DelayRequest {
-        ms: i64,
+        ms: u32,
     },
     /// The venue acts in time and answers late.
     DelayAck {
-        ms: i64,
+        ms: u32,
     },
     /// The order is acknowledged and stays pending for so long before it is matched.
     HoldFill {
-        ms: i64,
+        ms: u32,
     },
     /// Refused at once with this code.
     Reject {
@@ -71,7 +71,7 @@ pub enum Action {
     DropEvent,
     DuplicateEvent,
     DelayEvent {
-        ms: i64,
+        ms: u32,
     },
 }
 

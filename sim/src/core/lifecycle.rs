@@ -26,11 +26,11 @@ impl Exchange {
             match action {
                 Action::DropRequest => return Reply::Never,
                 Action::DelayRequest { ms } => {
-                    return Reply::Hold { until_us: now_us + ms * 1_000 };
+                    return Reply::Hold { until_us: now_us + i64::from(ms) * 1_000 };
                 }
                 Action::DropAck => ack.lost = true,
-                Action::DelayAck { ms } => ack.due_us += ms * 1_000,
-                Action::HoldFill { ms } => plan.hold_us += ms * 1_000,
+                Action::DelayAck { ms } => ack.due_us += i64::from(ms) * 1_000,
+                Action::HoldFill { ms } => plan.hold_us += i64::from(ms) * 1_000,
                 Action::LateReject { code, message } => plan.late_reject = Some((code, message)),
                 Action::PartialFill { size } => plan.fill_at_most = Some(size),
                 Action::Reject { code, message } => {
@@ -51,10 +51,10 @@ impl Exchange {
             match action {
                 Action::DropRequest => return Reply::Never,
                 Action::DelayRequest { ms } => {
-                    return Reply::Hold { until_us: now_us + ms * 1_000 };
+                    return Reply::Hold { until_us: now_us + i64::from(ms) * 1_000 };
                 }
                 Action::DropAck => ack.lost = true,
-                Action::DelayAck { ms } => ack.due_us += ms * 1_000,
+                Action::DelayAck { ms } => ack.due_us += i64::from(ms) * 1_000,
                 Action::Reject { code, message } => {
                     return answer(ack, Err(Reject::Injected { code, message }));
                 }

@@ -169,7 +169,7 @@ impl Model {
         let count = if side == Side::Buy { self.spec.price.bid_levels } else { self.spec.price.ask_levels };
         let scripted = if side == Side::Buy { self.script.bid } else { self.script.ask };
         let half = money::mul(self.mark(), self.spec.price.half_spread, Round::Up);
-        let best = scripted.unwrap_or(self.mark() - side.sign() * half);
+        let best = scripted.unwrap_or(self.mark().saturating_sub(side.sign() * half));
         match self.style {
             Style::House => self.house_side(side, best, count),
             Style::OrderBook => self.grid_side(side, best, count, scripted.is_some(), now_us),
@@ -187,7 +187,7 @@ impl Model {
             .map(|i| {
                 let level = (price, unit * CURVE[(i as usize).min(CURVE.len() - 1)]);
                 let distance = self.shape_rng.between(gap / 2, gap + gap / 2);
-                price = self.outward(side, price - side.sign() * distance);
+                price = self.outward(side, price.saturating_sub(side.sign() * distance));
                 level
             })
             .collect()
@@ -202,7 +202,7 @@ impl Model {
         let unit = self.unit(self.spec.price.mid);
         (0..count as i64)
             .map(|i| {
-                let price = first - side.sign() * grid * i;
+                let price = first.saturating_sub(side.sign() * grid * i);
                 let noise = mix(self.seed ^ price as u64 ^ ((side == Side::Buy) as u64));
                 let epoch = (now_us + (noise % LEVEL_LIFE_US as u64) as i64) / LEVEL_LIFE_US;
                 let share = 25 + (mix(noise ^ epoch as u64) % 150) as i64;

@@ -167,9 +167,9 @@ fn reduce_only(flags: &[String]) -> Result<bool, ApiError> {
 
 fn stp(text: Option<&str>) -> Result<Stp, ApiError> {
     match text {
-        None | Some("" | "EXPIRE_TAKER") => Ok(Stp::ExpireTaker),
-        Some("EXPIRE_MAKER") => Ok(Stp::ExpireMaker),
-        Some("EXPIRE_BOTH") => Ok(Stp::ExpireBoth),
+        None | Some("" | "EXPIRE_TAKER") => Ok(Stp::Taker),
+        Some("EXPIRE_MAKER") => Ok(Stp::Maker),
+        Some("EXPIRE_BOTH") => Ok(Stp::Both),
         Some(other) => Err(invalid("stp", "EXPIRE_MAKER, EXPIRE_TAKER or EXPIRE_BOTH", other)),
     }
 }

@@ -35,12 +35,12 @@ pub enum OrderStatus {
     Closed = 4,
 }
 
-/// Self-trade prevention mode, carried through unused: one account never trades with itself here.
+/// Self-trade prevention: whose order expires. Carried through unused, for one account never trades with itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stp {
-    ExpireMaker = 1,
-    ExpireTaker = 2,
-    ExpireBoth = 3,
+    Maker = 1,
+    Taker = 2,
+    Both = 3,
 }
 
 /// Flags of an order, as bits.
@@ -181,9 +181,9 @@ impl OrderStatus {
 impl Stp {
     pub fn name(self) -> &'static str {
         match self {
-            Stp::ExpireMaker => "EXPIRE_MAKER",
-            Stp::ExpireTaker => "EXPIRE_TAKER",
-            Stp::ExpireBoth => "EXPIRE_BOTH",
+            Stp::Maker => "EXPIRE_MAKER",
+            Stp::Taker => "EXPIRE_TAKER",
+            Stp::Both => "EXPIRE_BOTH",
         }
     }
 }

@@ -104,7 +104,7 @@ mod tests {
             cancel_reason: "EXPIRED".into(),
             client_id: "a1".into(),
             flags: OrderFlags(OrderFlags::REDUCE_ONLY),
-            stp: Stp::ExpireTaker,
+            stp: Stp::Taker,
             signed_at_ms: 1,
             received_at_us: 2,
             created_at_us: 3,

@@ -29,9 +29,9 @@ impl Note {
     pub fn from_text(text: &str) -> Note {
         let (stp, flag) = text.split_once('/').unwrap_or((text, ""));
         let stp = match stp {
-            "EXPIRE_MAKER" => Stp::ExpireMaker,
-            "EXPIRE_BOTH" => Stp::ExpireBoth,
-            _ => Stp::ExpireTaker,
+            "EXPIRE_MAKER" => Stp::Maker,
+            "EXPIRE_BOTH" => Stp::Both,
+            _ => Stp::Taker,
         };
         Note { stp, interactive: flag == "interactive" }
     }
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_note_survives_the_way_through_the_core() {
-        for stp in [Stp::ExpireMaker, Stp::ExpireTaker, Stp::ExpireBoth] {
+        for stp in [Stp::Maker, Stp::Taker, Stp::Both] {
             for interactive in [false, true] {
                 let note = Note { stp, interactive };
                 assert_eq!(Note::from_text(&note.to_text()), note);

@@ -184,8 +184,17 @@ impl Connection {
     fn request(&mut self, text: &str, held: bool) -> Result<(), Closed> {
         let session = &mut self.session;
         let effects = self.app.floor(|floor| session.on_text(floor, text, held));
-        self.session.kinds().for_each(|kind| self.peer.also(kind));
+        self.mark();
         effects.into_iter().try_for_each(|due| self.schedule(due))
+    }
+
+    /// Says what the connection is used for now, so that it can be cut by that.
+    fn mark(&self) {
+        let mut kinds = self.session.kinds();
+        if let Some(first) = kinds.next() {
+            self.peer.mark(first);
+            kinds.for_each(|kind| self.peer.also(kind));
+        }
     }
 
     fn schedule(&mut self, (due_us, effect): Due) -> Result<(), Closed> {

@@ -74,6 +74,8 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route("/account/nonce", get(rest::nonce))
         .route("/account/listenKey", listen_key)
         .route("/account/leverage", post(rest::leverage))
+        .route("/lp", get(rest::nothing))
+        .route("/transfer", get(rest::nothing))
         .route("/orders", get(rest::orders).post(rest::place))
         .route("/orders/cancel", post(rest::cancel));
     Router::new().nest("/v2", v2).route("/ws-api", get(socket::upgrade)).with_state(desk)

@@ -80,6 +80,47 @@ pub fn symbol_of(body: &Json) -> Option<&str> {
     body.pointer("/order/symbol").and_then(Json::as_str)
 }
 
+/// The signed fields of an order, as they stand in the body.
+struct Signed<'a> {
+    time: u64,
+    nonce: u64,
+    kind: &'a str,
+    symbol: &'a str,
+    is_buy: bool,
+    size: &'a str,
+    limit: &'a str,
+    reduce_only: bool,
+}
+
+impl<'a> Signed<'a> {
+    fn read(fields: &Fields<'a>) -> Result<Self, Refusal> {
+        Ok(Self {
+            time: fields.whole("time")?,
+            nonce: fields.whole("nonce")?,
+            kind: fields.text("orderType")?,
+            symbol: fields.text("symbol")?,
+            is_buy: fields.flag("isBuy")?,
+            size: fields.text("size")?,
+            limit: fields.text("limitPrice")?,
+            reduce_only: fields.flag("reduceOnly")?,
+        })
+    }
+
+    /// In the order in which they are encoded.
+    fn values(&self) -> [Value<'a>; 8] {
+        [
+            Value::Uint(self.time.into()),
+            Value::Uint(self.nonce.into()),
+            Value::Text(self.kind),
+            Value::Text(self.symbol),
+            Value::Bool(self.is_buy),
+            Value::Text(self.size),
+            Value::Text(self.limit),
+            Value::Bool(self.reduce_only),
+        ]
+    }
+}
+
 /// Checks the body of `POST /orders` as far as the text goes; `now_ms` is the venue's clock.
 pub fn order(
     body: &Json,
@@ -89,51 +130,24 @@ pub fn order(
 ) -> Result<Order, Refusal> {
     let envelope = Fields(body);
     let fields = Fields(envelope.get("order")?);
-    let (time, nonce) = (fields.whole("time")?, fields.whole("nonce")?);
-    let (kind_text, symbol) = (fields.text("orderType")?, fields.text("symbol")?);
-    let (is_buy, reduce_only) = (fields.flag("isBuy")?, fields.flag("reduceOnly")?);
-    let (size_text, limit_text) = (fields.text("size")?, fields.text("limitPrice")?);
-    let window_ms = window(&envelope, time, now_ms)?;
-    let market =
-        markets.iter().position(|m| m.symbol == symbol).ok_or_else(|| Refusal::code(1121, "Bad symbol"))?;
-    let kind = kind_of(kind_text)?;
+    let signed = Signed::read(&fields)?;
+    let window_ms = window(&envelope, signed.time, now_ms)?;
+    let (market, spec) = market_of(signed.symbol, markets)?;
+    let kind = kind_of(signed.kind)?;
     let tif = tif_of(&fields, kind, switches)?;
-    let spec = &markets[market];
-    let size = amount(size_text, spec.size_decimals, switches)?;
-    let limit = amount(limit_text, spec.price_decimals, switches)?;
-    if size <= 0 {
-        return Err(Refusal::code(1130, "size must be positive"));
-    }
-    if limit <= 0 {
-        return Err(Refusal::code(3011, "Invalid limit price"));
-    }
-    if fields.get("tpPrice").is_ok() || fields.get("slPrice").is_ok() {
-        return Err(Refusal::code(1145, "take profit and stop loss are not simulated"));
-    }
-    if reduce_only && switches.vest_refuses_reduce_only {
-        return Err(Refusal::code(3018, "Reduce only order increases position"));
-    }
-    let values = [
-        Value::Uint(time.into()),
-        Value::Uint(nonce.into()),
-        Value::Text(kind_text),
-        Value::Text(symbol),
-        Value::Bool(is_buy),
-        Value::Text(size_text),
-        Value::Text(limit_text),
-        Value::Bool(reduce_only),
-    ];
-    let (inner, signer) = signed_by(&values, envelope.text("signature")?)?;
+    let (size, limit) = size_and_limit(&signed, spec, switches)?;
+    refuse_unsupported(&fields, &signed, switches)?;
+    let (inner, signer) = signed_by(&signed.values(), envelope.text("signature")?)?;
     Ok(Order {
         market,
-        time_ms: time as i64,
-        nonce,
-        side: if is_buy { Side::Buy } else { Side::Sell },
+        time_ms: signed.time as i64,
+        nonce: signed.nonce,
+        side: if signed.is_buy { Side::Buy } else { Side::Sell },
         kind,
         tif,
         size,
         limit,
-        reduce_only,
+        reduce_only: signed.reduce_only,
         window_ms,
         id: format!("0x{}", hex::encode(inner)),
         signer,
@@ -218,6 +232,31 @@ fn window(envelope: &Fields, time: u64, now_ms: i64) -> Result<i64, Refusal> {
         return Err(bad());
     }
     Ok(window)
+}
+
+fn market_of<'a>(symbol: &str, markets: &'a [MarketSpec]) -> Result<(usize, &'a MarketSpec), Refusal> {
+    let found = markets.iter().enumerate().find(|(_, spec)| spec.symbol == symbol);
+    found.ok_or_else(|| Refusal::code(1121, "Bad symbol"))
+}
+
+fn size_and_limit(signed: &Signed, spec: &MarketSpec, switches: &Switches) -> Result<(i64, i64), Refusal> {
+    let size = amount(signed.size, spec.size_decimals, switches)?;
+    let limit = amount(signed.limit, spec.price_decimals, switches)?;
+    match (size > 0, limit > 0) {
+        (true, true) => Ok((size, limit)),
+        (false, _) => Err(Refusal::code(1130, "size must be positive")),
+        (_, false) => Err(Refusal::code(3011, "Invalid limit price")),
+    }
+}
+
+fn refuse_unsupported(fields: &Fields, signed: &Signed, switches: &Switches) -> Result<(), Refusal> {
+    if fields.get("tpPrice").is_ok() || fields.get("slPrice").is_ok() {
+        return Err(Refusal::code(1145, "take profit and stop loss are not simulated"));
+    }
+    match signed.reduce_only && switches.vest_refuses_reduce_only {
+        true => Err(Refusal::code(3018, "Reduce only order increases position")),
+        false => Ok(()),
+    }
 }
 
 fn kind_of(text: &str) -> Result<Kind, Refusal> {

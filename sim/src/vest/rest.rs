@@ -170,6 +170,12 @@ fn refuse_unsafe_leverage(desk: &Desk, symbol: &str, value: u32) -> Result<(), R
     }
 }
 
+/// Liquidity and transfers: the run's account never has any.
+pub async fn nothing(State(desk): Handler, headers: HeaderMap) -> Response {
+    let Some(passed) = gated(&desk, &headers, Class::Query).await else { return never().await };
+    finish(&desk, passed.map(|()| json!([])))
+}
+
 pub async fn orders(State(desk): Handler, headers: HeaderMap, query: Params) -> Response {
     let Some(passed) = gated(&desk, &headers, Class::Query).await else {
         return never().await;

@@ -157,6 +157,9 @@ impl Session {
     }
 
     async fn forward(&mut self, event: &Event) -> Result<(), End> {
+        if let (Event::Ticker(_), Some(key)) = (event, &self.private) {
+            listen_key(&self.desk, key).map_err(End::Close)?;
+        }
         match event {
             Event::Book(book) => {
                 let spec = &self.desk.markets[book.market];

@@ -81,6 +81,11 @@ impl Client {
         self.stream = BufReader::new(connect(&self.ca_file, port_of(&self.url)));
     }
 
+    /// Reads until the other side is gone; true when it said nothing before.
+    pub fn was_cut(&mut self) -> bool {
+        !matches!(self.stream.read(&mut [0]), Ok(1..))
+    }
+
     pub fn public(&mut self, method: &str, path: &str, body: Option<&Value>) -> Reply {
         self.write(method, path, body, "");
         self.read()
@@ -91,8 +96,9 @@ impl Client {
         self.read()
     }
 
-    pub fn send_order_without_reading(&mut self, signature: &str, order: &Value) {
-        let body = json!({"order": order, "recvWindow": 5000, "signature": signature});
+    /// Writes a signed order and leaves the answer alone.
+    pub fn send_order(&mut self, key: &SigningKey, order: &Value) {
+        let body = json!({"order": order, "recvWindow": 5000, "signature": sign_order(key, order)});
         self.write("POST", "/orders", Some(&body), &self.headers());
     }
 

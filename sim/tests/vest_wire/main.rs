@@ -8,6 +8,7 @@ use bot4_sim::control::VenueName;
 use bot4_sim::core::fault::{Action, Class, Rule};
 use bot4_sim::core::model::Script;
 use bot4_sim::core::{Side, Socket, money};
+use bot4_sim::options::ErrorShape;
 use bot4_sim::{Options, Running, Sim};
 use client::{Client, Reply, Ws, key, now_ms, sign_order};
 use serde_json::{Value, json};
@@ -182,11 +183,15 @@ fn faults_do_what_they_say() {
     let control = &running.control;
     control.fault(VenueName::Vest, Rule::once(Class::Order, Action::DropAck));
     let nonce = now_ms();
-    client.send_order_without_reading(
-        &sign_order(&key(SIGNING), &order(nonce, true, "0.0100", "73000.00", false)),
-        &order(nonce, true, "0.0100", "73000.00", false),
-    );
+    client.send_order(&key(SIGNING), &order(nonce, true, "0.0100", "73000.00", false));
     assert_eq!(order_event(&mut ws, "FILLED")["nonce"], json!(nonce), "no answer, and yet filled");
+    client.reconnect();
+
+    let cut = Action::Disconnect { socket: Socket::Orders, code: None };
+    control.fault(VenueName::Vest, Rule::once(Class::Order, cut));
+    client.send_order(&key(SIGNING), &order(nonce + 9, true, "0.0100", "73000.00", false));
+    assert!(client.was_cut());
+    assert_eq!(order_event(&mut ws, "FILLED")["nonce"], json!(nonce + 9), "cut off, and yet filled");
     client.reconnect();
 
     let size = money::parse("0.004").unwrap();
@@ -210,7 +215,7 @@ fn faults_do_what_they_say() {
     control.expire(bot4_sim::control::Login::ListenKey);
     assert_eq!(ws.closed_with(), Some(4005));
     assert_eq!(code(&client.private("PUT", "/account/listenKey", None)), 1125);
-    assert_eq!(running.control.truth().vest.faults_fired, 4);
+    assert_eq!(running.control.truth().vest.faults_fired, 5);
 }
 
 #[test]
@@ -235,6 +240,52 @@ fn depth_is_a_whole_book_and_can_be_frozen_and_falsified() {
     running.control.raw(VenueName::Vest, "BTC-PERP", b"{not json".to_vec()).unwrap();
     while ws.next_text() != "{not json" {}
     assert!(running.control.stats().updates_sent["vest"] >= 2);
+}
+
+#[test]
+fn the_switches_relax_what_is_disputed() {
+    let mut options = Options::default();
+    options.switches.vest_accepts_ioc = true;
+    options.switches.vest_accepts_trimmed = true;
+    options.switches.vest_cancel_needs_time = false;
+    options.switches.vest_error_shape = ErrorShape::Envelope200;
+    let running = Sim::start(options).unwrap();
+    let mut client = Client::new(&running.endpoints.ca_file, &running.endpoints.vest.rest_url);
+    still(&running);
+    let mut ws = private_socket(&running, &mut client);
+    let nonce = now_ms();
+    let ioc = |nonce: u64, tif: &str| {
+        let mut order = order(nonce, true, "0.01", "73000", false);
+        order["orderType"] = json!("LIMIT");
+        order["timeInForce"] = json!(tif);
+        order
+    };
+    assert!(place(&mut client, &ioc(nonce, "IOC")).json()["id"].is_string());
+    assert_eq!(order_event(&mut ws, "FILLED")["lastFilledSize"], "0.0100");
+    let reply = place(&mut client, &ioc(nonce + 1, "DAY"));
+    assert_eq!((reply.status, reply.json()["code"].as_i64()), (200, Some(1133)));
+    let body = client::cancellation(&key(SIGNING), nonce + 2, "0x00");
+    assert_eq!(code(&client.private("POST", "/orders/cancel", Some(&body))), 3017);
+}
+
+#[test]
+fn a_fill_or_kill_that_cannot_be_filled_whole_is_cancelled() {
+    let (running, mut client) = start();
+    still(&running);
+    let mut ws = private_socket(&running, &mut client);
+    let nonce = now_ms();
+    let mut fok = order(nonce, true, "99.0000", "72040.00", false);
+    fok["orderType"] = json!("LIMIT");
+    fok["timeInForce"] = json!("FOK");
+    assert!(place(&mut client, &fok).json()["id"].is_string());
+    // Ninety-nine bitcoin are beyond the margin before they are beyond the book.
+    assert_eq!(order_event(&mut ws, "REJECTED")["code"], json!(3002));
+    fok["nonce"] = json!(nonce + 1);
+    fok["size"] = json!("20.0000");
+    assert!(place(&mut client, &fok).json()["id"].is_string());
+    order_event(&mut ws, "CANCELLED");
+    let rows = client.private("GET", &format!("/orders?nonce={}", nonce + 1), None).json();
+    assert_eq!((&rows[0]["status"], &rows[0]["lastFilledSize"]), (&json!("CANCELLED"), &Value::Null));
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn control(base: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
 #[test]
 fn serve_prints_where_everything_is_and_obeys_the_control_port() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_bot4-sim"))
-        .args(["serve", "--seed", "3"])
+        .args(["serve", "--seed", "3", "--scenario"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/scenario.jsonl"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -60,6 +61,8 @@ fn serve_prints_where_everything_is_and_obeys_the_control_port() {
     std::thread::sleep(Duration::from_millis(200));
     let (_, truth) = control(base, "GET", "/truth", &Value::Null);
     assert_eq!(truth["paradex"]["positions"][1]["size"], 50_000_000);
+    assert_eq!(truth["paradex"]["positions"][2]["size"], -300_000_000, "the scenario's trade");
+    assert_eq!(truth["vest"]["mode"], "halt", "the scenario's mode");
     let fill = truth["paradex"]["fills"][0]["id"].clone();
     assert_eq!(control(base, "POST", "/bust", &json!({"venue": "paradex", "fill": fill})).0, 200);
     let (status, refusal) = control(base, "POST", "/mode", &json!({"venue": "vest", "mode": "asleep"}));

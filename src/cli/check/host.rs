@@ -12,7 +12,7 @@ use crate::sys::{cores, process};
 /// Memory that the engine wants locked, bytes; a guess well above its rings and journal segments.
 const LOCKED_WANTED: u64 = 512 << 20;
 
-pub fn check(config: &Config, report: &mut Report) {
+pub(super) fn check(config: &Config, report: &mut Report) {
     journal(&config.journal.dir, config.upkeep.journal_free_min_mb, report);
     spinning_cores(config, report);
     locked_memory(report);
@@ -30,7 +30,7 @@ fn journal(dir: &Path, free_min_mb: u32, report: &mut Report) {
     }
     match rustix::fs::statvfs(dir) {
         Err(error) => {
-            report.warning(CHECK, format!("{}: free space unknown: {error}", dir.display()), "look at it")
+            report.warning(CHECK, format!("{}: free space unknown: {error}", dir.display()), "look at it");
         }
         Ok(disk) => {
             let free_mb = disk.f_bavail.saturating_mul(disk.f_frsize) >> 20;

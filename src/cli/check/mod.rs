@@ -13,11 +13,11 @@ use super::{CheckArgs, Failure, SecretSource, Tools, exit, venue_of};
 use crate::config::{Arithmetic, Config, Credentials, TradingMode, VenueSection};
 use crate::types::settings::PairSettings;
 use crate::types::{MarketRules, PairId, Rate, VenueId};
-use crate::venue::{Secrets, Venue};
+use crate::venue::{Secrets, SetupError, Venue};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     Ok,
     /// Worth knowing; a run starts all the same.
     Warning,
@@ -27,7 +27,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
@@ -39,7 +39,7 @@ impl Verdict {
 
 /// Everything that was looked at, in order.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(super) struct Report {
     rows: Vec<Row>,
 }
 
@@ -52,19 +52,19 @@ struct Row {
 }
 
 impl Report {
-    pub fn ok(&mut self, check: &str, said: impl ToString) {
+    pub(super) fn ok(&mut self, check: &str, said: impl ToString) {
         self.add(check, Verdict::Ok, said, "");
     }
 
-    pub fn skipped(&mut self, check: &str, why: impl ToString) {
+    pub(super) fn skipped(&mut self, check: &str, why: impl ToString) {
         self.add(check, Verdict::Skipped, why, "");
     }
 
-    pub fn warning(&mut self, check: &str, said: impl ToString, mend: &str) {
+    pub(super) fn warning(&mut self, check: &str, said: impl ToString, mend: &str) {
         self.add(check, Verdict::Warning, said, mend);
     }
 
-    pub fn failed(&mut self, check: &str, said: impl ToString, mend: &str) {
+    pub(super) fn failed(&mut self, check: &str, said: impl ToString, mend: &str) {
         self.add(check, Verdict::Failed, said, mend);
     }
 
@@ -73,7 +73,7 @@ impl Report {
         self.rows.push(row);
     }
 
-    pub fn passed(&self) -> bool {
+    pub(super) fn passed(&self) -> bool {
         self.rows.iter().all(|row| row.verdict != Verdict::Failed)
     }
 
@@ -106,7 +106,12 @@ impl Report {
 }
 
 /// Runs every check and prints the report.
-pub fn run(config: &Config, args: &CheckArgs, tools: &Tools, out: &mut dyn Write) -> Result<u8, Failure> {
+pub(super) fn run(
+    config: &Config,
+    args: &CheckArgs,
+    tools: &Tools,
+    out: &mut dyn Write,
+) -> Result<u8, Failure> {
     let mut report = Report::default();
     report.ok("configuration", format!("mode {}, hash {}", config.mode.name(), config.hash));
     let credentials = credentials(config, &SecretSource::of(&args.env), &mut report);
@@ -171,6 +176,10 @@ fn ask_venue(
     let setup = config.setup(section, secrets.map(duplicate).unwrap_or_default());
     let mut desk = match (line.desk)(&setup) {
         Ok(desk) => desk,
+        Err(SetupError::Missing(_)) if secrets.is_none() => {
+            report.skipped(line.title, "asked with credentials only");
+            return None;
+        }
         Err(error) => {
             report.failed(line.title, error, "mend the venue's section or its keys");
             return None;

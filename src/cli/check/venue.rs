@@ -10,7 +10,7 @@ use crate::types::{MarketRules, MarketStatus, PairId, VenueId, VenueMode};
 use crate::venue::{AccountReport, Desk, DeskError};
 
 /// One venue under examination.
-pub struct Asked<'a> {
+pub(super) struct Asked<'a> {
     pub title: &'static str,
     pub id: VenueId,
     pub config: &'a Config,
@@ -20,7 +20,7 @@ pub struct Asked<'a> {
 
 impl Asked<'_> {
     /// Every check of this venue; returns the rules of our markets, empty when it did not tell.
-    pub fn check(
+    pub(super) fn check(
         &self,
         desk: &mut dyn Desk,
         http: &mut dyn Http,

@@ -10,7 +10,7 @@ use super::super::error::{ConfigError, Place};
 use super::{Entry, Node, Value, syntax};
 
 /// Reads TOML.
-pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, ConfigError> {
+pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, ConfigError> {
     let source = Source { file, text };
     let table = DeTable::parse(text)
         .map_err(|error| syntax(source.place(error.span().unwrap_or_default()), "TOML", error.message()))?;

@@ -11,7 +11,7 @@ use super::super::error::{ConfigError, Place};
 use super::{Entry, Node, Value, syntax};
 
 /// Reads YAML with the same keys as the TOML form.
-pub fn parse(file: &Arc<str>, text: &str) -> Result<Node, ConfigError> {
+pub(super) fn parse(file: &Arc<str>, text: &str) -> Result<Node, ConfigError> {
     let tree: Spanned<Yaml> = serde_saphyr::from_str(text).map_err(|error| {
         let at = error.location().map_or(Place::whole(file), |location| place(file, &location));
         syntax(at, "YAML", &error.without_snippet().to_string())

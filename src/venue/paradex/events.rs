@@ -11,8 +11,8 @@ use crate::types::{ClientId, Fill, Nanos, OrderNews, Price, Qty, Usd};
 use crate::venue::{OrderKey, TraderEvent, WireError};
 
 /// Orders and fills remembered so that a message which names only the venue's id finds its order. A bust may come
-/// minutes after its fill; the engine makes at most some hundred orders in an hour.
-const REMEMBERED: usize = 1024;
+/// minutes after its fill; the engine makes some dozens of orders in an hour.
+const REMEMBERED: usize = 256;
 
 /// One message of a private channel.
 #[derive(Debug)]

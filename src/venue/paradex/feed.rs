@@ -8,17 +8,16 @@
 use super::Markets;
 use super::rpc::{self, Incoming, Requests};
 use super::sbe::{self, Book, Funding, Message, Summary};
+use super::sync::{BookState, Verdict, fill_update, judge};
 use crate::sys::link::Inbound;
 use crate::types::limits::LEVELS_MAX;
-use crate::types::{BookUpdate, Level, Nanos, PairId, Price, Profile, Rate, Ticker};
+use crate::types::{BookUpdate, Nanos, PairId, Profile, Rate, Ticker};
 use crate::venue::{Feed, FeedSink, Outbox, Setup, SetupError, WireError};
 
 /// Silence after which the connection is dead, ms: the venue sends a heartbeat every 20 s even when idle (sheet 5.2).
 const SILENCE_MAX_MS: u64 = 25_000;
 /// Longest wait for the whole book after asking for it, ms; then the connection is replaced.
 const SNAPSHOT_WAIT_MS: u64 = 5_000;
-/// A sequence behind by less than this is a late copy and passed over; further behind, the counter has restarted.
-const LATE_COPY: u64 = 1_000;
 /// Funding period until the venue tells it, hours (sheet 7).
 const FUNDING_PERIOD_H: u16 = 8;
 /// Requests that may wait for an acknowledgement; a venue that never answers must not make the list grow.
@@ -41,18 +40,9 @@ pub struct ParadexFeed {
 /// What one market's stream knows.
 struct Stream {
     pair: PairId,
-    book: Sync,
+    book: BookState,
     ticker: Ticker,
     period_h: u16,
-}
-
-/// Where a book stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sync {
-    /// Asked for; deltas are dropped until the whole book comes.
-    Awaiting { since: Nanos },
-    /// Whole up to this sequence.
-    Live { sequence: u64 },
 }
 
 /// What a request was for. Only the book's subscription must not be refused.
@@ -67,7 +57,7 @@ impl ParadexFeed {
         let markets = Markets::new(setup)?;
         let stream = |(pair, _)| Stream {
             pair,
-            book: Sync::Awaiting { since: Nanos::NEVER },
+            book: BookState::Awaiting { since: Nanos::NEVER },
             ticker: Ticker::default(),
             period_h: FUNDING_PERIOD_H,
         };
@@ -121,7 +111,7 @@ impl ParadexFeed {
                 Ok(())
             }
             Verdict::Take => {
-                stream.book = Sync::Live { sequence: book.sequence };
+                stream.book = BookState::Live { sequence: book.sequence };
                 let pair = stream.pair;
                 if !book.snapshot && book.bids.is_empty() && book.asks.is_empty() {
                     sink.alive(pair);
@@ -176,7 +166,7 @@ impl ParadexFeed {
         out: &mut dyn Outbox,
     ) {
         let Some(stream) = self.streams.get_mut(nth) else { return };
-        stream.book = Sync::Awaiting { since: now };
+        stream.book = BookState::Awaiting { since: now };
         let pair = stream.pair;
         sink.gap(pair, why);
         if let Some(symbol) = self.markets.symbol(pair) {
@@ -192,7 +182,7 @@ impl Feed for ParadexFeed {
         self.heard = now;
         self.asked.clear();
         for stream in &mut self.streams {
-            stream.book = Sync::Awaiting { since: now };
+            stream.book = BookState::Awaiting { since: now };
         }
         for (_, symbol) in self.markets.iter() {
             let book = book_channel(symbol, self.channel_suffix);
@@ -233,57 +223,13 @@ impl Feed for ParadexFeed {
             return Err(WireError::new("connection", b"silence", "a frame at least every 25 s"));
         }
         let late = |stream: &Stream| match stream.book {
-            Sync::Awaiting { since } => now.ms_since(since) > SNAPSHOT_WAIT_MS,
-            Sync::Live { .. } => false,
+            BookState::Awaiting { since } => now.ms_since(since) > SNAPSHOT_WAIT_MS,
+            BookState::Live { .. } => false,
         };
         if self.streams.iter().any(late) {
             return Err(WireError::new("book", b"no snapshot", "the whole book within 5 s of asking"));
         }
         Ok(())
-    }
-}
-
-/// What to do with a book message.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Take,
-    Drop,
-    Gap,
-}
-
-fn judge(sync: Sync, book: &Book<'_>) -> Verdict {
-    let Sync::Live { sequence: last } = sync else {
-        return if book.snapshot { Verdict::Take } else { Verdict::Drop };
-    };
-    let late = book.sequence <= last && last - book.sequence < LATE_COPY;
-    if book.sequence == last.wrapping_add(1) || (book.snapshot && !late) {
-        Verdict::Take
-    } else if late {
-        Verdict::Drop
-    } else {
-        Verdict::Gap
-    }
-}
-
-/// Moves the levels of a message into the update, refusing what cannot be a level.
-fn fill_update(update: &mut BookUpdate, pair: PairId, book: &Book<'_>) -> Result<(), WireError> {
-    update.pair = pair;
-    update.whole = book.snapshot;
-    update.sequence = book.sequence;
-    update.venue_ms = book.at.ms();
-    update.bids.clear();
-    update.bids.extend(book.bids.iter());
-    update.asks.clear();
-    update.asks.extend(book.asks.iter());
-    let bad = |level: &&Level| {
-        level.price <= Price::ZERO || level.qty.raw() < 0 || (book.snapshot && level.qty.is_zero())
-    };
-    match update.bids.iter().chain(&update.asks).find(bad) {
-        None => Ok(()),
-        Some(level) => {
-            let got = format!("{} @ {}", level.qty, level.price);
-            Err(WireError::new("book level", got.as_bytes(), "a positive price and a size"))
-        }
     }
 }
 
@@ -421,17 +367,6 @@ mod tests {
         bench.frame(&build::book(9, true, &[(100, 1)], &[(101, 1)], BTC)).unwrap();
         bench.frame(&build::book(10, false, &[(100, 0)], &[], BTC)).unwrap();
         assert_eq!(bench.seen.books[1..], [(true, 9, 1, 1), (false, 10, 1, 0)]);
-    }
-
-    #[test]
-    fn late_copies_are_passed_over_and_a_restarted_counter_is_a_gap() {
-        let mut bench = Bench::open();
-        bench.frame(&build::book(50_000, true, &[(100, 1)], &[], BTC)).unwrap();
-        bench.frame(&build::book(50_000, false, &[(100, 2)], &[], BTC)).unwrap();
-        bench.frame(&build::book(49_900, true, &[(100, 2)], &[], BTC)).unwrap();
-        assert_eq!((bench.seen.books.len(), bench.seen.gaps.len()), (1, 0));
-        bench.frame(&build::book(3, false, &[(100, 2)], &[], BTC)).unwrap();
-        assert_eq!(bench.seen.gaps, ["sequence gap"]);
     }
 
     #[test]

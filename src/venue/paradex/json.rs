@@ -88,8 +88,13 @@ pub struct FillJson<'a> {
 
 impl<'a> FillJson<'a> {
     pub fn fact(self) -> Result<FillFact<'a>, WireError> {
+        let kind = match self.fill_type.as_deref() {
+            Some("LIQUIDATION" | "UNWIND_TRANSFER" | "TRANSFER") => FillKind::Takeover,
+            Some("SETTLE_MARKET") => FillKind::Settlement,
+            _ => FillKind::Trade,
+        };
         let paid = price("fill price", &self.price)?;
-        if paid.raw() <= 0 {
+        if paid.raw() <= 0 && kind == FillKind::Trade {
             return Err(WireError::new("fill price", self.price.as_bytes(), "a positive price"));
         }
         Ok(FillFact {
@@ -97,11 +102,7 @@ impl<'a> FillJson<'a> {
             qty: qty("fill size", &self.size)?,
             fee: usd("fill fee", &self.fee)?,
             funding: usd("fill realized_funding", self.realized_funding.as_deref().unwrap_or("0"))?,
-            kind: match self.fill_type.as_deref() {
-                Some("LIQUIDATION" | "UNWIND_TRANSFER" | "TRANSFER") => FillKind::Takeover,
-                Some("SETTLE_MARKET") => FillKind::Settlement,
-                _ => FillKind::Trade,
-            },
+            kind,
             at: time("fill created_at", self.created_at)?,
             id: self.id,
             order_id: self.order_id.unwrap_or_default(),

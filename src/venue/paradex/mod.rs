@@ -6,19 +6,21 @@
 //! `feed`, `trader`, `desk`.
 
 pub mod auth;
-//DESK pub mod desk;
+pub mod client;
+pub mod desk;
 pub mod errors;
 pub mod events;
 pub mod feed;
 pub mod hash;
-//DESK pub mod history;
+pub mod history;
 pub mod json;
 pub mod orders;
-//DESK pub mod rest;
+pub mod rest;
 pub mod rpc;
 pub mod sbe;
 pub mod session;
 pub mod sign;
+pub mod sync;
 pub mod trader;
 
 use super::{Setup, SetupError, Venue};
@@ -41,7 +43,7 @@ pub const VENUE: Venue = Venue {
     paper_latency_ms: (5, 40),
     feed: |setup| Ok(Box::new(feed::ParadexFeed::new(setup)?)),
     trader: |setup| Ok(Box::new(trader::ParadexTrader::new(setup)?)),
-    desk: |_: &Setup| Err(SetupError::Config(String::new())),
+    desk: |setup| Ok(Box::new(desk::ParadexDesk::new(setup)?)),
 };
 
 /// Chain id that an environment's `/system/config` must show and that its signatures carry (sheet 2.4). The one of

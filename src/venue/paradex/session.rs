@@ -68,7 +68,8 @@ pub struct Fatal(pub Reason);
 /// State of one connection.
 pub struct Session {
     phase: Phase,
-    token: Secret,
+    /// Until it was sent.
+    token: Option<Secret>,
     opened: Nanos,
     heard: Nanos,
     waiting: VecDeque<(u64, Asked)>,
@@ -81,7 +82,7 @@ impl Session {
     pub fn new(token: Secret, profile: Profile, now: Nanos) -> Self {
         Self {
             phase: Phase::Fresh,
-            token,
+            token: Some(token),
             opened: now,
             heard: now,
             waiting: VecDeque::with_capacity(WAITING_MAX),
@@ -111,7 +112,9 @@ impl Session {
     ) -> Result<bool, LinkError> {
         match self.phase {
             Phase::Fresh => {
-                let (id, text) = requests.with_text("auth", "bearer", self.token.expose());
+                let token = self.token.take();
+                let bearer = token.as_ref().map_or("", Secret::expose);
+                let (id, text) = requests.with_text("auth", "bearer", bearer);
                 send(text)?;
                 self.sent(id, Asked::LogIn);
                 self.phase = Phase::LoggingIn;

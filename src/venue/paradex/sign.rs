@@ -239,11 +239,31 @@ mod tests {
 
     #[test]
     fn published_hashes_of_other_clients_agree() {
-        let published = &vectors()["published_auth"];
-        let signer =
-            Signer::new(hex(&published["account"]), Felt::ONE, published["chain_id"].as_str().unwrap());
-        let time = |field: &str| published[field].as_u64().unwrap();
-        assert_eq!(signer.auth_hash(time("timestamp"), time("expiration")), hex(&published["message_hash"]));
+        let vectors = vectors();
+        let auth = &vectors["published_auth"];
+        let signer = Signer::new(hex(&auth["account"]), Felt::ONE, auth["chain_id"].as_str().unwrap());
+        let time = |field: &str| auth[field].as_u64().unwrap();
+        assert_eq!(signer.auth_hash(time("timestamp"), time("expiration")), hex(&auth["message_hash"]));
+
+        let order = &vectors["published_market_order"];
+        let signer = Signer::new(hex(&order["account"]), Felt::ONE, order["chain_id"].as_str().unwrap());
+        let word = |field: &str| hash::short_string(order[field].as_str().unwrap()).unwrap();
+        let number = |field: &str| Felt::from(order[field].as_u64().unwrap());
+        let fields = [
+            number("timestamp"),
+            word("market"),
+            number("side"),
+            word("type"),
+            number("size"),
+            number("price"),
+        ];
+        let chain = fields.into_iter().fold(signer.order, Chain::then);
+        assert_eq!(signer.message_hash(chain), hex(&order["message_hash"]));
+
+        let signed = &vectors["published_signature"];
+        let signer = Signer::new(hex(&signed["account"]), hex(&signed["private_key"]), "any");
+        let signature = signer.sign(hex(&signed["message_hash"])).unwrap();
+        assert_eq!((signature.r, signature.s), (hex(&signed["r"]), hex(&signed["s"])));
     }
 
     #[test]

@@ -162,3 +162,6 @@ impl Trader for ParadexTrader {
 fn no_connection() -> SendError {
     SendError::Nothing(Reason::cut("the order connection is not up"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
-//! Standard Solidity `abi.encode` of the few tuples that Vest has signed (sheet `vest`, 4.1), into a buffer that is used
-//! again. Called by `sign` and `register`. Never allocates; never meets venue bytes, so misfits are programmer's errors.
+//! Standard Solidity `abi.encode` of the few tuples that Vest has signed (sheet `vest`, 4.1), into a buffer that is
+//! used again. Called by `sign` and `register`. Never allocates; never meets venue bytes, so that a misfit is a
+//! programmer's error.
 
 use sha3::{Digest, Keccak256};
 

@@ -13,7 +13,6 @@ pub mod depth;
 pub mod desk;
 pub mod errors;
 pub mod feed;
-#[cfg(test)]
 mod fuzz;
 pub mod json;
 pub mod order_links;
@@ -25,11 +24,8 @@ pub mod rest;
 pub mod session;
 pub mod sign;
 pub mod statements;
-#[cfg(test)]
 mod testing;
-#[cfg(test)]
 mod testing_http;
-#[cfg(test)]
 mod testing_link;
 pub mod trader;
 

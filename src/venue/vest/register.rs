@@ -127,7 +127,8 @@ fn body(signer: &Signer, primary: &Signer, signature: &SignatureText, expiry_ms:
     let (signing, primary) = (address_text(&signer.address()), address_text(&primary.address()));
     let signature = signature.as_str();
     format!(
-        r#"{{"signingAddr":"{signing}","primaryAddr":"{primary}","signature":"{signature}","expiryTime":{expiry_ms},"networkType":{NETWORK_TYPE}}}"#
+        "{{\"signingAddr\":\"{signing}\",\"primaryAddr\":\"{primary}\",\"signature\":\"{signature}\",\
+         \"expiryTime\":{expiry_ms},\"networkType\":{NETWORK_TYPE}}}"
     )
 }
 

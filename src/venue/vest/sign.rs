@@ -34,7 +34,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Reads a private key of 64 hex digits, with or without `0x`. The error says what is wrong, never what stood there.
+    /// Reads a private key of 64 hex digits, with or without `0x`. The error never shows what stood there.
     pub fn parse(secret: &Secret) -> Result<Self, &'static str> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         hex::decode_to_slice(strip_0x(secret.expose()), &mut *bytes).map_err(|_| "want 64 hex digits")?;

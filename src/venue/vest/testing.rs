@@ -1,5 +1,7 @@
 //! What the tests of this folder share: setups with throw-away keys, the vectors and the sample frames.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;

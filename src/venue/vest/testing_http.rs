@@ -1,5 +1,7 @@
 //! A scripted [`Http`] for the tests of this folder: answers in order and keeps what was asked.
 
+#![cfg(test)]
+
 use std::collections::VecDeque;
 
 use crate::sys::rest::{Http, HttpError, Request, Response};

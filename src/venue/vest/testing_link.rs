@@ -1,6 +1,8 @@
 //! A scripted [`Link`] for the tests of this folder: the near end goes to the code under test, the far end plays the
 //! venue.
 
+#![cfg(test)]
+
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 

@@ -32,8 +32,13 @@ pub(super) fn order<'a>(block: Block<'a>, mut tail: Tail<'a>) -> Result<Fact<'a>
 pub(super) fn fill<'a>(block: Block<'a>, mut tail: Tail<'a>) -> Result<Fact<'a>, WireError> {
     let (id, order_id, client_id) = (tail.text()?, tail.text()?, tail.text()?);
     let _trade_id = tail.text()?;
+    let kind = match block.byte(16) {
+        Some(2 | 3) => FillKind::Takeover,
+        Some(4) => FillKind::Settlement,
+        _ => FillKind::Trade,
+    };
     let price = block.required(19)?;
-    if price <= 0 {
+    if price <= 0 && kind == FillKind::Trade {
         return Err(block.bad("a positive fill price"));
     }
     Ok(Fact::Fill(FillFact {
@@ -41,11 +46,7 @@ pub(super) fn fill<'a>(block: Block<'a>, mut tail: Tail<'a>) -> Result<Fact<'a>,
         order_id: order_id.into(),
         client_id: client_id.into(),
         market: tail.text()?.into(),
-        kind: match block.byte(16) {
-            Some(2 | 3) => FillKind::Takeover,
-            Some(4) => FillKind::Settlement,
-            _ => FillKind::Trade,
-        },
+        kind,
         qty: quantity(&block, 27)?,
         price: Price::from_raw(price),
         fee: Usd::from_raw(block.required(35)?),

@@ -1,0 +1,354 @@
+//! The cold side: environment proof, rules, account, queries and cancels over REST (sheet 4, 7), and where to open the
+//! sockets. Owned by `keeper` and by the verbs `check` and `flatten`; `client` makes the calls.
+//!
+//! `login` comes before `check_environment` and `rules` wherever there are credentials: those two are not told the time,
+//! and use the token at hand.
+
+use starknet_crypto::Felt;
+
+use super::client::{Client, Next, says_not_open, unreadable};
+use super::events::{FillFact, OrderFact};
+use super::history::{self, Trail};
+use super::json::{self, AccountJson, FillJson, OrderJson, PositionJson};
+use super::rest::{self, AccountInfoJson, BalanceJson, ConfigJson, MarketJson, Page};
+use super::sign::Signer;
+use super::{Markets, chain_id, sbe};
+use crate::sys::rest::{Http, Method};
+use crate::types::order::VenueOrderId;
+use crate::types::record::Role;
+use crate::types::{
+    ClientId, MarketRules, Nanos, OrderReport, PairId, Profile, Rate, Secret, Usd, VenueId, VenueMode,
+};
+use crate::venue::{
+    AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, PositionReport, Setup, SetupError,
+    Target, WireError, WsTarget,
+};
+
+/// Asked again for a target within this time, ms, the last one is taken to have been refused for its schema version.
+const REFUSED_WITHIN_MS: u64 = 10_000;
+/// Collateral whose balance is the account's cash.
+const COLLATERAL: &str = "USDC";
+
+/// The cold side of this venue.
+pub struct ParadexDesk {
+    id: VenueId,
+    ws_url: String,
+    profile: Profile,
+    chain_id: &'static str,
+    markets: Markets,
+    client: Client,
+    offered: [Offer; Role::ALL.len()],
+}
+
+/// The schema version last offered for a role: its place in `sbe::VERSIONS`, and when.
+#[derive(Clone, Copy, Default)]
+struct Offer {
+    nth: usize,
+    at: Nanos,
+}
+
+impl Offer {
+    /// The version to ask for now. The newest, unless the last target was asked for a moment ago: then its upgrade
+    /// failed, and the next older one is tried, from the oldest on to the newest again. So an old server costs one refused
+    /// upgrade, and an outage leaves nothing behind.
+    fn next(&mut self, now: Nanos) -> u16 {
+        let refused = self.at != Nanos::NEVER && now.ms_since(self.at) < REFUSED_WITHIN_MS;
+        self.nth = if refused { (self.nth + 1) % sbe::VERSIONS.len() } else { 0 };
+        self.at = now;
+        sbe::VERSIONS.get(self.nth).copied().unwrap_or_default()
+    }
+}
+
+impl ParadexDesk {
+    /// Without credentials it does public calls only (paper mode); malformed ones are refused.
+    pub fn new(setup: &Setup) -> Result<Self, SetupError> {
+        let signer = if setup.secrets.0.is_empty() { None } else { Some(Signer::from_setup(setup)?) };
+        Ok(Self {
+            id: setup.id,
+            ws_url: setup.ws_url.clone(),
+            profile: setup.profile,
+            chain_id: chain_id(&setup.env)?,
+            markets: Markets::new(setup)?,
+            client: Client::new(setup.rest_url.clone(), setup.profile, signer),
+            offered: Default::default(),
+        })
+    }
+
+    fn symbol(&self, what: &'static str, pair: PairId) -> Result<String, DeskError> {
+        let symbol = self.markets.symbol(pair).map(str::to_owned);
+        symbol.ok_or_else(|| unreadable(what, WireError::new("pair", &[pair.0], "a pair of this venue")))
+    }
+
+    fn is_our_account(&self, text: &str) -> bool {
+        let ours = self.client.signer().map(Signer::account);
+        ours.is_some() && Felt::from_hex(text).ok() == ours
+    }
+
+    /// The account's own taker rate; `None` without a token.
+    fn account_taker(&self, http: &mut dyn Http) -> Result<Option<Rate>, DeskError> {
+        const WHAT: &str = "fees";
+        if self.client.token().is_none() {
+            return Ok(None);
+        }
+        let body = self.client.call(http, WHAT, Method::Get, "/account/info")?;
+        let info = json::read::<AccountInfoJson>(WHAT, &body);
+        let rate = info.and_then(|info| info.taker(&|account| self.is_our_account(account)));
+        rate.map(Some).map_err(|source| unreadable(WHAT, source))
+    }
+
+    fn market_rules(
+        &self,
+        http: &mut dyn Http,
+        pair: PairId,
+        account_taker: Option<Rate>,
+    ) -> Result<MarketRules, DeskError> {
+        const WHAT: &str = "markets";
+        let symbol = self.symbol(WHAT, pair)?;
+        let body = self.client.call(http, WHAT, Method::Get, &format!("/markets?market={symbol}"))?;
+        let read = || {
+            let page: Page<MarketJson> = json::read(WHAT, &body)?;
+            let market = page.results.iter().find(|market| market.symbol == symbol);
+            let missing = || WireError::new("market", symbol.as_bytes(), "a market that the venue lists");
+            market.ok_or_else(missing)?.rules(self.profile, account_taker)
+        };
+        read().map_err(|source| unreadable(WHAT, source))
+    }
+
+    /// The open order with this id, if there is one.
+    fn open_order(
+        &mut self,
+        http: &mut dyn Http,
+        trail: &mut Trail<'_>,
+        id: ClientId,
+        now: Nanos,
+    ) -> Result<(), DeskError> {
+        const WHAT: &str = "open order";
+        let body =
+            match self.client.private(http, now, WHAT, Method::Get, &format!("/orders/by_client_id/{id}")) {
+                Ok(body) => body,
+                Err(error) if says_not_open(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+        let read = json::read::<OrderJson>(WHAT, &body).and_then(OrderJson::fact);
+        read.and_then(|order| trail.order(&order)).map_err(|source| unreadable(WHAT, source))
+    }
+
+    fn past_orders(
+        &mut self,
+        http: &mut dyn Http,
+        trail: &mut Trail<'_>,
+        search: &str,
+        now: Nanos,
+    ) -> Result<(), DeskError> {
+        let path = format!("/orders-history?{search}");
+        self.client.pages(http, now, "order history", &path, &mut |body| {
+            let page: Page<OrderJson> = json::read("order history", body)?;
+            for order in page.results {
+                let order: OrderFact = order.fact()?;
+                trail.order(&order)?;
+            }
+            Ok(if trail.is_listed() { Next::Enough } else { Next::Page(page.next.unwrap_or_default()) })
+        })
+    }
+
+    fn past_fills(
+        &mut self,
+        http: &mut dyn Http,
+        trail: &mut Trail<'_>,
+        search: &str,
+        now: Nanos,
+    ) -> Result<(), DeskError> {
+        let path = format!("/fills?{search}");
+        self.client.pages(http, now, "fills", &path, &mut |body| {
+            let page: Page<FillJson> = json::read("fills", body)?;
+            for fill in page.results {
+                let fill: FillFact = fill.fact()?;
+                trail.fill(&fill);
+            }
+            Ok(Next::Page(page.next.unwrap_or_default()))
+        })
+    }
+
+    fn positions(
+        &mut self,
+        http: &mut dyn Http,
+        now: Nanos,
+        report: &mut AccountReport,
+    ) -> Result<(), DeskError> {
+        const WHAT: &str = "positions";
+        let body = self.client.private(http, now, WHAT, Method::Get, "/positions")?;
+        let page: Page<PositionJson> = json::read(WHAT, &body).map_err(|source| unreadable(WHAT, source))?;
+        for position in &page.results {
+            let told = self.position(position, report);
+            told.map_err(|source| unreadable(WHAT, source))?;
+        }
+        Ok(())
+    }
+
+    fn position(&self, position: &PositionJson<'_>, report: &mut AccountReport) -> Result<(), WireError> {
+        let qty = position.qty()?;
+        let slot =
+            self.markets.pair(&position.market).and_then(|pair| report.positions.get_mut(pair.index()));
+        match slot {
+            Some(slot) => {
+                *slot = PositionReport {
+                    qty,
+                    entry_price: position.entry_price()?,
+                    liquidation_price: position.liquidation_price()?,
+                };
+            }
+            None => report.foreign_markets += u32::from(!qty.is_zero()),
+        }
+        Ok(())
+    }
+
+    fn listed(&self, order: &OrderFact<'_>) -> OpenOrder {
+        OpenOrder {
+            pair: self.markets.pair(&order.market),
+            venue_id: VenueOrderId::cut(&order.venue_id),
+            id: ClientId::parse(&order.client_id),
+            nonce: 0,
+        }
+    }
+
+    fn cash(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Usd, DeskError> {
+        const WHAT: &str = "balance";
+        let body = self.client.private(http, now, WHAT, Method::Get, "/balance")?;
+        let read = || {
+            let page: Page<BalanceJson> = json::read(WHAT, &body)?;
+            let collateral = page.results.iter().find(|balance| balance.token == COLLATERAL);
+            collateral.map_or(Ok(Usd::ZERO), BalanceJson::size)
+        };
+        read().map_err(|source| unreadable(WHAT, source))
+    }
+}
+
+impl Desk for ParadexDesk {
+    fn login(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
+        self.client.login(http, now)
+    }
+
+    fn login_due(&self) -> Nanos {
+        self.client.login_due()
+    }
+
+    fn check_environment(&mut self, http: &mut dyn Http) -> Result<(), DeskError> {
+        const WHAT: &str = "environment";
+        let body = self.client.call(http, WHAT, Method::Get, "/system/config")?;
+        let config: ConfigJson = json::read(WHAT, &body).map_err(|source| unreadable(WHAT, source))?;
+        if config.starknet_chain_id != self.chain_id {
+            let error = WireError::new("chain id", config.starknet_chain_id.as_bytes(), self.chain_id);
+            return Err(unreadable(WHAT, error));
+        }
+        if self.client.signer().is_none() {
+            return Ok(());
+        }
+        let body = self.client.call(http, WHAT, Method::Get, "/account")?;
+        let account: AccountJson = json::read(WHAT, &body).map_err(|source| unreadable(WHAT, source))?;
+        let name = account.account.as_deref().unwrap_or_default();
+        if self.is_our_account(name) {
+            return Ok(());
+        }
+        Err(unreadable(WHAT, WireError::new("account", name.as_bytes(), "the configured account address")))
+    }
+
+    fn rules(&mut self, http: &mut dyn Http) -> Result<Vec<(PairId, MarketRules)>, DeskError> {
+        let taker = self.account_taker(http)?;
+        let pairs: Vec<PairId> = self.markets.iter().map(|(pair, _)| pair).collect();
+        pairs.into_iter().map(|pair| Ok((pair, self.market_rules(http, pair, taker)?))).collect()
+    }
+
+    fn venue_time_ms(&mut self, http: &mut dyn Http, _now: Nanos) -> Result<Option<u64>, DeskError> {
+        const WHAT: &str = "time";
+        let body = self.client.call(http, WHAT, Method::Get, "/system/time")?;
+        rest::time_ms(&body).map(Some).map_err(|source| unreadable(WHAT, source))
+    }
+
+    fn mode(&mut self, http: &mut dyn Http) -> Result<VenueMode, DeskError> {
+        const WHAT: &str = "system state";
+        let body = self.client.call(http, WHAT, Method::Get, "/system/state")?;
+        rest::mode(&body).map_err(|source| unreadable(WHAT, source))
+    }
+
+    fn account(&mut self, http: &mut dyn Http, now: Nanos) -> Result<AccountReport, DeskError> {
+        const WHAT: &str = "account";
+        let body = self.client.private(http, now, WHAT, Method::Get, "/account")?;
+        let read = json::read::<AccountJson>(WHAT, &body)
+            .and_then(|account| Ok((account.fact()?, account.updated_at)));
+        let (fact, updated_at) = read.map_err(|source| unreadable(WHAT, source))?;
+        let mut report = AccountReport {
+            balance: self.cash(http, now)?,
+            equity: fact.equity,
+            free_margin: fact.free,
+            venue_ms: updated_at.unwrap_or_default(),
+            ..AccountReport::default()
+        };
+        self.positions(http, now, &mut report)?;
+        Ok(report)
+    }
+
+    fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError> {
+        const WHAT: &str = "open orders";
+        let body = self.client.private(http, now, WHAT, Method::Get, "/orders")?;
+        let read = || {
+            let page: Page<OrderJson> = json::read(WHAT, &body)?;
+            let facts = page.results.into_iter().map(OrderJson::fact);
+            facts.map(|fact| Ok(self.listed(&fact?))).collect::<Result<Vec<_>, WireError>>()
+        };
+        read().map_err(|source| unreadable(WHAT, source))
+    }
+
+    fn order(
+        &mut self,
+        http: &mut dyn Http,
+        query: &OrderQuery,
+        now: Nanos,
+    ) -> Result<Option<OrderReport>, DeskError> {
+        let symbol = self.symbol("order", query.pair)?;
+        let start = query.signed_ms.saturating_sub(history::MARGIN_MS);
+        let search = format!("market={symbol}&start_at={start}&page_size=100");
+        let mut trail = Trail::new(query);
+        self.open_order(http, &mut trail, query.id, now)?;
+        if !trail.is_listed() {
+            self.past_orders(http, &mut trail, &search, now)?;
+        }
+        self.past_fills(http, &mut trail, &search, now)?;
+        Ok(trail.report(self.id, now))
+    }
+
+    fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError> {
+        const WHAT: &str = "cancel";
+        let symbol = self.symbol(WHAT, target.pair)?;
+        let path = format!("/orders/by_client_id/{}?market={symbol}", target.id);
+        match self.client.private(http, now, WHAT, Method::Delete, &path) {
+            Err(error) if !says_not_open(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn prepare_trading(
+        &mut self,
+        _http: &mut dyn Http,
+        _leverage: u32,
+        _now: Nanos,
+    ) -> Result<(), DeskError> {
+        // Margin is cross and leverage follows from the size: nothing is set on this venue.
+        Ok(())
+    }
+
+    fn target(&mut self, http: &mut dyn Http, role: Role, now: Nanos) -> Result<Target, DeskError> {
+        let secret = match role {
+            Role::MarketData => None,
+            Role::Orders | Role::Private => {
+                self.login(http, now)?;
+                self.client.token().map(Secret::duplicate)
+            }
+        };
+        let version = self.offered.get_mut(role as usize).map_or(sbe::VERSIONS[0], |offer| offer.next(now));
+        let url = format!("{}?sbeSchemaId={}&sbeSchemaVersion={version}", self.ws_url, sbe::SCHEMA_ID);
+        Ok(Target::WebSocket(WsTarget { url, headers: Vec::new(), secret }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

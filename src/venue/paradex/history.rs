@@ -1,0 +1,255 @@
+//! What became of one order, put together from the open orders, the history and the fills (SAFETY rules 4, 5, 8). Fed
+//! by `desk`; pure. It never says "nothing more will happen" before the parts agree, or before they had time to.
+
+use super::events::{FillFact, FillKind, OrderFact};
+use crate::types::order::VenueOrderId;
+use crate::types::{Nanos, OrderReport, Price, Qty, Reject, Usd, VenueId};
+use crate::venue::{OrderQuery, WireError};
+
+/// How far before its signed time an order is looked for, ms: our clock may be ahead of the venue's.
+pub const MARGIN_MS: u64 = 60_000;
+/// Age of an order at which its receive window (at most 2 s) has lapsed and lists no longer lag, ms: what the parts say
+/// then is final, even where one of them is silent.
+const SETTLED_MS: u64 = 10_000;
+
+/// The evidence about one order.
+pub struct Trail<'a> {
+    query: &'a OrderQuery,
+    client_id: String,
+    order: Option<Listed>,
+    seen: Vec<VenueOrderId>,
+    filled: Qty,
+    notional: i128,
+    fee: Usd,
+    funding: Usd,
+    at: Nanos,
+}
+
+/// The order as a list of the venue shows it.
+struct Listed {
+    venue_id: VenueOrderId,
+    closed: bool,
+    filled: Qty,
+    average: Price,
+    rejected: Option<Reject>,
+}
+
+impl<'a> Trail<'a> {
+    pub fn new(query: &'a OrderQuery) -> Self {
+        Self {
+            query,
+            client_id: query.id.to_string(),
+            order: None,
+            seen: Vec::new(),
+            filled: Qty::ZERO,
+            notional: 0,
+            fee: Usd::ZERO,
+            funding: Usd::ZERO,
+            at: Nanos::NEVER,
+        }
+    }
+
+    /// Takes the order from a list, if it is the one. A closed entry outweighs an open one.
+    pub fn order(&mut self, order: &OrderFact<'_>) -> Result<(), WireError> {
+        if !self.names(&order.client_id, &order.venue_id) || self.order.as_ref().is_some_and(|o| o.closed) {
+            return Ok(());
+        }
+        self.at = self.at.max(order.at);
+        self.order = Some(Listed {
+            venue_id: VenueOrderId::cut(&order.venue_id),
+            closed: order.closed,
+            filled: order.filled()?,
+            average: order.average,
+            rejected: order.refusal()?,
+        });
+        Ok(())
+    }
+
+    /// Adds a fill, if it is of this order and new.
+    pub fn fill(&mut self, fill: &FillFact<'_>) {
+        let id = VenueOrderId::cut(&fill.id);
+        let ours = self.names(&fill.client_id, &fill.order_id) && fill.kind == FillKind::Trade;
+        if !ours || self.seen.contains(&id) {
+            return;
+        }
+        self.seen.push(id);
+        self.filled = self.filled.saturating_add(fill.qty);
+        let value = i128::from(fill.price.raw()) * i128::from(fill.qty.raw());
+        self.notional = self.notional.saturating_add(value);
+        self.fee = self.fee.saturating_add(fill.fee);
+        self.funding = self.funding.saturating_add(fill.funding);
+        self.at = self.at.max(fill.at);
+    }
+
+    /// The order was found in a list.
+    pub fn is_listed(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// What is known; `None` when there is no trace of the order.
+    pub fn report(&self, venue: VenueId, now: Nanos) -> Option<OrderReport> {
+        if self.order.is_none() && self.seen.is_empty() {
+            return None;
+        }
+        let settled = now.ms() > self.query.signed_ms.saturating_add(SETTLED_MS);
+        let stated = self.order.as_ref().map_or(self.filled, |order| order.filled);
+        let filled = stated.max(self.filled);
+        let whole = self.filled == filled;
+        let over = match &self.order {
+            Some(order) => order.closed && (whole || settled),
+            None => self.filled >= self.query.qty || settled,
+        };
+        let known_id = self.order.as_ref().map_or(self.query.venue_id, |order| order.venue_id);
+        Some(OrderReport {
+            venue,
+            id: self.query.id,
+            venue_id: known_id,
+            pair: self.query.pair,
+            side: self.query.side,
+            qty: self.query.qty,
+            terminal: over,
+            rejected: self.order.as_ref().and_then(|order| order.rejected),
+            filled,
+            average: if whole {
+                self.average()
+            } else {
+                self.order.as_ref().map_or(Price::ZERO, |o| o.average)
+            },
+            fee: self.fee,
+            funding: self.funding,
+            at: self.at,
+        })
+    }
+
+    /// Average price of the fills, rounded to the nearest unit.
+    fn average(&self) -> Price {
+        let qty = i128::from(self.filled.raw());
+        if qty == 0 {
+            return Price::ZERO;
+        }
+        let rounded = self.notional.saturating_add(qty / 2) / qty;
+        Price::from_raw(i64::try_from(rounded).unwrap_or(i64::MAX))
+    }
+
+    fn names(&self, client_id: &str, venue_id: &str) -> bool {
+        let known = self.order.as_ref().map_or(self.query.venue_id, |order| order.venue_id);
+        client_id == self.client_id || (!known.is_empty() && known.as_str() == venue_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::BTC;
+    use super::*;
+    use crate::types::{ClientId, PairId, RejectClass, Side};
+
+    const SOON: Nanos = Nanos::from_ms(1_001_000);
+    const LATER: Nanos = Nanos::from_ms(1_020_000);
+
+    fn query() -> OrderQuery {
+        OrderQuery {
+            id: ClientId { epoch: 3, seq: 9, leg: 1 },
+            pair: PairId(0),
+            venue_id: VenueOrderId::EMPTY,
+            nonce: 0,
+            side: Side::Buy,
+            qty: Qty::from_raw(300),
+            signed_ms: 1_000_000,
+        }
+    }
+
+    fn order(closed: bool, open: i64, reason: &'static str) -> OrderFact<'static> {
+        OrderFact {
+            venue_id: "77".into(),
+            client_id: "3-9-1".into(),
+            market: BTC.into(),
+            closed,
+            size: Qty::from_raw(300),
+            open: Qty::from_raw(open),
+            average: Price::from_raw(999),
+            cancel_reason: reason.into(),
+            interactive: None,
+            at: Nanos(5),
+        }
+    }
+
+    fn fill(id: &'static str, qty: i64, price: i64) -> FillFact<'static> {
+        FillFact {
+            id: id.into(),
+            order_id: "77".into(),
+            client_id: "".into(),
+            market: BTC.into(),
+            kind: FillKind::Trade,
+            qty: Qty::from_raw(qty),
+            price: Price::from_raw(price),
+            fee: Usd::from_raw(2),
+            funding: Usd::from_raw(-1),
+            at: Nanos(6),
+        }
+    }
+
+    #[test]
+    fn no_trace_is_none() {
+        let query = query();
+        let mut trail = Trail::new(&query);
+        trail.fill(&fill("f", 1, 1));
+        trail.order(&OrderFact { client_id: "3-9-0".into(), ..order(true, 0, "") }).unwrap();
+        assert_eq!(trail.report(VenueId(1), LATER), None);
+    }
+
+    #[test]
+    fn a_closed_order_is_priced_by_its_fills() {
+        let query = query();
+        let mut trail = Trail::new(&query);
+        trail.order(&order(true, 0, "")).unwrap();
+        trail.fill(&fill("a", 100, 1000));
+        trail.fill(&fill("a", 100, 1000));
+        let early = trail.report(VenueId(1), SOON).unwrap();
+        assert!(!early.terminal, "the fills are not whole yet");
+        trail.fill(&fill("b", 200, 1001));
+        let report = trail.report(VenueId(1), SOON).unwrap();
+        assert!(report.terminal && report.rejected.is_none());
+        assert_eq!((report.filled.raw(), report.average.raw()), (300, 1001));
+        assert_eq!((report.fee.raw(), report.funding.raw(), report.venue_id.as_str()), (4, -2, "77"));
+    }
+
+    #[test]
+    fn fills_that_never_come_do_not_hold_an_order_for_ever() {
+        let query = query();
+        let mut trail = Trail::new(&query);
+        trail.order(&order(true, 0, "")).unwrap();
+        let report = trail.report(VenueId(1), LATER).unwrap();
+        assert_eq!((report.terminal, report.filled.raw(), report.average.raw()), (true, 300, 999));
+    }
+
+    #[test]
+    fn a_refused_order_says_why() {
+        let query = query();
+        let mut trail = Trail::new(&query);
+        trail.order(&order(true, 300, "NOT_ENOUGH_MARGIN")).unwrap();
+        let report = trail.report(VenueId(1), SOON).unwrap();
+        assert_eq!((report.terminal, report.filled, report.average), (true, Qty::ZERO, Price::ZERO));
+        assert_eq!(report.rejected.map(|reject| reject.class), Some(RejectClass::Definitive));
+    }
+
+    #[test]
+    fn an_open_order_is_not_over() {
+        let query = query();
+        let mut trail = Trail::new(&query);
+        trail.order(&order(false, 300, "")).unwrap();
+        assert!(!trail.report(VenueId(1), LATER).unwrap().terminal);
+        trail.order(&order(true, 300, "EXPIRED")).unwrap();
+        assert!(trail.report(VenueId(1), SOON).unwrap().terminal);
+    }
+
+    #[test]
+    fn fills_without_a_listed_order_count() {
+        let query = OrderQuery { venue_id: VenueOrderId::cut("77"), ..query() };
+        let mut trail = Trail::new(&query);
+        trail.fill(&fill("a", 100, 1000));
+        assert!(!trail.report(VenueId(1), SOON).unwrap().terminal, "more may come");
+        assert!(trail.report(VenueId(1), LATER).unwrap().terminal);
+        trail.fill(&fill("b", 200, 1000));
+        assert!(trail.report(VenueId(1), SOON).unwrap().terminal);
+    }
+}

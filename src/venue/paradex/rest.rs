@@ -1,0 +1,331 @@
+//! Shapes of the REST answers that no stream shares (sheet 4.1, 4.2, 7) and how they become the engine's words. Called
+//! by `desk`; pure.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::json;
+use crate::types::money::PLACES;
+use crate::types::{MarketRules, MarketStatus, Price, Profile, Qty, Rate, Usd, VenueMode};
+use crate::venue::WireError;
+
+type Word<'a> = Cow<'a, str>;
+
+/// A list, or one page of it.
+#[derive(Debug, Deserialize)]
+pub struct Page<T> {
+    pub results: Vec<T>,
+    /// Cursor of the next page.
+    #[serde(default)]
+    pub next: Option<String>,
+}
+
+/// Body of a refusal.
+#[derive(Debug, Deserialize)]
+pub struct ErrorBody<'a> {
+    #[serde(borrow)]
+    pub error: Word<'a>,
+    #[serde(borrow, default)]
+    pub message: Option<Word<'a>>,
+}
+
+/// Answer of `POST /auth`. Not `Debug`: it is a token.
+#[derive(Deserialize)]
+pub struct TokenJson {
+    pub jwt_token: String,
+}
+
+/// The part of `GET /system/config` that proves the environment.
+#[derive(Debug, Deserialize)]
+pub struct ConfigJson<'a> {
+    #[serde(borrow)]
+    pub starknet_chain_id: Word<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct StateJson<'a> {
+    #[serde(borrow)]
+    status: Word<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TimeJson<'a> {
+    #[serde(borrow)]
+    server_time: sonic_rs::LazyValue<'a>,
+}
+
+/// One balance of `GET /balance`.
+#[derive(Debug, Deserialize)]
+pub struct BalanceJson<'a> {
+    #[serde(borrow)]
+    pub token: Word<'a>,
+    #[serde(borrow)]
+    size: Word<'a>,
+}
+
+impl BalanceJson<'_> {
+    pub fn size(&self) -> Result<Usd, WireError> {
+        json::usd("balance size", &self.size)
+    }
+}
+
+/// `GET /account/info`: the account itself, or a list of accounts.
+#[derive(Debug, Deserialize)]
+pub struct AccountInfoJson<'a> {
+    #[serde(borrow, default)]
+    account: Option<Word<'a>>,
+    #[serde(borrow, default)]
+    fees: Option<FeesJson<'a>>,
+    #[serde(borrow, default)]
+    results: Option<Vec<AccountInfoJson<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FeesJson<'a> {
+    #[serde(borrow)]
+    taker_rate: Word<'a>,
+}
+
+impl AccountInfoJson<'_> {
+    /// Taker rate of the account that `is_ours` recognises, or of the only one told.
+    pub fn taker(&self, is_ours: &dyn Fn(&str) -> bool) -> Result<Rate, WireError> {
+        let accounts = self.results.as_deref().unwrap_or(std::slice::from_ref(self));
+        let ours = accounts.iter().find(|info| info.account.as_deref().is_some_and(is_ours));
+        let missing = || WireError::new("/account/info", b"no fees", "fees.taker_rate of our account");
+        let fees = ours.or(accounts.first()).and_then(|info| info.fees.as_ref()).ok_or_else(missing)?;
+        rate("taker_rate", &fees.taker_rate)
+    }
+}
+
+/// One market of `GET /markets`.
+#[derive(Debug, Deserialize)]
+pub struct MarketJson<'a> {
+    #[serde(borrow)]
+    pub symbol: Word<'a>,
+    #[serde(borrow)]
+    asset_kind: Word<'a>,
+    #[serde(borrow, default)]
+    market_kind: Option<Word<'a>>,
+    #[serde(borrow, default)]
+    trading_mode: Option<Word<'a>>,
+    #[serde(borrow)]
+    price_tick_size: Word<'a>,
+    #[serde(borrow)]
+    order_size_increment: Word<'a>,
+    #[serde(borrow, default)]
+    min_notional: Option<Word<'a>>,
+    #[serde(borrow, default)]
+    max_order_size: Option<Word<'a>>,
+    #[serde(borrow, default)]
+    price_bands_width: Option<Word<'a>>,
+    #[serde(borrow)]
+    delta1_cross_margin_params: MarginJson<'a>,
+    #[serde(borrow, default)]
+    fee_config: Option<FeeConfigJson<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MarginJson<'a> {
+    #[serde(borrow)]
+    imf_base: Word<'a>,
+    #[serde(borrow)]
+    mmf_factor: Word<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FeeConfigJson<'a> {
+    #[serde(borrow, default)]
+    api_fee: Option<FeeSideJson<'a>>,
+    #[serde(borrow, default)]
+    interactive_fee: Option<FeeSideJson<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FeeSideJson<'a> {
+    #[serde(borrow, default)]
+    taker_fee: Option<FeeJson<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FeeJson<'a> {
+    #[serde(borrow)]
+    fee: Word<'a>,
+}
+
+impl MarketJson<'_> {
+    /// The rules of a market that can be traded here: a perpetual, margined with the account. `account_taker` is the
+    /// account's own rate; without it (and for Retail, whose fees are its own) the market's list price is taken.
+    pub fn rules(&self, profile: Profile, account_taker: Option<Rate>) -> Result<MarketRules, WireError> {
+        self.must_be_tradable()?;
+        let tick = positive("price_tick_size", &self.price_tick_size)?;
+        let lot = positive("order_size_increment", &self.order_size_increment)?;
+        let initial_margin = rate("imf_base", &self.delta1_cross_margin_params.imf_base)?;
+        let factor = rate("mmf_factor", &self.delta1_cross_margin_params.mmf_factor)?;
+        let optional = |text: &Option<_>| text.as_deref().unwrap_or("0").to_owned();
+        Ok(MarketRules {
+            tick: Price::from_raw(tick),
+            lot: Qty::from_raw(lot),
+            min_qty: Qty::from_raw(lot),
+            max_qty: json::qty("max_order_size", &optional(&self.max_order_size))?,
+            min_notional: json::usd("min_notional", &optional(&self.min_notional))?,
+            price_places: places(tick),
+            qty_places: places(lot),
+            taker: self.taker(profile, account_taker)?,
+            initial_margin,
+            maintenance_margin: product(initial_margin, factor),
+            price_band: rate("price_bands_width", &optional(&self.price_bands_width))?,
+            status: match self.trading_mode.as_deref() {
+                None | Some("STANDARD") => MarketStatus::Trading,
+                Some(_) => MarketStatus::Halted,
+            },
+        })
+    }
+
+    fn must_be_tradable(&self) -> Result<(), WireError> {
+        if self.asset_kind != "PERP" {
+            return Err(WireError::new("asset_kind", self.asset_kind.as_bytes(), "PERP"));
+        }
+        match self.market_kind.as_deref() {
+            None | Some("cross") => Ok(()),
+            Some(kind) => Err(WireError::new("market_kind", kind.as_bytes(), "cross")),
+        }
+    }
+
+    fn taker(&self, profile: Profile, account: Option<Rate>) -> Result<Rate, WireError> {
+        let listed = |side: &Option<FeeSideJson<'_>>| {
+            let fee = side.as_ref().and_then(|side| side.taker_fee.as_ref());
+            fee.map(|fee| rate("taker_fee", &fee.fee)).transpose()
+        };
+        let config = self.fee_config.as_ref();
+        let listed = match profile {
+            Profile::Pro if account.is_some() => None,
+            Profile::Pro => config.map(|config| listed(&config.api_fee)).transpose()?.flatten(),
+            Profile::Retail => config.map(|config| listed(&config.interactive_fee)).transpose()?.flatten(),
+        };
+        let missing = || WireError::new("fee_config", b"none", "the taker fee of the profile");
+        listed.or(account).ok_or_else(missing)
+    }
+}
+
+/// State of the venue from `GET /system/state`.
+pub fn mode(body: &[u8]) -> Result<VenueMode, WireError> {
+    let StateJson { status } = json::read("/system/state", body)?;
+    match &*status {
+        "ok" => Ok(VenueMode::Ok),
+        "post_only" => Ok(VenueMode::PostOnly),
+        "cancel_only" => Ok(VenueMode::CancelOnly),
+        "maintenance" => Ok(VenueMode::Maintenance),
+        other => Err(WireError::new("/system/state", other.as_bytes(), "a documented status")),
+    }
+}
+
+/// Venue's time from `GET /system/time`, ms; a text in the documents, a number in a recording.
+pub fn time_ms(body: &[u8]) -> Result<u64, WireError> {
+    let TimeJson { server_time } = json::read("/system/time", body)?;
+    let text = server_time.as_raw_str().trim_matches('"');
+    text.parse().map_err(|_| WireError::new("server_time", text.as_bytes(), "ms since 1970"))
+}
+
+fn positive(what: &'static str, text: &str) -> Result<i64, WireError> {
+    match json::qty(what, text)?.raw() {
+        0 => Err(WireError::new(what, text.as_bytes(), "a positive step")),
+        units => Ok(units),
+    }
+}
+
+fn rate(what: &'static str, text: &str) -> Result<Rate, WireError> {
+    Rate::parse_cut(text.as_bytes()).map_err(|_| WireError::new(what, text.as_bytes(), "a plain decimal"))
+}
+
+/// Product of two rates, rounded toward zero.
+fn product(a: Rate, b: Rate) -> Rate {
+    let product = i128::from(a.raw()) * i128::from(b.raw()) / i128::from(Rate::from_bps(10_000).raw());
+    Rate::from_raw(i64::try_from(product).unwrap_or(i64::MAX))
+}
+
+/// Decimal places that multiples of a step of this many units of 1e-8 need.
+fn places(step: i64) -> u8 {
+    let mut places = PLACES as u8;
+    let mut rest = step;
+    while places > 0 && rest % 10 == 0 {
+        rest /= 10;
+        places -= 1;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BTC: &str = r#"{"symbol":"BTC-USD-PERP","asset_kind":"PERP","market_kind":"cross","trading_mode":"STANDARD","price_tick_size":"0.1","order_size_increment":"0.00001","min_notional":"10","max_order_size":"100","price_bands_width":"0.05","delta1_cross_margin_params":{"imf_base":"0.02","imf_factor":"0","imf_shift":"0","mmf_factor":"0.5"},"fee_config":{"api_fee":{"maker_fee":{"fee":"0.00003"},"taker_fee":{"fee":"0.00045"}},"interactive_fee":{"maker_fee":{"fee":"0"},"taker_fee":{"fee":"0"}}}}"#;
+    /// Recorded on the test network, abridged by its recorder.
+    const ETH: &str = r#"{"symbol":"ETH-USD-PERP","order_size_increment":"0.0001","price_tick_size":"0.01","min_notional":"100","asset_kind":"PERP","market_kind":"cross","price_bands_width":"0.05","delta1_cross_margin_params":{"imf_base":"0.02","mmf_factor":"0.5"}}"#;
+
+    fn market(text: &str) -> MarketJson<'_> {
+        json::read("market", text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn rules_of_a_market() {
+        let rules = market(BTC).rules(Profile::Pro, None).unwrap();
+        assert_eq!((rules.tick.to_string(), rules.lot.to_string()), ("0.1".into(), "0.00001".into()));
+        assert_eq!((rules.price_places, rules.qty_places, rules.min_qty), (1, 5, rules.lot));
+        assert_eq!((rules.max_qty.to_string(), rules.min_notional.to_string()), ("100".into(), "10".into()));
+        assert_eq!(
+            (rules.initial_margin, rules.maintenance_margin),
+            (Rate::from_bps(200), Rate::from_bps(100))
+        );
+        assert_eq!((rules.price_band, rules.status), (Rate::from_bps(500), MarketStatus::Trading));
+        assert_eq!(rules.taker, Rate::from_raw(450_000_000));
+    }
+
+    #[test]
+    fn fees_follow_the_profile_and_the_account() {
+        let own = Some(Rate::from_bps(3));
+        assert_eq!(market(BTC).rules(Profile::Pro, own).unwrap().taker, Rate::from_bps(3));
+        assert_eq!(market(BTC).rules(Profile::Retail, own).unwrap().taker, Rate::ZERO);
+        assert_eq!(market(ETH).rules(Profile::Pro, own).unwrap().taker, Rate::from_bps(3));
+        assert!(market(ETH).rules(Profile::Pro, None).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_traded_is_refused() {
+        for (from, to) in [
+            ("\"PERP\"", "\"OPTION\""),
+            ("\"cross\"", "\"isolated\""),
+            ("\"price_tick_size\":\"0.1\"", "\"price_tick_size\":\"0\""),
+            ("\"order_size_increment\":\"0.00001\"", "\"order_size_increment\":\"-1\""),
+            ("\"imf_base\":\"0.02\"", "\"imf_base\":\"2%\""),
+        ] {
+            assert!(market(&BTC.replace(from, to)).rules(Profile::Pro, None).is_err(), "{to}");
+        }
+        let halted = BTC.replace("STANDARD", "RFQ_ONLY");
+        assert_eq!(market(&halted).rules(Profile::Pro, None).unwrap().status, MarketStatus::Halted);
+    }
+
+    #[test]
+    fn account_info_alone_or_in_a_list() {
+        let ours = |account: &str| account == "0x2";
+        for text in [
+            r#"{"account":"0x2","fees":{"maker_rate":"0.00003","taker_rate":"0.00045"}}"#,
+            r#"{"results":[{"account":"0x1","fees":{"taker_rate":"1"}},{"account":"0x2","fees":{"taker_rate":"0.00045"}}]}"#,
+        ] {
+            let info: AccountInfoJson = json::read("info", text.as_bytes()).unwrap();
+            assert_eq!(info.taker(&ours).unwrap(), Rate::from_raw(450_000_000));
+        }
+        let none: AccountInfoJson = json::read("info", br#"{"results":[]}"#).unwrap();
+        assert!(none.taker(&ours).is_err());
+    }
+
+    #[test]
+    fn states_and_times() {
+        assert_eq!(mode(br#"{"status":"cancel_only"}"#), Ok(VenueMode::CancelOnly));
+        assert!(mode(br#"{"status":"splendid"}"#).is_err());
+        for text in [r#"{"server_time":"1681493415023"}"#, r#"{"server_time":1681493415023}"#] {
+            assert_eq!(time_ms(text.as_bytes()), Ok(1_681_493_415_023));
+        }
+        assert!(time_ms(br#"{"server_time":"soon"}"#).is_err());
+    }
+}
