@@ -290,7 +290,8 @@ mod tests {
     fn positions_take_their_sign_from_is_long() {
         let text = r#"{"address":"","collateral":"1.123456789012","withdrawable":"-1","totalAccountValue":"0",
             "positions":[{"symbol":"ETH-PERP","isLong":false,"size":"-0.5"},
-            {"symbol":"X","isLong":true,"size":"0"},{"symbol":"Y","isLong":true,"size":"1","liqPrice":null}]}"#;
+            {"symbol":"X","isLong":true,"size":"0"},
+            {"symbol":"Y","isLong":true,"size":"1","liqPrice":null}]}"#;
         let account: Account = json::from_slice(text.as_bytes()).unwrap();
         let report = account.report(&access()).unwrap();
         assert_eq!(report.positions[ETH.index()].qty.to_string(), "-0.5");
