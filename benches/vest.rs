@@ -38,14 +38,14 @@ fn decode(c: &mut Criterion) {
 
 fn sign(c: &mut Criterion) {
     let signer = Signer::parse(&Secret::new(KEY.into())).expect("a valid key");
-    let (mut encoder, values) = (Encoder::new(), order_values());
+    let (mut encoder, values) = (Encoder::default(), order_values());
     c.bench_function("vest/encode order", |b| b.iter(|| encoder.encode(black_box(&values)).len()));
     c.bench_function("vest/sign order", |b| b.iter(|| signer.sign_tuple(&mut encoder, black_box(&values))));
 }
 
 fn body(c: &mut Criterion) {
     let signer = Signer::parse(&Secret::new(KEY.into())).expect("a valid key");
-    let (mut writer, terms) = (BodyWriter::new(), Terms::new("BTC-PERP", &rules(), OrderKind::Market));
+    let (mut writer, terms) = (BodyWriter::default(), Terms::new("BTC-PERP", &rules(), OrderKind::Market));
     let spec = spec();
     c.bench_function("vest/body with signature", |b| {
         b.iter(|| writer.order(&signer, &terms, black_box(&spec)).expect("a valid order").len());

@@ -1,5 +1,6 @@
-//! Standard Solidity `abi.encode` of the few tuples that Vest has signed (sheet `vest`, 4.1), into a buffer that is used
-//! again. Called by `sign` and `register`. Never allocates; never meets venue bytes, so misfits are programmer's errors.
+//! Standard Solidity `abi.encode` of the few tuples that Vest has signed (sheet `vest`, 4.1), into a buffer that is
+//! used again. Called by `sign` and `register`. Never allocates; never meets venue bytes, so that a misfit is a
+//! programmer's error.
 
 use sha3::{Digest, Keccak256};
 
@@ -30,11 +31,13 @@ pub struct Encoder {
     bytes: [u8; ABI_MAX],
 }
 
-impl Encoder {
-    pub const fn new() -> Self {
+impl Default for Encoder {
+    fn default() -> Self {
         Self { bytes: [0; ABI_MAX] }
     }
+}
 
+impl Encoder {
     /// Heads in order, then the strings: length word, bytes, zeros up to a whole word (none after a whole one).
     pub fn encode(&mut self, values: &[Value<'_>]) -> &[u8] {
         let mut tail = values.len() * WORD;
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_string_of_whole_words_gets_no_extra_word() {
-        let mut encoder = Encoder::new();
+        let mut encoder = Encoder::default();
         let text = "a".repeat(64);
         assert_eq!(encoder.encode(&[Value::Text(&text)]).len(), 2 * WORD + 64);
         assert_eq!(encoder.encode(&[Value::Text(&text[..63])]).len(), 2 * WORD + 64);
@@ -108,8 +111,8 @@ mod tests {
     #[test]
     fn a_used_buffer_leaves_no_trace() {
         let values = [Value::Uint(u64::MAX), Value::Text("ab"), Value::Bool(true)];
-        let fresh = Encoder::new().encode(&values).to_vec();
-        let mut used = Encoder::new();
+        let fresh = Encoder::default().encode(&values).to_vec();
+        let mut used = Encoder::default();
         used.encode(&[Value::Text(&"z".repeat(TEXT_MAX)), Value::Bytes32([0xff; 32]), Value::Uint(u64::MAX)]);
         assert_eq!(used.encode(&values), fresh);
     }

@@ -31,7 +31,7 @@ pub struct Environment {
     pub loopback_only: bool,
 }
 
-/// `sim` is the simulated venue on this machine; it takes the proofs of `dev`, so that none of its is worth anything on `prod`.
+/// `sim` is the simulated venue on this machine; it takes the proofs of `dev`, which are worth nothing on `prod`.
 const ENVIRONMENTS: [Environment; 3] = [
     Environment {
         name: "prod",

@@ -42,13 +42,15 @@ pub struct BodyWriter {
     body: String,
 }
 
-impl BodyWriter {
-    pub fn new() -> Self {
+impl Default for BodyWriter {
+    fn default() -> Self {
         let text = || String::with_capacity(32);
         let body = String::with_capacity(ORDER_BYTES_MAX);
-        Self { encoder: Encoder::new(), size: text(), price: text(), body }
+        Self { encoder: Encoder::default(), size: text(), price: text(), body }
     }
+}
 
+impl BodyWriter {
     /// Body of `POST /orders`. The error says why the spec cannot be written on this market.
     pub fn order(&mut self, signer: &Signer, terms: &Terms, spec: &OrderSpec) -> Result<&str, &'static str> {
         padded(&mut self.size, spec.qty.raw(), terms.qty_places, "size does not fit the market's places")?;
@@ -155,7 +157,7 @@ mod tests {
     use crate::types::{ClientId, Price, Purpose, Qty, Secret, VenueId};
     use crate::venue::vest::testing::{BTC, TEST_KEY, rules, vectors};
 
-    pub fn spec_of(order: &Json) -> OrderSpec {
+    fn spec_of(order: &Json) -> OrderSpec {
         let text = |field: &str| order[field].as_str().unwrap().as_bytes();
         OrderSpec {
             id: ClientId::default(),
@@ -189,7 +191,7 @@ mod tests {
             let kind = if order["orderType"] == "MARKET" { OrderKind::Market } else { OrderKind::Fok };
             let rules = rules(places(&order["limitPrice"]), places(&order["size"]));
             let terms = Terms::new(order["symbol"].as_str().unwrap(), &rules, kind);
-            let mut writer = BodyWriter::new();
+            let mut writer = BodyWriter::default();
             let body = writer.order(&signer_of(vector), &terms, &spec_of(order)).unwrap();
             let body: Json = serde_json::from_str(body).unwrap();
             assert_eq!(body["signature"], vector["signature"], "{}", vector["id"]);
@@ -205,7 +207,7 @@ mod tests {
     fn cancel_bodies_are_those_of_the_vectors() {
         let vectors = vectors();
         let vector = vectors.iter().find(|v| v["kind"] == "cancel").unwrap();
-        let mut writer = BodyWriter::new();
+        let mut writer = BodyWriter::default();
         let body = writer.cancel(&signer_of(vector), "order123", 1_683_849_600_076, 1);
         let mut body: Json = serde_json::from_str(body).unwrap();
         assert_eq!(body["recvWindow"], CANCEL_WINDOW_MS);
@@ -217,7 +219,7 @@ mod tests {
     fn kinds_are_written_as_the_sheet_wants_them() {
         let signer = Signer::parse(&Secret::new(TEST_KEY.into())).unwrap();
         let order = &vectors()[2]["body"]["order"];
-        let mut writer = BodyWriter::new();
+        let mut writer = BodyWriter::default();
         for (kind, order_type, time_in_force) in [
             (OrderKind::Market, "MARKET", Json::Null),
             (OrderKind::Fok, "LIMIT", "FOK".into()),
@@ -236,7 +238,7 @@ mod tests {
     fn what_cannot_be_written_exactly_is_refused() {
         let signer = Signer::parse(&Secret::new(TEST_KEY.into())).unwrap();
         let spec = spec_of(&vectors()[2]["body"]["order"]);
-        let mut writer = BodyWriter::new();
+        let mut writer = BodyWriter::default();
         let mut write = |rules, spec| {
             writer
                 .order(&signer, &Terms::new("BTC-PERP", &rules, OrderKind::Market), &spec)

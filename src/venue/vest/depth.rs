@@ -171,7 +171,7 @@ impl<'de> Visitor<'de> for Rows<'_> {
             match json::from_slice::<TickerRow>(text.as_bytes()) {
                 Ok(row) => (self.each)(&row),
                 Err(_) => {
-                    *self.bad = Some(WireError::new("ticker", text.as_bytes(), "symbol, prices, status"))
+                    *self.bad = Some(WireError::new("ticker", text.as_bytes(), "symbol, prices, status"));
                 }
             }
         }

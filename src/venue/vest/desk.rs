@@ -39,7 +39,7 @@ impl VestDesk {
             venue: setup.id,
             rest: Rest::new(&mut access),
             access,
-            bodies: BodyWriter::new(),
+            bodies: BodyWriter::default(),
             listen_key: None,
             login_due: Nanos::NEVER,
             clock: Nanos::NEVER,
@@ -69,7 +69,8 @@ impl VestDesk {
     fn private_url(&self, listen_key: &str) -> String {
         let (base, group) = (&self.access.ws.url, self.rest.group());
         format!(
-            "{base}?version=1.0&xwebsocketserver=restserver{group}&websocketserver=restserver{group}&listenKey={listen_key}"
+            "{base}?version=1.0&xwebsocketserver=restserver{group}&websocketserver=restserver{group}\
+             &listenKey={listen_key}"
         )
     }
 

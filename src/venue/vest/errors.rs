@@ -1,6 +1,6 @@
 //! What Vest's refusals mean: one table of every documented code (sheet `vest`, 6) and the reader of all the shapes in
-//! which a refusal arrives. Called by `order_links`, `private` and `desk`. It never takes silence or garbage for a refusal:
-//! what it cannot read is [`RejectClass::Ambiguous`].
+//! which a refusal arrives. Called by `order_links`, `private` and `rest`. It never takes silence or garbage for a
+//! refusal: what it cannot read is [`RejectClass::Ambiguous`].
 
 use serde::Deserialize;
 
@@ -71,7 +71,7 @@ const CODES: [(i64, RejectClass, &str); 50] = [
     (5013, Ambiguous, "TRANSFER_EXECUTION_FAILED"),
 ];
 
-/// Codes with which a WebSocket is closed. They collide with those of liquidity provision, so they have their own table.
+/// Codes with which a WebSocket is closed. They collide with those of liquidity provision, hence a table of their own.
 const CLOSE_CODES: [(i64, &str); 8] = [
     (1011, "INTERNAL_ERROR"),
     (1012, "SERVICE_RESTART"),

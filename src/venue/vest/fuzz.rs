@@ -1,6 +1,8 @@
 //! Every decoder of this folder against a million mutated frames: any result will do but a panic. The mutator is cheap
 //! and seeded, so that a failure can be run again.
 
+#![cfg(test)]
+
 use super::access::Access;
 use super::errors;
 use super::feed::PublicFeed;

@@ -71,8 +71,8 @@ pub fn venue_time(ms: Option<u64>) -> Nanos {
     ms.filter(|&ms| ms <= MS_MAX).map_or(Nanos::NEVER, Nanos::from_ms)
 }
 
-/// An order id that can be sent back safely, in a body and in a query: letters, digits and `-_.:`, of at most the type's
-/// length.
+/// An order id that can be sent back safely, in a body and in a query: letters, digits and `-_.:`, at most as many as
+/// the type holds.
 pub fn order_id(text: &str) -> Result<VenueOrderId, WireError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     VenueOrderId::new(text)

@@ -1,34 +1,33 @@
 //! Vest (sheet `vest`, API v2): public books over WebSocket, signed orders over warm HTTP connections, outcomes from a
-//! private WebSocket and from queries. Reached through the
-//! registry; the one other door is [`register`]. Encoding, signing and bodies are public for their benches alone.
+//! private WebSocket and from queries. The registry is the only caller, but for the verb that uses [`register`]. It
+//! must never hold a connection that was not handed to it, and never let a key into an error or a log.
+//!
+//! Read `abi`, `sign`, `body` (what is signed), `json`, `depth`, `order_row`, `errors`, `statements` (what is on the
+//! wire), then the three parts: `feed`, `trader` (over `order_links` and `private`), `desk` (over `rest` and `calls`).
 
 pub mod abi;
-mod access;
+pub mod access;
 pub mod body;
-mod calls;
-mod depth;
-mod desk;
-mod errors;
-mod feed;
-#[cfg(test)]
+pub mod calls;
+pub mod depth;
+pub mod desk;
+pub mod errors;
+pub mod feed;
 mod fuzz;
-mod json;
-mod order_links;
-mod order_row;
-mod private;
+pub mod json;
+pub mod order_links;
+pub mod order_row;
+pub mod private;
 pub mod register;
-mod requests;
-mod rest;
-mod session;
+pub mod requests;
+pub mod rest;
+pub mod session;
 pub mod sign;
-mod statements;
-#[cfg(test)]
+pub mod statements;
 mod testing;
-#[cfg(test)]
 mod testing_http;
-#[cfg(test)]
 mod testing_link;
-mod trader;
+pub mod trader;
 
 use super::{Registration, Venue};
 

@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_fill_tells_its_whole_execution() {
-        let text = r#"{"status":"FILLED","lastFilledSize":"0.1000","avgFilledPrice":"30000.123456789","fees":"0.01"}"#;
+        let text = r#"{"status":"FILLED","lastFilledSize":"0.1000","avgFilledPrice":"30000.123456789",
+            "fees":"0.01"}"#;
         let expected = OrderNews::Closed {
             filled: Qty::parse(b"0.1").unwrap(),
             average: Price::parse(b"30000.12345678").unwrap(),

@@ -1,5 +1,5 @@
 //! The private stream (sheet `vest`, 7, `account_private`): subscribes, stays alive, and turns order events into news.
-//! Owned by `trader`, which is polled by `order`. Never takes silence for an outcome: a dead stream is reported and left.
+//! Owned by `trader`, which `order` polls. Never takes silence for an outcome: a dead stream is reported and left.
 
 use serde::Deserialize;
 use sonic_rs::LazyValue;

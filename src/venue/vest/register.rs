@@ -135,7 +135,8 @@ fn body(signer: &Signer, primary: &Signer, signature: &SignatureText, expiry_ms:
     let (signing, primary) = (address_text(&signer.address()), address_text(&primary.address()));
     let signature = signature.as_str();
     format!(
-        r#"{{"signingAddr":"{signing}","primaryAddr":"{primary}","signature":"{signature}","expiryTime":{expiry_ms},"networkType":{NETWORK_TYPE}}}"#
+        "{{\"signingAddr\":\"{signing}\",\"primaryAddr\":\"{primary}\",\"signature\":\"{signature}\",\
+         \"expiryTime\":{expiry_ms},\"networkType\":{NETWORK_TYPE}}}"
     )
 }
 
@@ -147,12 +148,12 @@ fn proof_digest(contract: Address, signer: Address, expiry_ms: u64) -> [u8; 32] 
 fn domain_separator(contract: Address) -> [u8; 32] {
     let hash = |text: &str| Value::Bytes32(keccak(&[text.as_bytes()]));
     let fields = [hash(DOMAIN_TYPE), hash(DOMAIN_NAME), hash(DOMAIN_VERSION), Value::Address(contract)];
-    keccak(&[Encoder::new().encode(&fields)])
+    keccak(&[Encoder::default().encode(&fields)])
 }
 
 fn struct_hash(signer: Address, expiry_ms: u64) -> [u8; 32] {
     let type_hash = Value::Bytes32(keccak(&[PROOF_TYPE.as_bytes()]));
-    keccak(&[Encoder::new().encode(&[type_hash, Value::Address(signer), Value::Uint(expiry_ms)])])
+    keccak(&[Encoder::default().encode(&[type_hash, Value::Address(signer), Value::Uint(expiry_ms)])])
 }
 
 #[cfg(test)]

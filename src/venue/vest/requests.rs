@@ -44,7 +44,7 @@ impl RequestWriter {
             cancel_line: format!("POST {path}/orders/cancel?time="),
             warm: warm_request(access),
             signer: keys.signer,
-            bodies: BodyWriter::new(),
+            bodies: BodyWriter::default(),
             order_kind: access.order_kind,
             symbols,
             terms: [const { None }; PAIRS_MAX],
@@ -97,7 +97,8 @@ fn warm_request(access: &Access) -> String {
     let (path, host, group) = (&access.rest.path, &access.rest.authority, access.group());
     let symbol = access.markets.first().map_or("", |market| market.1.as_str());
     format!(
-        "GET {path}/ticker/latest?symbols={symbol} HTTP/1.1\r\nHost: {host}\r\nxrestservermm: restserver{group}\r\n\r\n"
+        "GET {path}/ticker/latest?symbols={symbol} HTTP/1.1\r\nHost: {host}\r\n\
+         xrestservermm: restserver{group}\r\n\r\n"
     )
 }
 
@@ -153,7 +154,9 @@ mod tests {
             ]
         );
         assert!(body.starts_with(
-            r#"{"order":{"time":1767225600124,"nonce":1767225600124,"symbol":"BTC-PERP","isBuy":false,"size":"0.0300","orderType":"MARKET","limitPrice":"87250.00","reduceOnly":true},"recvWindow":650,"signature":"0x"#
+            "{\"order\":{\"time\":1767225600124,\"nonce\":1767225600124,\"symbol\":\"BTC-PERP\",\
+             \"isBuy\":false,\"size\":\"0.0300\",\"orderType\":\"MARKET\",\"limitPrice\":\"87250.00\",\
+             \"reduceOnly\":true},\"recvWindow\":650,\"signature\":\"0x"
         ));
     }
 

@@ -34,7 +34,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Reads a private key of 64 hex digits, with or without `0x`. The error says what is wrong, never what stood there.
+    /// Reads a private key of 64 hex digits, with or without `0x`. The error never shows what stood there.
     pub fn parse(secret: &Secret) -> Result<Self, &'static str> {
         let mut bytes = Zeroizing::new([0_u8; 32]);
         hex::decode_to_slice(strip_0x(secret.expose()), &mut *bytes).map_err(|_| "want 64 hex digits")?;
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn orders_and_cancels_are_signed_as_the_vectors_say() {
-        let mut encoder = Encoder::new();
+        let mut encoder = Encoder::default();
         let signed: Vec<Json> =
             vectors().into_iter().filter(|v| v["kind"] == "order" || v["kind"] == "cancel").collect();
         assert_eq!(signed.len(), 7);

@@ -226,11 +226,11 @@ mod tests {
     }
 
     const INFO: &str = r#"{"symbols":[
-        {"symbol":"ETH-PERP","sizeDecimals":3,"priceDecimals":3,"initMarginRatio":"0.1","maintMarginRatio":"0.05",
-         "takerFee":"0.000025","tradingStatus":"TRADING"},
+        {"symbol":"ETH-PERP","sizeDecimals":3,"priceDecimals":3,"initMarginRatio":"0.1",
+         "maintMarginRatio":"0.05","takerFee":"0.000025","tradingStatus":"TRADING"},
         {"symbol":"X-PERP","takerFee":null},
-        {"symbol":"BTC-PERP","sizeDecimals":4,"priceDecimals":2,"initMarginRatio":"0.1","maintMarginRatio":"0.05",
-         "takerFee":"0.0001"}]}"#;
+        {"symbol":"BTC-PERP","sizeDecimals":4,"priceDecimals":2,"initMarginRatio":"0.1",
+         "maintMarginRatio":"0.05","takerFee":"0.0001"}]}"#;
     const TICKERS: &str =
         r#"{"tickers":[{"symbol":"BTC-PERP","status":"TRADING"},{"symbol":"ETH-PERP","status":"HALT"}]}"#;
 
@@ -289,7 +289,8 @@ mod tests {
     #[test]
     fn positions_take_their_sign_from_is_long() {
         let text = r#"{"address":"","collateral":"1.123456789012","withdrawable":"-1","totalAccountValue":"0",
-            "positions":[{"symbol":"ETH-PERP","isLong":false,"size":"-0.5"},{"symbol":"X","isLong":true,"size":"0"},
+            "positions":[{"symbol":"ETH-PERP","isLong":false,"size":"-0.5"},
+            {"symbol":"X","isLong":true,"size":"0"},
             {"symbol":"Y","isLong":true,"size":"1","liqPrice":null}]}"#;
         let account: Account = json::from_slice(text.as_bytes()).unwrap();
         let report = account.report(&access()).unwrap();
@@ -345,7 +346,8 @@ mod tests {
 
     #[test]
     fn open_orders_are_filtered_here() {
-        let text = r#"[{"id":"a","nonce":1,"symbol":"BTC-PERP","status":"NEW"},{"id":"b","nonce":2,"status":"FILLED"},
+        let text = r#"[{"id":"a","nonce":1,"symbol":"BTC-PERP","status":"NEW"},
+            {"id":"b","nonce":2,"status":"FILLED"},
             {"id":"c","nonce":3,"symbol":"X","status":"PARTIALLY_FILLED"},{"id":"d","status":"CANCELLED"}]"#;
         let rows: Vec<OrderRow> = json::from_slice(text.as_bytes()).unwrap();
         let open = open_orders(&access(), &rows).unwrap();

@@ -1,5 +1,7 @@
 //! What the tests of this folder share: setups with throw-away keys, the vectors and the sample frames.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
@@ -11,28 +13,28 @@ use crate::types::{
 use crate::venue::{Secrets, Setup};
 
 /// Published throw-away key of a development chain, and its address.
-pub const TEST_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
-pub const TEST_ADDRESS: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
-pub const BTC: PairId = PairId(0);
-pub const ETH: PairId = PairId(1);
+pub(super) const TEST_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+pub(super) const TEST_ADDRESS: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+pub(super) const BTC: PairId = PairId(0);
+pub(super) const ETH: PairId = PairId(1);
 
-pub fn vectors() -> Vec<Json> {
+pub(super) fn vectors() -> Vec<Json> {
     serde_json::from_str(include_str!("../../../tests/data/vest_vectors.json")).unwrap()
 }
 
 /// Payload of every sample, with what it is.
-pub fn frames() -> Vec<(String, Vec<u8>)> {
+pub(super) fn frames() -> Vec<(String, Vec<u8>)> {
     let rows: Vec<Json> = serde_json::from_str(include_str!("../../../tests/data/vest_frames.json")).unwrap();
     rows.iter()
         .map(|row| (row["what"].as_str().unwrap().into(), row["payload"].to_string().into_bytes()))
         .collect()
 }
 
-pub fn frame(what: &str) -> Vec<u8> {
+pub(super) fn frame(what: &str) -> Vec<u8> {
     frames().into_iter().find(|frame| frame.0 == what).unwrap().1
 }
 
-pub fn paper_setup() -> Setup {
+pub(super) fn paper_setup() -> Setup {
     Setup {
         id: VenueId(0),
         env: "sim".into(),
@@ -45,7 +47,7 @@ pub fn paper_setup() -> Setup {
     }
 }
 
-pub fn setup() -> Setup {
+pub(super) fn setup() -> Setup {
     let keys = [
         (PRIMARY_ADDRESS, TEST_ADDRESS),
         (SIGNING_KEY, TEST_KEY),
@@ -56,7 +58,7 @@ pub fn setup() -> Setup {
     Setup { secrets: Secrets(BTreeMap::from(secrets)), ..paper_setup() }
 }
 
-pub fn rules(price_places: u8, qty_places: u8) -> MarketRules {
+pub(super) fn rules(price_places: u8, qty_places: u8) -> MarketRules {
     let step = |places: u8| 10_i64.pow(8 - u32::from(places));
     MarketRules {
         tick: Price::from_raw(step(price_places)),

@@ -1,22 +1,24 @@
 //! A scripted [`Http`] for the tests of this folder: answers in order and keeps what was asked.
 
+#![cfg(test)]
+
 use std::collections::VecDeque;
 
 use crate::sys::rest::{Http, HttpError, Request, Response};
 
-pub struct Script {
+pub(super) struct Script {
     answers: VecDeque<(u16, String)>,
-    pub calls: Vec<Request>,
+    pub(super) calls: Vec<Request>,
 }
 
 impl Script {
-    pub fn new(answers: &[(u16, &str)]) -> Self {
+    pub(super) fn new(answers: &[(u16, &str)]) -> Self {
         let answers = answers.iter().map(|&(status, body)| (status, body.to_owned())).collect();
         Self { answers, calls: Vec::new() }
     }
 
     /// Paths and queries asked so far, without the base.
-    pub fn paths(&self) -> Vec<&str> {
+    pub(super) fn paths(&self) -> Vec<&str> {
         self.calls.iter().map(|call| call.url.split("/v2").nth(1).unwrap_or_default()).collect()
     }
 }

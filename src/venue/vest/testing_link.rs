@@ -1,6 +1,8 @@
 //! A scripted [`Link`] for the tests of this folder: the near end goes to the code under test, the far end plays the
 //! venue.
 
+#![cfg(test)]
+
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -13,7 +15,7 @@ enum Play {
     FailSends,
 }
 
-pub struct Wire {
+pub(super) struct Wire {
     plays: Receiver<Play>,
     queue: VecDeque<Play>,
     sent: Sender<String>,
@@ -21,13 +23,13 @@ pub struct Wire {
     fail_sends: bool,
 }
 
-pub struct Far {
+pub(super) struct Far {
     plays: Sender<Play>,
     sent: Receiver<String>,
 }
 
 impl Wire {
-    pub fn pair() -> (Box<dyn Link>, Far) {
+    pub(super) fn pair() -> (Box<dyn Link>, Far) {
         let (plays, near) = channel();
         let (out, sent) = channel();
         let wire =
@@ -78,24 +80,24 @@ impl Link for Wire {
 }
 
 impl Far {
-    pub fn say(&self, frame: &[u8]) {
+    pub(super) fn say(&self, frame: &[u8]) {
         self.plays.send(Play::Frame(frame.to_vec())).unwrap();
     }
 
-    pub fn reply(&self, status: u16, body: &str) {
+    pub(super) fn reply(&self, status: u16, body: &str) {
         self.plays.send(Play::Response(status, body.as_bytes().to_vec())).unwrap();
     }
 
-    pub fn close(&self, code: u16) {
+    pub(super) fn close(&self, code: u16) {
         self.plays.send(Play::Close(code)).unwrap();
     }
 
-    pub fn fail_sends(&self) {
+    pub(super) fn fail_sends(&self) {
         self.plays.send(Play::FailSends).unwrap();
     }
 
     /// What was sent since the last look.
-    pub fn sent(&self) -> Vec<String> {
+    pub(super) fn sent(&self) -> Vec<String> {
         self.sent.try_iter().collect()
     }
 }
