@@ -1,6 +1,22 @@
 //! The machine: threads, clock, rings, sockets, TLS, WebSocket and HTTP connections. It knows bytes, never money.
 
 pub mod clock;
+pub mod cores;
+pub mod http;
+pub mod http1;
 pub mod link;
+pub mod lock;
+#[cfg(test)]
+mod loopback;
+pub mod mmap;
+pub mod notify;
+pub mod process;
 pub mod rest;
 pub mod ring;
+pub mod signals;
+pub mod socket;
+pub mod thread;
+pub mod tls;
+pub mod url;
+pub mod waker;
+pub mod ws;

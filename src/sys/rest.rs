@@ -1,7 +1,23 @@
-//! The `Http` seam: one blocking HTTPS exchange of the cold path. Production uses ureq over rustls; a simulation answers
-//! from memory. Never used by a hot thread.
+//! The `Http` seam: one blocking HTTPS exchange of the cold path. Production uses ureq over our own connections; a
+//! simulation answers from memory. Never used by a hot thread.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::time::Duration;
 
 use thiserror::Error;
+use ureq::Agent;
+use ureq::config::AutoHeaderValue;
+use ureq::http::{self, Uri};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
+
+use super::clock::Deadline;
+use super::socket::{DialError, Dialer, Pace, TlsStream};
+use super::url::{Scheme, SecureUrl};
+use crate::types::limits::{HTTP_BODY_MAX, HTTP_DEADLINE_MS, HTTP_HEAD_MAX};
 
 /// One HTTP exchange of the cold path.
 #[derive(Debug, Default)]
@@ -39,4 +55,297 @@ pub struct HttpError(pub String);
 /// Any status is an `Ok`.
 pub trait Http: Send {
     fn call(&mut self, request: Request) -> Result<Response, HttpError>;
+}
+
+/// The real one: keeps its connections alive, ends every exchange after five seconds, follows no redirect, uses no
+/// proxy and repeats nothing.
+#[derive(Debug)]
+pub struct UreqHttp(Agent);
+
+impl UreqHttp {
+    pub fn new(dialer: Dialer) -> Self {
+        let config = Agent::config_builder()
+            .https_only(true)
+            .proxy(None)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_millis(HTTP_DEADLINE_MS)))
+            .max_response_header_size(HTTP_HEAD_MAX)
+            .user_agent(concat!("bot4/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding(AutoHeaderValue::None)
+            .build();
+        Self(Agent::with_parts(config, Dial(dialer), NoResolver))
+    }
+}
+
+impl Http for UreqHttp {
+    fn call(&mut self, request: Request) -> Result<Response, HttpError> {
+        let url = SecureUrl::parse(&request.url).and_then(|url| url.with_scheme(Scheme::Https));
+        let host = url.map_err(|error| HttpError(error.to_string()))?.authority();
+        let failed = |error| HttpError(explain(&host, &error));
+        run(&self.0, request).and_then(read).map_err(failed)
+    }
+}
+
+impl Method {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Sends with a length, never in chunks; POST and PUT without a body say that theirs is empty.
+fn run(agent: &Agent, request: Request) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    let start = http::Request::builder().method(request.method.name()).uri(request.url);
+    let headers = request.headers.into_iter();
+    let head = headers.fold(start, |head, (name, value)| head.header(name, value));
+    match (request.body, request.method) {
+        (Some(body), _) => agent.run(head.body(body)?),
+        (None, Method::Post | Method::Put) => agent.run(head.body(String::new())?),
+        (None, Method::Get | Method::Delete) => agent.run(head.body(())?),
+    }
+}
+
+fn read(mut response: http::Response<ureq::Body>) -> Result<Response, ureq::Error> {
+    let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    let retry_after_s = header.and_then(|text| text.trim().parse().ok());
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(HTTP_BODY_MAX as u64).read_to_vec()?;
+    Ok(Response { status, body, retry_after_s })
+}
+
+/// What went wrong, without anything that ureq may quote of the request.
+fn explain(host: &str, error: &ureq::Error) -> String {
+    let why = match error {
+        ureq::Error::Timeout(_) => format!("no complete answer within {HTTP_DEADLINE_MS} ms"),
+        ureq::Error::BodyExceedsLimit(_) => format!("answer larger than {HTTP_BODY_MAX} bytes"),
+        ureq::Error::LargeResponseHeader(..) => format!("answer's head larger than {HTTP_HEAD_MAX} bytes"),
+        ureq::Error::Io(error) => format!("connection lost: {error}"),
+        ureq::Error::Http(_) => "the request holds a malformed URL or header".to_owned(),
+        // Our own, which names the host itself.
+        ureq::Error::Other(error) if error.is::<DialError>() => return error.to_string(),
+        _ => "answer is not HTTP".to_owned(),
+    };
+    format!("{host}: {why}")
+}
+
+/// Hands ureq connections that were made the one way that we make them.
+struct Dial(Dialer);
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dial")
+    }
+}
+
+impl Connector for Dial {
+    type Out = Wire;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Wire>, ureq::Error> {
+        let other = |error| ureq::Error::Other(error);
+        let url = SecureUrl::parse(&details.uri.to_string()).map_err(|error| other(error.into()))?;
+        let stream = self.0.dial(&url, deadline(details.timeout)).map_err(|error| other(error.into()))?;
+        let buffers =
+            LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Wire { stream, buffers }))
+    }
+}
+
+/// The dialer looks names up itself.
+#[derive(Debug)]
+struct NoResolver;
+
+impl Resolver for NoResolver {
+    fn resolve(
+        &self,
+        _: &Uri,
+        _: &ureq::config::Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}
+
+/// One connection under ureq.
+#[derive(Debug)]
+struct Wire {
+    stream: TlsStream,
+    buffers: LazyBuffers,
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.sock.set_pace(Pace::Until(deadline(timeout)))?;
+        self.stream.write_all(self.buffers.output().get(..amount).unwrap_or_default())?;
+        Ok(self.stream.flush()?)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.sock.set_pace(Pace::Until(deadline(timeout)))?;
+        let n = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(n);
+        Ok(n > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.sock.is_quiet()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+/// ureq's own notion of "never" does not fit a clock.
+fn deadline(timeout: NextTimeout) -> Deadline {
+    Deadline::after((*timeout.after).min(Duration::from_millis(HTTP_DEADLINE_MS)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::loopback::{Flaw, Loopback, ServerStream, read_request, send};
+
+    const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+    fn http(server: &Loopback) -> UreqHttp {
+        UreqHttp::new(server.dialer())
+    }
+
+    fn get(url: String) -> Request {
+        Request { url, ..Request::default() }
+    }
+
+    /// Serves one connection per exchange and returns what the client made of it.
+    fn exchange(conduct: impl FnMut(&mut ServerStream) + Send + 'static) -> Result<Response, HttpError> {
+        let server = Loopback::serve(Flaw::Nothing, 1, conduct);
+        http(&server).call(get(server.text("https", "/x?listenKey=CANARY")))
+    }
+
+    #[test]
+    fn one_connection_serves_many_exchanges_of_every_method() {
+        let server = Loopback::serve(Flaw::Nothing, 1, |stream| {
+            for _ in 0..4 {
+                let request = read_request(stream);
+                let line = request.split(|&byte| byte == b'\r').next().unwrap();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", line.len());
+                send(stream, &[head.as_bytes(), line].concat());
+            }
+        });
+        let mut http = http(&server);
+        for (method, body) in [
+            (Method::Get, None),
+            (Method::Post, Some("{}".to_owned())),
+            (Method::Put, None),
+            (Method::Delete, None),
+        ] {
+            let headers = vec![("X-Key", "k".to_owned())];
+            let response =
+                http.call(Request { method, url: server.text("https", "/p"), headers, body }).unwrap();
+            assert_eq!(response.body, format!("{} /p HTTP/1.1", method.name()).into_bytes());
+        }
+    }
+
+    #[test]
+    fn a_body_is_sent_whole_with_its_headers() {
+        let server = Loopback::serve(Flaw::Nothing, 1, |stream| {
+            let request = String::from_utf8(read_request(stream)).unwrap().to_lowercase();
+            let sized = request.contains("content-length: 7\r\n") && request.ends_with("{\"a\":1}");
+            let ok = sized && request.contains("x-key: k\r\n") && !request.contains("accept-encoding");
+            send(stream, if ok { REPLY } else { b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n" });
+        });
+        let headers = vec![("X-Key", "k".to_owned())];
+        let body = Some("{\"a\":1}".to_owned());
+        let request = Request { method: Method::Post, url: server.text("https", "/p"), headers, body };
+        assert_eq!(http(&server).call(request).unwrap().status, 200);
+    }
+
+    #[test]
+    fn any_status_is_an_answer_and_redirects_are_not_followed() {
+        for head in ["302 Found\r\nLocation: https://localhost:1/", "429 Slow\r\nRetry-After: 7", "500 Oops"]
+        {
+            let reply = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
+            let response = exchange(move |stream| {
+                read_request(stream);
+                send(stream, reply.as_bytes());
+            });
+            let response = response.unwrap();
+            assert!(head.starts_with(&response.status.to_string()));
+            assert_eq!(response.retry_after_s, head.contains("429").then_some(7));
+        }
+    }
+
+    #[test]
+    fn chunked_answers_split_at_every_byte_are_whole() {
+        const CHUNKED: &[u8] =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        for at in 1..CHUNKED.len() {
+            let response = exchange(move |stream| {
+                read_request(stream);
+                send(stream, &CHUNKED[..at]);
+                send(stream, &CHUNKED[at..]);
+            });
+            assert_eq!(response.unwrap().body, b"abcde", "split at {at}");
+        }
+    }
+
+    #[test]
+    fn an_answer_cut_short_is_an_error_without_the_url() {
+        for at in [0, 10, REPLY.len() - 1] {
+            let error = exchange(move |stream| {
+                read_request(stream);
+                send(stream, &REPLY[..at]);
+            });
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with("localhost:") && !error.contains("CANARY"), "cut at {at}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_or_not_http_is_refused() {
+        let replies: [Vec<u8>; 3] = [
+            [&b"HTTP/1.1 200 OK\r\nContent-Length: 4194305\r\n\r\n"[..], &vec![b'a'; HTTP_BODY_MAX + 1]]
+                .concat(),
+            [&b"HTTP/1.1 200 OK\r\nX: "[..], &vec![b'a'; 2 * HTTP_HEAD_MAX]].concat(),
+            b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(),
+        ];
+        for (reply, words) in replies.into_iter().zip(["answer larger", "head larger", "not HTTP"]) {
+            let error = exchange(move |stream| {
+                read_request(stream);
+                send(stream, &reply);
+            });
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn plaintext_and_bad_certificates_are_refused_without_the_url() {
+        let server = Loopback::serve(Flaw::Nothing, 0, |_| {});
+        for scheme in ["http", "wss", "ftp"] {
+            let error = http(&server).call(get(server.text(scheme, "/?CANARY"))).unwrap_err().to_string();
+            assert!(!error.contains("CANARY") && error.contains("scheme"), "{error}");
+        }
+        for (flaw, word) in Flaw::BAD {
+            let server = Loopback::serve(flaw, 1, |_| {});
+            let error = http(&server).call(get(server.text("https", "/?CANARY"))).unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("CANARY"), "{flaw:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_header_is_refused_without_its_value() {
+        let server = Loopback::serve(Flaw::Nothing, 0, |_| {});
+        let headers = vec![("Authorization", "CANARY\r\nX: y".to_owned())];
+        let error = http(&server).call(Request { headers, ..get(server.text("https", "/")) }).unwrap_err();
+        assert!(error.to_string().contains("malformed") && !error.to_string().contains("CANARY"), "{error}");
+    }
 }

@@ -14,6 +14,16 @@ pub const WS_MESSAGE_MAX: usize = 1 << 20;
 pub const WS_FRAME_MAX: usize = 256 << 10;
 /// Largest HTTP response body taken, bytes, after decompression (SAFETY C14).
 pub const HTTP_BODY_MAX: usize = 4 << 20;
+/// Largest head of an HTTP response taken, bytes; also the bound of a chunked body's trailer.
+pub const HTTP_HEAD_MAX: usize = 16 << 10;
+/// Requests that may wait for their reply on one warm connection: more than the live orders of all pairs.
+pub const HTTP_PIPELINE_MAX: usize = 64;
+/// A whole HTTP exchange, from the request to the last byte of the reply (SAFETY C13).
+pub const HTTP_DEADLINE_MS: u64 = 5_000;
+/// A blocking link comes back from an idle read after this, so that its owner can ping and check deadlines.
+pub const LINK_READ_TIMEOUT_MS: u64 = 250;
+/// Bytes sent and not acknowledged by the peer's kernel for so long end a connection (SAFETY C4).
+pub const TCP_USER_TIMEOUT_MS: u32 = 10_000;
 /// Bytes of one serialised order with its HTTP head or WebSocket envelope.
 pub const ORDER_BYTES_MAX: usize = 2048;
 /// Bytes of a venue's order id; Vest's may be a 66-character hash (sheet `vest`, 4.1).
@@ -35,3 +45,5 @@ const _: () = assert!(ORDER_BYTES_MAX < WS_FRAME_MAX);
 const _: () = assert!(EXPOSURE_RING >= PAIRS_MAX);
 const _: () = assert!(KEEPER_RING >= 8 * PAIRS_MAX * ORDERS_PER_PAIR);
 const _: () = assert!(INTENT_RING >= PAIRS_MAX);
+const _: () = assert!(HTTP_PIPELINE_MAX >= PAIRS_MAX * ORDERS_PER_PAIR);
+const _: () = assert!(HTTP_HEAD_MAX < HTTP_BODY_MAX);

@@ -8,6 +8,7 @@ pub mod message;
 pub mod money;
 pub mod order;
 pub mod record;
+pub mod report;
 pub mod secret;
 pub mod settings;
 pub mod text;

@@ -8,14 +8,17 @@ pub mod vest;
 
 use thiserror::Error;
 
+pub use crate::types::report::{
+    AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey, OrderQuery, PositionReport, TraderEvent,
+};
+
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
 use crate::sys::rest::Http;
-use crate::types::limits::PAIRS_MAX;
-use crate::types::order::{Reason, VenueOrderId};
+use crate::types::order::Reason;
 use crate::types::record::Role;
 use crate::types::{
-    BookUpdate, ClientId, MarketRules, Nanos, OrderKind, OrderNews, OrderReport, OrderSpec, PairId, Price,
-    Profile, Qty, Secret, Ticker, Usd, VenueId, VenueMode,
+    BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Profile, Secret, Ticker,
+    VenueId, VenueMode,
 };
 
 /// One venue of the registry: its names and how its three parts are made.
@@ -31,6 +34,10 @@ pub struct Venue {
     /// Keys in `.env` (without the prefix) that live trading needs, and those that may be absent.
     pub required_secrets: &'static [&'static str],
     pub optional_secrets: &'static [&'static str],
+    /// How orders travel, a word of log texts: `WS` or `REST`.
+    pub order_wire: &'static str,
+    /// Shortest and longest time from send to fill that paper trading samples, ms.
+    pub paper_latency_ms: (u32, u32),
     pub feed: fn(&Setup) -> Result<Box<dyn Feed>, SetupError>,
     pub trader: fn(&Setup) -> Result<Box<dyn Trader>, SetupError>,
     pub desk: fn(&Setup) -> Result<Box<dyn Desk>, SetupError>,
@@ -38,6 +45,32 @@ pub struct Venue {
 
 /// Every venue that bot4 speaks. A new one is a folder and a line here; `VenueId` is the index.
 pub const REGISTRY: [Venue; 2] = [vest::VENUE, paradex::VENUE];
+
+/// What trades a primary key for the keys of `.env`.
+pub struct RegisterRequest<'a> {
+    pub env: &'a str,
+    pub rest_url: &'a str,
+    /// Prefix of the lines that come back.
+    pub env_prefix: &'a str,
+    /// Everything hangs on this key: it is used here once and forgotten.
+    pub primary_key: &'a Secret,
+    /// Signing key to register; `None` = a fresh one is made.
+    pub signing_key: Option<&'a Secret>,
+    /// When the registration lapses, ms since the Unix epoch.
+    pub expiry_ms: u64,
+}
+
+/// How a venue registers signing keys.
+#[derive(Clone, Copy)]
+pub struct Registration {
+    /// The verb of the command line, `register-<name>`.
+    pub verb: &'static str,
+    /// Registers; returns the lines of `.env`, which are secret. The error never holds a key.
+    pub register: fn(&mut dyn Http, &RegisterRequest<'_>) -> Result<Secret, String>,
+}
+
+/// By `VenueId`: the venues that register keys.
+pub const REGISTRATIONS: [Option<Registration>; REGISTRY.len()] = [None, None];
 
 /// What a venue's parts are made from: its section of the configuration and its keys.
 pub struct Setup {
@@ -120,6 +153,12 @@ pub trait Feed: Send {
     fn on_tick(&mut self, now: Nanos, out: &mut dyn Outbox) -> Result<(), WireError>;
 }
 
+/// What comes back from `keeper`: a connection, or a fact.
+pub enum Answer {
+    Link(ReadyLink),
+    Fact(Fact),
+}
+
 /// A connection made by `keeper` for a hot thread, with what is needed to log in on it.
 pub struct ReadyLink {
     pub venue: VenueId,
@@ -127,45 +166,6 @@ pub struct ReadyLink {
     pub link: Box<dyn Link>,
     /// Bearer or key for the login message or the request head on this link, where it needs one.
     pub secret: Option<Secret>,
-}
-
-/// What a venue's private side says, already matched to our identity where the message names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TraderEvent {
-    Order {
-        key: OrderKey,
-        news: OrderNews,
-        t_venue: Nanos,
-    },
-    /// Position as the venue states it, signed.
-    Position {
-        pair: PairId,
-        qty: Qty,
-    },
-    /// Equity and free margin.
-    Account {
-        equity: Usd,
-        free: Usd,
-    },
-    /// Account taken over by the venue's liquidation.
-    Liquidation,
-    /// All that is needed to send orders and to learn their outcome is up (or no more).
-    Ready(bool),
-    LinkDown {
-        role: Role,
-        why: Reason,
-    },
-    BadFrame {
-        why: Reason,
-    },
-}
-
-/// By which name a message speaks of an order. `order` resolves `Nonce` and `Venue` against its table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderKey {
-    Client(ClientId),
-    Nonce(u64),
-    Venue(VenueOrderId),
 }
 
 /// Why an order did not leave. `Nothing` = not one byte was written; `Unclear` = it may have arrived.
@@ -195,17 +195,10 @@ pub trait Trader: Send {
     fn is_ready(&self) -> bool;
     /// Closes the links politely.
     fn close(&mut self);
-}
-
-/// A cancel of one order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CancelSpec {
-    pub id: ClientId,
-    pub venue: VenueId,
-    pub pair: PairId,
-    pub venue_id: VenueOrderId,
-    pub signed_ms: u64,
-    pub nonce: u64,
+    /// A book has moved. Only the simulated fills of paper mode look at it.
+    fn on_quote(&mut self, quote: &crate::types::Quote) {
+        let _ = quote;
+    }
 }
 
 /// Why a cold call gave no answer. Never read as "nothing there" (SAFETY rule 8).
@@ -219,41 +212,6 @@ pub enum DeskError {
     Unreadable { venue: &'static str, what: &'static str, source: WireError },
 }
 
-/// An account as the venue states it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AccountReport {
-    /// Cash balance (collateral without unrealised profit).
-    pub balance: Usd,
-    /// Balance with unrealised profit.
-    pub equity: Usd,
-    pub free_margin: Usd,
-    /// Positions by `PairId`; a market without a row is flat.
-    pub positions: [PositionReport; PAIRS_MAX],
-    /// Markets held that no pair names.
-    pub foreign_markets: u32,
-    /// Venue's own time of the report, ms; zero = not told.
-    pub venue_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PositionReport {
-    /// Signed: positive = long.
-    pub qty: Qty,
-    pub entry_price: Price,
-    /// Zero = none stated.
-    pub liquidation_price: Price,
-}
-
-/// An open order as the venue lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenOrder {
-    pub pair: Option<PairId>,
-    pub venue_id: VenueOrderId,
-    /// `None` = not one of ours.
-    pub id: Option<ClientId>,
-    pub nonce: u64,
-}
-
 /// Where to open a WebSocket. The URL may hold a listen key and the headers a token: never logged.
 pub struct WsTarget {
     pub url: String,
@@ -265,19 +223,6 @@ pub struct WsTarget {
 pub enum Target {
     WebSocket(WsTarget),
     Http { host: String, port: u16, secret: Option<Secret> },
-}
-
-/// What a query wants to know of one order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OrderQuery {
-    pub id: ClientId,
-    pub pair: PairId,
-    pub venue_id: VenueOrderId,
-    pub nonce: u64,
-    pub side: crate::types::Side,
-    pub qty: Qty,
-    /// When it was signed: bounds the search in the venue's history.
-    pub signed_ms: u64,
 }
 
 /// A venue's cold side. Owned by `keeper` (and by the verbs `check` and `flatten`); blocks, may take seconds. Pure
@@ -308,6 +253,10 @@ pub trait Desk: Send {
     fn prepare_trading(&mut self, http: &mut dyn Http, leverage: u32, now: Nanos) -> Result<(), DeskError>;
     /// Where and how to open the link of a role; makes or renews a listen key where one is needed.
     fn target(&mut self, http: &mut dyn Http, role: Role, now: Nanos) -> Result<Target, DeskError>;
+    /// The target of this role could not be opened; `why` holds the HTTP status of a refused upgrade.
+    fn link_failed(&mut self, role: Role, why: &str) {
+        let _ = (role, why);
+    }
 }
 
 /// Sends what wire code asked for.

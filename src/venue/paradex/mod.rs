@@ -39,6 +39,8 @@ pub const VENUE: Venue = Venue {
     environments: &["prod", "testnet", "nightly", "sim"],
     required_secrets: &[ACCOUNT_ADDRESS, SUBKEY],
     optional_secrets: &[],
+    order_wire: "WS",
+    paper_latency_ms: (5, 40),
     feed: |setup| Ok(Box::new(feed::ParadexFeed::new(setup)?)),
     trader: |setup| Ok(Box::new(trader::ParadexTrader::new(setup)?)),
     desk: |setup| Ok(Box::new(desk::ParadexDesk::new(setup)?)),

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs all of them. Continuous integration calls the same script.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+has_postgres() {
+    command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+if ! has_postgres; then
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        echo "test: installing PostgreSQL" >&2
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+    else
+        echo "test: PostgreSQL is missing: install it (Debian, Ubuntu: sudo apt-get install postgresql)" >&2
+        exit 1
+    fi
+fi
+
+# The tests that drive whole programs start both of them.
+cargo build --locked --workspace --bins
+
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --workspace
+else
+    cargo test --locked --workspace --lib --bins --tests
+fi
+cargo test --locked --workspace --doc

@@ -1,0 +1,463 @@
+//! One venue: its markets, accounts and orders, and the queue of what is due.
+//!
+//! Called by the wires (requests) and by whoever drives time (`advance`). It answers at once with when
+//! and what to reply; everything else comes out of `advance` as events. It must never look at a clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
+
+use super::account::{Account, AccountView, Marks, PositionView, Trade, set_liquidation_prices};
+use super::book::{Book, Change};
+use super::fault::{Action, Class, Faults, Rule, Subject};
+use super::model::{Model, Script};
+use super::money::{self, Round};
+use super::rng::Rng;
+use super::types::*;
+
+/// How often prices and funding are published.
+const TICKER_US: i64 = 750_000;
+const HOUR_US: i128 = 3_600_000_000;
+
+pub(super) struct Market {
+    pub spec: MarketSpec,
+    pub model: Model,
+    pub book: Book,
+    pub seq: u64,
+    pub mode: Mode,
+    pub last: i64,
+    pub funding_rate_e12: i64,
+    pub funding_index_e12: i128,
+    pub funded_us: i64,
+    /// The next message is the whole book: deltas would not undo a falsehood.
+    pub resync: bool,
+}
+
+/// What the venue intends to do with an order besides the ordinary.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub hold_us: i64,
+    pub late_reject: Option<(String, String)>,
+    pub fill_at_most: Option<i64>,
+}
+
+pub(super) struct Live {
+    pub view: OrderView,
+    pub plan: Plan,
+}
+
+pub(super) enum Work {
+    Quote(usize),
+    Ticker(usize),
+    Check(OrderId),
+    Match(OrderId),
+    Cancel(OrderId),
+    Emit(Box<Event>),
+}
+
+/// One venue, all its markets and accounts.
+pub struct Exchange {
+    pub(super) spec: VenueSpec,
+    pub(super) markets: Vec<Market>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) orders: IndexMap<OrderId, Live>,
+    pub(super) client_refs: BTreeSet<(AccountId, String)>,
+    pub(super) fills: Vec<FillView>,
+    pub(super) faults: Faults,
+    pub(super) rng: Rng,
+    work: BTreeMap<(i64, u64), Work>,
+    work_seq: u64,
+    /// Private events keep their order: none is due before the one queued last.
+    last_event_us: i64,
+}
+
+impl Exchange {
+    pub fn new(spec: VenueSpec) -> Self {
+        let start = spec.start_us;
+        let market = |m: &MarketSpec| Market {
+            model: Model::new(m, spec.style, spec.name, spec.seed, start),
+            book: Book::default(),
+            seq: 1,
+            mode: Mode::Ok,
+            last: m.price.mid,
+            funding_rate_e12: m.funding_rate_1h_e12,
+            funding_index_e12: 0,
+            funded_us: start,
+            resync: false,
+            spec: m.clone(),
+        };
+        let account =
+            |a: &AccountSpec| Account::new(&a.name, spec.style, spec.markets.len(), a.deposit, start);
+        let mut exchange = Self {
+            markets: spec.markets.iter().map(market).collect(),
+            accounts: spec.accounts.iter().map(account).collect(),
+            orders: IndexMap::new(),
+            client_refs: BTreeSet::new(),
+            fills: Vec::new(),
+            faults: Faults::new(spec.seed, spec.name),
+            rng: Rng::new(spec.seed, &format!("latency {}", spec.name)),
+            work: BTreeMap::new(),
+            work_seq: 0,
+            last_event_us: 0,
+            spec,
+        };
+        for market in 0..exchange.markets.len() {
+            let book = exchange.markets[market].model.quote(start);
+            exchange.markets[market].book.replace(book);
+            exchange.schedule(start, Work::Quote(market));
+            exchange.schedule(start, Work::Ticker(market));
+        }
+        exchange
+    }
+
+    /// Does all that is due up to `now_us`, in order of time, and appends what the venue says.
+    pub fn advance(&mut self, now_us: i64, out: &mut Vec<Event>) {
+        while let Some(entry) = self.work.first_entry() {
+            let due = entry.key().0;
+            if due > now_us {
+                break;
+            }
+            let work = entry.remove();
+            self.perform(due, work, out);
+        }
+    }
+
+    /// When `advance` has something to do again.
+    pub fn next_due(&self) -> i64 {
+        self.work.first_key_value().map_or(i64::MAX, |(key, _)| key.0)
+    }
+
+    pub fn spec(&self) -> &VenueSpec {
+        &self.spec
+    }
+
+    /// Index of a market by its exact symbol.
+    pub fn market(&self, symbol: &str) -> Option<usize> {
+        self.markets.iter().position(|m| m.spec.symbol == symbol)
+    }
+
+    pub fn order(&self, id: &str) -> Option<&OrderView> {
+        self.orders.get(id).map(|live| &live.view)
+    }
+
+    /// All orders of an account, oldest first.
+    pub fn orders(&self, account: AccountId) -> impl DoubleEndedIterator<Item = &OrderView> {
+        self.orders.values().map(|live| &live.view).filter(move |o| o.account == account)
+    }
+
+    pub fn open_orders(&self, account: AccountId) -> impl DoubleEndedIterator<Item = &OrderView> {
+        self.orders(account).filter(|o| o.state.is_live())
+    }
+
+    /// All fills of an account, oldest first.
+    pub fn fills(&self, account: AccountId) -> impl DoubleEndedIterator<Item = &FillView> {
+        self.fills.iter().filter(move |f| f.account == account)
+    }
+
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    pub fn position(&self, account: AccountId, market: usize) -> PositionView {
+        let mut positions = self.positions(account);
+        positions.swap_remove(market)
+    }
+
+    /// Positions of an account, flat ones included, in the order of the markets.
+    pub fn positions(&self, account: AccountId) -> Vec<PositionView> {
+        let view = |market: usize| {
+            let spec = &self.markets[market].spec;
+            self.accounts[account].position_view(account, market, spec, self.marks(market))
+        };
+        let mut positions: Vec<PositionView> = (0..self.markets.len()).map(view).collect();
+        set_liquidation_prices(self.accounts[account].balance, &mut positions);
+        positions
+    }
+
+    pub fn account(&self, account: AccountId, now_us: i64) -> AccountView {
+        let positions = self.positions(account);
+        let balance = self.accounts[account].balance;
+        let open: i64 = positions.iter().map(|p| p.unrealized_pnl + p.unrealized_funding).sum();
+        let initial_margin = positions.iter().map(|p| p.initial_margin).sum();
+        let value = balance + open;
+        AccountView {
+            account,
+            name: self.accounts[account].name.clone(),
+            balance,
+            value,
+            initial_margin,
+            maintenance_margin: positions.iter().map(|p| p.maintenance_margin).sum(),
+            free: (value - initial_margin).max(0),
+            at_us: now_us,
+        }
+    }
+
+    /// The true displayed book.
+    pub fn book(&self, market: usize) -> &Book {
+        &self.markets[market].book
+    }
+
+    /// The whole book as a new subscriber gets it, with the sequence that the next delta continues.
+    pub fn snapshot(&self, market: usize, now_us: i64) -> BookUpdate {
+        let m = &self.markets[market];
+        let (bids, asks) = m.model.published(m.book.bids(), m.book.asks());
+        BookUpdate { market, seq: m.seq, at_us: now_us, snapshot: true, bids, asks }
+    }
+
+    pub fn ticker(&self, market: usize, now_us: i64) -> TickerView {
+        let m = &self.markets[market];
+        TickerView {
+            market,
+            at_us: now_us,
+            mark: m.model.mark(),
+            index: m.model.index(),
+            bid: m.book.best(Side::Buy),
+            ask: m.book.best(Side::Sell),
+            last: m.last,
+            funding_rate_1h_e12: m.funding_rate_e12,
+            funding_index_e12: m.funding_index_e12,
+            mode: m.mode,
+        }
+    }
+
+    /// Mode of the venue as a whole: that of its first market.
+    pub fn mode(&self) -> Mode {
+        self.markets.first().map_or(Mode::Ok, |m| m.mode)
+    }
+
+    pub fn set_mode(&mut self, now_us: i64, mode: Mode) {
+        for market in 0..self.markets.len() {
+            self.markets[market].mode = mode;
+            self.schedule(now_us, Work::Emit(Box::new(Event::Mode { market, mode })));
+        }
+    }
+
+    /// Rate that longs pay in an hour from now on, at 1e-12.
+    pub fn set_funding(&mut self, now_us: i64, market: usize, rate_1h_e12: i64) {
+        self.accrue(market, now_us);
+        self.markets[market].funding_rate_e12 = rate_1h_e12;
+    }
+
+    /// Overrides the model; the book follows at its next message, or at once for orders.
+    pub fn set_script(&mut self, now_us: i64, market: usize, script: Script) {
+        let m = &mut self.markets[market];
+        m.resync |= m.model.script.lie.is_some() || script.lie.is_some();
+        m.model.script = script;
+        self.schedule(now_us, Work::Quote(market));
+    }
+
+    pub fn script(&self, market: usize) -> &Script {
+        &self.markets[market].model.script
+    }
+
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    pub fn add_fault(&mut self, rule: Rule) {
+        self.faults.add(rule);
+    }
+
+    /// Queues an event to go out at `now_us` as it is.
+    pub fn say(&mut self, now_us: i64, event: Event) {
+        self.schedule(now_us, Work::Emit(Box::new(event)));
+    }
+
+    /// Rules on a request that is no order and no cancel: when to answer it, if at all.
+    pub fn gate(&mut self, now_us: i64, class: Class, held: bool) -> Reply<()> {
+        let actions = if held { Vec::new() } else { self.faults.draw(Subject::of(class)) };
+        let mut due_us = now_us;
+        for action in actions {
+            match action {
+                Action::DropRequest | Action::DropAck => return Reply::Never,
+                Action::DelayRequest { ms } => {
+                    return Reply::Hold { until_us: now_us + i64::from(ms) * 1_000 };
+                }
+                Action::DelayAck { ms } => due_us += i64::from(ms) * 1_000,
+                Action::Reject { code, message } => {
+                    return Reply::At { due_us, result: Err(Reject::Injected { code, message }) };
+                }
+                other => self.side_effect(now_us, &other),
+            }
+        }
+        Reply::At { due_us, result: Ok(()) }
+    }
+
+    /// Takes a fill back: position and fee, with the events that tell of it. False = no such fill.
+    pub fn bust(&mut self, now_us: i64, fill_id: &str) -> bool {
+        let Some(at) = self.fills.iter().position(|f| f.id == fill_id && !f.busted) else {
+            return false;
+        };
+        self.fills[at].busted = true;
+        let fill = self.fills[at].clone();
+        let trade = Trade {
+            market: fill.market,
+            side: fill.side,
+            price: fill.price,
+            size: fill.size,
+            fee: fill.fee,
+            funding_index_e12: self.markets[fill.market].funding_index_e12,
+            at_us: now_us,
+            fill_id,
+        };
+        self.accounts[fill.account].bust(trade);
+        let (account, market) = (fill.account, fill.market);
+        self.tell(now_us, Event::Bust(fill));
+        self.tell_holdings(now_us, account, market);
+        true
+    }
+
+    pub(super) fn schedule(&mut self, due_us: i64, work: Work) {
+        self.work_seq += 1;
+        self.work.insert((due_us, self.work_seq), work);
+    }
+
+    pub(super) fn sample(&mut self, delay: Delay) -> i64 {
+        self.rng.between(delay.lo_us, delay.hi_us)
+    }
+
+    pub(super) fn marks(&self, market: usize) -> Marks {
+        let m = &self.markets[market];
+        Marks { mark: m.model.mark(), index: m.model.index(), funding_index_e12: m.funding_index_e12 }
+    }
+
+    /// Queues a private event behind the ones before it, subject to the fault rules.
+    pub(super) fn tell(&mut self, now_us: i64, event: Event) {
+        let delay = self.sample(self.spec.latency.event);
+        let due = (now_us + delay).max(self.last_event_us);
+        self.last_event_us = due;
+        let actions = self.faults.draw(event_subject(&event, &self.markets));
+        let mut copies = 1;
+        let mut late = 0;
+        for action in actions {
+            match action {
+                Action::DropEvent => copies = 0,
+                Action::DuplicateEvent => copies *= 2,
+                Action::DelayEvent { ms } => late += i64::from(ms) * 1_000,
+                other => self.side_effect(now_us, &other),
+            }
+        }
+        for _ in 0..copies {
+            self.schedule(due + late, Work::Emit(Box::new(event.clone())));
+        }
+    }
+
+    pub(super) fn tell_holdings(&mut self, now_us: i64, account: AccountId, market: usize) {
+        let position = self.position(account, market);
+        self.tell(now_us, Event::Position(position));
+        let account = self.account(account, now_us);
+        self.tell(now_us, Event::Account(account));
+    }
+
+    pub(super) fn side_effect(&mut self, now_us: i64, action: &Action) {
+        if let Action::Disconnect { socket, code } = action {
+            self.schedule(now_us, Work::Emit(Box::new(Event::Close { socket: *socket, code: *code })));
+        }
+    }
+
+    /// Publishes a change of a book that an order made.
+    pub(super) fn publish_change(&mut self, now_us: i64, market: usize, change: Change) {
+        let m = &mut self.markets[market];
+        m.seq += 1;
+        let (bids, asks) = m.model.published(change.bids, change.asks);
+        let update = BookUpdate { market, seq: m.seq, at_us: now_us, snapshot: false, bids, asks };
+        self.publish(now_us, update);
+    }
+
+    /// Sends a book message unless it is frozen; the rules may lose, double or delay it.
+    fn publish(&mut self, now_us: i64, update: BookUpdate) {
+        let m = &self.markets[update.market];
+        if m.model.script.freeze {
+            return;
+        }
+        let subject = Subject { market: Some(&m.spec.symbol), ..Subject::of(Class::BookEvent) };
+        let mut copies = 1;
+        let mut due = now_us;
+        for action in self.faults.draw(subject) {
+            match action {
+                Action::DropEvent => copies = 0,
+                Action::DuplicateEvent => copies = 2,
+                Action::DelayEvent { ms } => due += i64::from(ms) * 1_000,
+                other => self.side_effect(now_us, &other),
+            }
+        }
+        for _ in 0..copies {
+            self.schedule(due, Work::Emit(Box::new(Event::Book(update.clone()))));
+        }
+    }
+
+    fn perform(&mut self, now_us: i64, work: Work, out: &mut Vec<Event>) {
+        match work {
+            Work::Quote(market) => self.requote(now_us, market),
+            Work::Ticker(market) => self.publish_ticker(now_us, market, out),
+            Work::Check(id) => self.check(now_us, &id),
+            Work::Match(id) => self.try_match(now_us, &id),
+            Work::Cancel(id) => self.finish_cancel(now_us, &id),
+            Work::Emit(event) => out.push(*event),
+        }
+    }
+
+    fn requote(&mut self, now_us: i64, market: usize) {
+        self.accrue(market, now_us);
+        let style = self.spec.style;
+        let m = &mut self.markets[market];
+        m.model.advance(now_us);
+        let change = match m.model.is_empty_turn() {
+            true => Change::default(),
+            false => {
+                let next = m.model.quote(now_us);
+                m.book.replace(next)
+            }
+        };
+        let pause = m.model.pause(self.spec.load);
+        if style == Style::House || m.resync {
+            self.publish_whole(now_us, market);
+        } else {
+            self.publish_change(now_us, market, change);
+        }
+        self.match_resting(now_us, market);
+        self.reschedule_quote(now_us + pause, market);
+    }
+
+    fn publish_whole(&mut self, now_us: i64, market: usize) {
+        let m = &mut self.markets[market];
+        m.seq += 1;
+        m.resync = m.model.script.lie.is_some();
+        let whole = self.snapshot(market, now_us);
+        self.publish(now_us, whole);
+    }
+
+    /// Exactly one quote of a market is queued at any time, whoever asked for an extra one.
+    fn reschedule_quote(&mut self, due_us: i64, market: usize) {
+        self.work.retain(|_, work| !matches!(work, Work::Quote(m) if *m == market));
+        self.schedule(due_us, Work::Quote(market));
+    }
+
+    fn publish_ticker(&mut self, now_us: i64, market: usize, out: &mut Vec<Event>) {
+        self.accrue(market, now_us);
+        if !self.markets[market].model.script.freeze {
+            out.push(Event::Ticker(self.ticker(market, now_us)));
+        }
+        self.schedule(now_us + TICKER_US, Work::Ticker(market));
+    }
+
+    /// Lets the funding index grow: rate x index price x time.
+    pub(super) fn accrue(&mut self, market: usize, now_us: i64) {
+        let m = &mut self.markets[market];
+        let elapsed = i128::from((now_us - m.funded_us).max(0));
+        let per_hour = i128::from(m.funding_rate_e12) * i128::from(m.model.index());
+        let growth = money::divide(per_hour * elapsed, HOUR_US * i128::from(money::ONE), Round::Down);
+        m.funding_index_e12 += growth;
+        m.funded_us = m.funded_us.max(now_us);
+    }
+}
+
+fn event_subject<'a>(event: &Event, markets: &'a [Market]) -> Subject<'a> {
+    let (class, side, market) = match event {
+        Event::Order(o) => (Class::OrderEvent, Some(o.side), o.market),
+        Event::Fill(f) | Event::Bust(f) => (Class::FillEvent, Some(f.side), f.market),
+        Event::Position(p) => (Class::PositionEvent, None, p.market),
+        _ => (Class::AccountEvent, None, 0),
+    };
+    Subject { side, market: markets.get(market).map(|m| m.spec.symbol.as_str()), ..Subject::of(class) }
+}

@@ -1,0 +1,223 @@
+//! Fault rules: which request or event they meet, how often, and what then goes wrong.
+//!
+//! Owned by `core::exchange`, filled by the control port. Draws come from the venue's own seeded stream,
+//! so that a run with faults repeats like any other.
+
+use serde::{Deserialize, Serialize};
+
+use super::money;
+use super::rng::Rng;
+use super::types::{Side, Socket};
+
+/// What a rule applies to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Order placement.
+    Order,
+    Cancel,
+    /// Private reads.
+    Query,
+    /// Logins, registrations, listen keys.
+    Auth,
+    BookEvent,
+    OrderEvent,
+    FillEvent,
+    PositionEvent,
+    AccountEvent,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The request never reaches the venue, and nobody answers.
+    DropRequest,
+    /// The venue acts, and nobody answers.
+    DropAck,
+    /// The request arrives later (its window may lapse on the way).
+    DelayRequest {
+        ms: u32,
+    },
+    /// The venue acts in time and answers late.
+    DelayAck {
+        ms: u32,
+    },
+    /// The order is acknowledged and stays pending for so long before it is matched.
+    HoldFill {
+        ms: u32,
+    },
+    /// Refused at once with this code.
+    Reject {
+        code: String,
+        message: String,
+    },
+    /// Acknowledged, then refused by an order event with this code.
+    LateReject {
+        code: String,
+        message: String,
+    },
+    /// At most this size is filled; the rest is cancelled.
+    PartialFill {
+        #[serde(with = "money::text")]
+        size: i64,
+    },
+    /// The connection goes away right after the request was taken; with a code, by a close frame.
+    Disconnect {
+        socket: Socket,
+        code: Option<u16>,
+    },
+    /// Events only: lost, sent twice, sent late (later events overtake it).
+    DropEvent,
+    DuplicateEvent,
+    DelayEvent {
+        ms: u32,
+    },
+}
+
+/// One rule. Absent conditions match everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub class: Class,
+    #[serde(default)]
+    pub side: Option<Side>,
+    /// Market symbol.
+    #[serde(default)]
+    pub market: Option<String>,
+    #[serde(default)]
+    pub reduce_only: Option<bool>,
+    /// Let so many matches pass first.
+    #[serde(default)]
+    pub skip: u32,
+    /// Fire at most so often; `None` = for ever.
+    #[serde(default)]
+    pub count: Option<u32>,
+    /// Fire with this probability, in parts per million; `None` = always.
+    #[serde(default)]
+    pub probability_ppm: Option<u32>,
+    pub action: Action,
+}
+
+impl Rule {
+    /// A rule that fires always; narrow it with the fields.
+    pub fn always(class: Class, action: Action) -> Self {
+        Self {
+            class,
+            side: None,
+            market: None,
+            reduce_only: None,
+            skip: 0,
+            count: None,
+            probability_ppm: None,
+            action,
+        }
+    }
+
+    /// A rule that fires once, at the next match.
+    pub fn once(class: Class, action: Action) -> Self {
+        Self { count: Some(1), ..Self::always(class, action) }
+    }
+}
+
+/// What a request or an event shows to the rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub class: Class,
+    pub side: Option<Side>,
+    pub market: Option<&'a str>,
+    pub reduce_only: Option<bool>,
+}
+
+impl Subject<'_> {
+    pub fn of(class: Class) -> Self {
+        Self { class, side: None, market: None, reduce_only: None }
+    }
+}
+
+/// The rules of one venue, with their counters.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    rules: Vec<(Rule, u64)>,
+    rng: Rng,
+    /// How often any rule fired.
+    pub fired: u64,
+}
+
+impl Faults {
+    pub fn new(seed: u64, venue: &str) -> Self {
+        Self { rules: Vec::new(), rng: Rng::new(seed, &format!("faults {venue}")), fired: 0 }
+    }
+
+    pub fn add(&mut self, rule: Rule) {
+        self.rules.push((rule, 0));
+    }
+
+    pub fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    pub fn rules(&self) -> Vec<Rule> {
+        self.rules.iter().map(|(rule, _)| rule.clone()).collect()
+    }
+
+    /// The actions of all rules that fire on this subject, in the order in which they were added.
+    pub fn draw(&mut self, subject: Subject) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (rule, seen) in &mut self.rules {
+            if !meets(rule, subject) || rule.count == Some(0) {
+                continue;
+            }
+            *seen += 1;
+            if *seen <= u64::from(rule.skip) || rule.probability_ppm.is_some_and(|ppm| !self.rng.chance(ppm))
+            {
+                continue;
+            }
+            rule.count = rule.count.map(|left| left - 1);
+            self.fired += 1;
+            actions.push(rule.action.clone());
+        }
+        actions
+    }
+}
+
+fn meets(rule: &Rule, subject: Subject) -> bool {
+    rule.class == subject.class
+        && rule.side.is_none_or(|side| subject.side == Some(side))
+        && rule.market.as_deref().is_none_or(|market| subject.market == Some(market))
+        && rule.reduce_only.is_none_or(|flag| subject.reduce_only == Some(flag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skip_and_count_bound_a_rule() {
+        let mut faults = Faults::new(1, "v");
+        faults.add(Rule { skip: 1, ..Rule::once(Class::Order, Action::DropAck) });
+        let draws: Vec<usize> = (0..4).map(|_| faults.draw(Subject::of(Class::Order)).len()).collect();
+        assert_eq!(draws, [0, 1, 0, 0]);
+        assert_eq!(faults.draw(Subject::of(Class::Cancel)), []);
+    }
+
+    #[test]
+    fn conditions_narrow_a_rule() {
+        let mut faults = Faults::new(1, "v");
+        faults.add(Rule { side: Some(Side::Sell), ..Rule::always(Class::Order, Action::DropRequest) });
+        let buy = Subject { side: Some(Side::Buy), ..Subject::of(Class::Order) };
+        let sell = Subject { side: Some(Side::Sell), ..buy };
+        assert!(faults.draw(buy).is_empty());
+        assert_eq!(faults.draw(sell), [Action::DropRequest]);
+    }
+
+    #[test]
+    fn rules_read_from_json() {
+        let text = r#"{"class":"order","side":"sell","count":2,"action":{"partial_fill":{"size":"0.001"}}}"#;
+        let rule: Rule = serde_json::from_str(text).unwrap();
+        assert_eq!(rule.action, Action::PartialFill { size: 100_000 });
+        assert_eq!(rule.count, Some(2));
+        let rule: Rule = serde_json::from_str(r#"{"class":"order","action":"drop_ack"}"#).unwrap();
+        assert_eq!(rule.action, Action::DropAck);
+    }
+}

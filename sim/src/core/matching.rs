@@ -1,0 +1,286 @@
+//! Orders meet the book: what is taken, at which price, what it costs, what becomes of the rest.
+//!
+//! Part of `Exchange`, called when an order's time to match has come and at every new quote for resting
+//! orders. Roundings are the venue's own and are mirrored in the account to the last unit.
+
+use super::account::{Account, Trade};
+use super::book::{average_against, total};
+use super::exchange::Exchange;
+use super::money::{self, Round};
+use super::types::*;
+
+enum Verdict {
+    Take,
+    Rest,
+    End(State, Reject),
+}
+
+impl Exchange {
+    /// Resting orders that the market has come to are filled at their own price.
+    pub(super) fn match_resting(&mut self, now_us: i64, market: usize) {
+        let resting: Vec<OrderId> = self
+            .orders
+            .values()
+            .filter(|live| live.view.market == market && live.view.state == State::Open)
+            .filter(|live| {
+                !self.markets[market].book.walk(live.view.side, 1, Some(live.view.limit)).is_empty()
+            })
+            .map(|live| live.view.id.clone())
+            .collect();
+        for id in resting {
+            let Some(view) = self.orders.get(&id).map(|live| live.view.clone()) else {
+                continue;
+            };
+            let price = view.limit;
+            self.fill(now_us, &id, &[(price, view.remaining())], true);
+            self.end(now_us, &id, State::Filled, None);
+        }
+    }
+
+    /// The order meets the book.
+    pub(super) fn try_match(&mut self, now_us: i64, id: &str) {
+        let Some(live) = self.orders.get(id).filter(|live| live.view.state == State::New) else {
+            return;
+        };
+        let view = live.view.clone();
+        let wanted = live.plan.fill_at_most.map_or(view.size, |most| most.min(view.size));
+        let limit = (view.limit > 0).then_some(view.limit);
+        let taken = self.markets[view.market].book.walk(view.side, wanted, limit);
+        let (reached, _) = total(&taken);
+        match self.verdict(&view, reached, wanted) {
+            Verdict::Take => {
+                self.take(now_us, &view, &taken);
+                self.settle_rest(now_us, id);
+            }
+            Verdict::Rest => self.rest(now_us, id),
+            Verdict::End(state, reason) => self.end(now_us, id, state, Some(reason)),
+        }
+    }
+
+    fn verdict(&mut self, order: &OrderView, reached: i64, wanted: i64) -> Verdict {
+        let house = self.spec.style == Style::House;
+        if house && order.tif != Tif::Gtc && self.rng.chance(self.spec.requote_ppm) {
+            return Verdict::End(State::Rejected, Reject::PriceCheck);
+        }
+        match order.tif {
+            Tif::PostOnly if reached > 0 => Verdict::End(State::Cancelled, Reject::PostOnlyCrosses),
+            Tif::PostOnly => Verdict::Rest,
+            Tif::Fok if reached < order.size => Verdict::End(State::Cancelled, Reject::NotFilled),
+            Tif::Gtc if reached == 0 => Verdict::Rest,
+            _ if house
+                && order.kind == Kind::Market
+                && (reached == 0 || self.refuses_part(reached, wanted)) =>
+            {
+                Verdict::End(State::Rejected, Reject::PriceCheck)
+            }
+            _ if reached == 0 => Verdict::End(State::Cancelled, Reject::NotFilled),
+            _ => Verdict::Take,
+        }
+    }
+
+    fn refuses_part(&self, reached: i64, wanted: i64) -> bool {
+        self.spec.thin_book == ThinBook::Reject && reached < wanted
+    }
+
+    /// Executes: a house at one price, an order book level by level.
+    fn take(&mut self, now_us: i64, order: &OrderView, taken: &[Level]) {
+        let market = order.market;
+        let change = self.markets[market].book.consume(order.side, taken);
+        if self.spec.style == Style::House {
+            let price = average_against(order.side, taken, self.markets[market].spec.tick);
+            let (size, _) = total(taken);
+            return self.fill(now_us, &order.id, &[(price, size)], false);
+        }
+        self.publish_change(now_us, market, change);
+        self.fill(now_us, &order.id, taken, false);
+    }
+
+    fn settle_rest(&mut self, now_us: i64, id: &str) {
+        let Some(view) = self.orders.get(id).map(|live| &live.view) else {
+            return;
+        };
+        match (view.remaining(), view.tif) {
+            (0, _) => self.end(now_us, id, State::Filled, None),
+            (_, Tif::Gtc) => self.rest(now_us, id),
+            _ => self.end(now_us, id, State::Cancelled, Some(Reject::NotFilled)),
+        }
+    }
+
+    fn rest(&mut self, now_us: i64, id: &str) {
+        if let Some(live) = self.orders.get_mut(id) {
+            live.view.state = State::Open;
+            live.view.updated_us = now_us;
+            let view = live.view.clone();
+            self.tell(now_us, Event::Order(view));
+        }
+    }
+
+    /// Books the fills of one order and tells of them; the order's own event follows from its state.
+    fn fill(&mut self, now_us: i64, id: &str, parts: &[Level], maker: bool) {
+        let Some(order) = self.orders.get(id).map(|live| live.view.clone()) else {
+            return;
+        };
+        self.accrue(order.market, now_us);
+        for (price, size) in parts {
+            let fill = self.book_fill(now_us, id, *price, *size, maker);
+            self.fills.push(fill.clone());
+            self.tell(now_us, Event::Fill(fill));
+        }
+        self.tell_holdings(now_us, order.account, order.market);
+    }
+
+    fn book_fill(&mut self, now_us: i64, id: &str, price: i64, size: i64, maker: bool) -> FillView {
+        let fill_id = format!("{}{:015}", now_us / 1_000, self.fills.len() + 1);
+        let order = &mut self.orders[id].view;
+        let market = &mut self.markets[order.market];
+        let fee = fee(self.spec.style, order.taker_fee + market.spec.premium, price, size);
+        let effect = self.accounts[order.account].trade(Trade {
+            market: order.market,
+            side: order.side,
+            price,
+            size,
+            fee,
+            funding_index_e12: market.funding_index_e12,
+            at_us: now_us,
+            fill_id: &fill_id,
+        });
+        market.last = price;
+        order.filled += size;
+        order.notional += money::mul(price, size, Round::Nearest);
+        order.fees += fee;
+        order.settled_funding += effect.funding;
+        order.realized_pnl += effect.realized_pnl;
+        order.updated_us = now_us;
+        let fill = FillView {
+            id: fill_id,
+            order_id: order.id.clone(),
+            client_ref: order.client_ref.clone(),
+            account: order.account,
+            market: order.market,
+            side: order.side,
+            maker,
+            price,
+            size,
+            remaining: order.remaining(),
+            fee,
+            funding: effect.funding,
+            realized_pnl: effect.realized_pnl,
+            index: market.model.index(),
+            book_seq: market.seq,
+            at_us: now_us,
+            busted: false,
+        };
+        order.last_fill = Some(fill.clone());
+        fill
+    }
+}
+
+/// A house rounds its fee to 6 places, an order book to 8; both to the nearest.
+fn fee(style: Style, rate: i64, price: i64, size: i64) -> i64 {
+    let notional = money::mul(price, size, Round::Nearest);
+    let exact = i128::from(notional) * i128::from(rate);
+    let quantum = i128::from(Account::dollar_quantum(style));
+    let units = money::divide(exact, i128::from(money::ONE) * quantum, Round::Nearest);
+    money::clamp(units * quantum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::bench::{Bench, SECOND};
+    use crate::core::model::Script;
+    use crate::core::money::ONE;
+
+    #[test]
+    fn an_order_book_fills_level_by_level_and_consumes_what_it_shows() {
+        let mut bench = Bench::new(Style::OrderBook);
+        let asks = bench.exchange.book(0).asks();
+        let size = asks[0].1 + asks[1].1 / 2 / 1_000 * 1_000;
+        let Reply::At { result: Ok(id), .. } = bench.submit(bench.order(Side::Buy, size, 75_000)) else {
+            panic!()
+        };
+        while !bench.exchange.order(&id).is_some_and(|o| o.state == State::Filled) {
+            bench.pass(100);
+        }
+        let fills: Vec<FillView> = bench.exchange.fills(0).cloned().collect();
+        assert_eq!(fills.len(), 2);
+        assert_eq!((fills[0].price, fills[1].price), (asks[0].0, asks[1].0));
+        assert_eq!(bench.exchange.book(0).best(Side::Sell).unwrap().0, asks[1].0);
+        let fee = money::divide(
+            i128::from(asks[0].0) * i128::from(asks[0].1) * 45_000,
+            10_i128.pow(16),
+            Round::Nearest,
+        );
+        assert_eq!(i128::from(fills[0].fee), fee);
+    }
+
+    #[test]
+    fn a_house_fills_at_one_price_and_charges_the_premium() {
+        let mut bench = Bench::new(Style::House);
+        let filled = bench.trade(bench.order(Side::Buy, 3 * ONE, 75_000));
+        assert_eq!(filled.state, State::Filled);
+        assert_eq!(bench.exchange.fills(0).count(), 1);
+        assert_eq!(filled.average() % (ONE / 100), 0);
+        assert_eq!(
+            filled.fees,
+            money::to_multiple(money::mul(filled.notional, 15_000, Round::Nearest), 100, Round::Nearest)
+        );
+    }
+
+    #[test]
+    fn the_ledger_adds_up_to_the_balance_through_many_trades() {
+        for style in [Style::House, Style::OrderBook] {
+            let mut bench = Bench::new(style);
+            bench.exchange.set_funding(bench.now_us, 0, 5_000_000_000);
+            for round in 0..40_i64 {
+                let side = if round % 3 == 0 { Side::Sell } else { Side::Buy };
+                let limit = if side == Side::Buy { 75_000 } else { 69_000 };
+                bench.trade(bench.order(side, (1 + round % 7) * 1_000_000, limit));
+            }
+            let held = bench.exchange.position(0, 0).size;
+            bench.trade(bench.order(Side::Sell, held, 69_000));
+            let account = &bench.exchange.accounts()[0];
+            let total: i64 = account.ledger.iter().map(|entry| entry.amount).sum();
+            let orders: i64 =
+                bench.exchange.orders(0).map(|o| o.realized_pnl + o.settled_funding - o.fees).sum();
+            assert_eq!((bench.exchange.position(0, 0).size, total), (0, account.balance));
+            assert_eq!(account.balance, 100_000 * ONE + orders, "{style:?}: orders explain the balance");
+            assert!(bench.exchange.orders(0).any(|o| o.settled_funding != 0));
+        }
+    }
+
+    #[test]
+    fn limits_rest_fill_and_are_cancelled() {
+        let mut bench = Bench::new(Style::OrderBook);
+        let resting = NewOrder { tif: Tif::Gtc, ..bench.order(Side::Buy, 1_000_000, 71_000) };
+        let first = bench.trade(resting.clone());
+        assert_eq!(first.state, State::Open);
+        let Reply::At { result: Ok(()), .. } = bench.exchange.cancel(bench.now_us, &first.id, 0, false)
+        else {
+            panic!()
+        };
+        bench.pass(SECOND);
+        assert_eq!(bench.exchange.order(&first.id).unwrap().reason, Some(Reject::UserCancelled));
+        let again = NewOrder { signed_at_ms: bench.now_us / 1_000, ..resting };
+        let second = bench.trade(again);
+        let lower = Script { mid: Some(70_900 * ONE), basis_bps: Some(0), ..Script::default() };
+        bench.exchange.set_script(bench.now_us, 0, lower);
+        bench.pass(SECOND);
+        let filled = bench.exchange.order(&second.id).unwrap();
+        assert_eq!((filled.state, filled.average()), (State::Filled, 71_000 * ONE));
+        let fok = NewOrder { tif: Tif::Fok, ..bench.order(Side::Buy, 80 * ONE, 70_950) };
+        assert!(matches!(bench.trade(fok).state, State::Cancelled | State::Rejected));
+    }
+
+    #[test]
+    fn the_same_seed_and_calls_give_the_same_events() {
+        let run = || {
+            let mut bench = Bench::new(Style::House);
+            bench.trade(bench.order(Side::Buy, ONE, 75_000));
+            bench.pass(10 * SECOND);
+            bench.events
+        };
+        assert_eq!(run(), run());
+        assert!(run().len() > 100);
+    }
+}

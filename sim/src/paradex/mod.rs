@@ -1,0 +1,36 @@
+//! The Paradex wire: REST and WebSocket in front of the exchange core, written from the Paradex sheet alone.
+//!
+//! ```text
+//! rest_public, rest_private ─┐                       ┌─ order_request ─ typed_data ─ felt
+//!                            ├─ app ─▶ desk ─────────┼─ token, limits
+//! ws ─▶ session ─────────────┘        (what both do) └─ core::Exchange
+//!         └─▶ feed ─▶ view, market ─▶ record ─▶ sbe, sbe_private | json
+//! ```
+//!
+//! It knows how Paradex words things; prices, matching and money are the core's. Strict where the sheet is
+//! firm, lenient where its table of disputed points says so.
+
+mod app;
+mod channel;
+mod desk;
+mod directory;
+mod error;
+mod feed;
+mod felt;
+mod json;
+mod limits;
+mod market;
+mod order_request;
+mod record;
+mod rest_private;
+mod rest_public;
+mod rpc;
+mod sbe;
+mod sbe_private;
+mod session;
+mod token;
+mod typed_data;
+mod view;
+mod ws;
+
+pub use app::router;

@@ -1,0 +1,237 @@
+//! Vest's JSON: how books, tickers, accounts and orders look on its wire.
+//!
+//! Source: the venue sheet, sections 5 and 7. Pure; called by the REST handlers and the sockets.
+
+use serde_json::{Value, json};
+
+use super::reply::code_of;
+use crate::core::account::{AccountView, PositionView};
+use crate::core::money::{self, ONE, Round};
+use crate::core::{BookUpdate, FillView, Kind, Level, MarketSpec, Mode, OrderView, Side, State, TickerView};
+
+/// Dollars with the collateral's 6 places, rounded to the nearest.
+pub fn dollars(value: i64) -> String {
+    money::print(money::to_multiple(value, 100, Round::Nearest), 6)
+}
+
+/// A figure at 1e-12 with 12 places.
+pub fn twelve(value: i128) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    let magnitude = value.unsigned_abs();
+    format!("{sign}{}.{:012}", magnitude / 1_000_000_000_000, magnitude % 1_000_000_000_000)
+}
+
+fn price(value: i64, spec: &MarketSpec) -> String {
+    money::print(money::to_multiple(value, spec.tick, Round::Nearest), spec.price_decimals)
+}
+
+fn size(value: i64, spec: &MarketSpec) -> String {
+    money::print(value, spec.size_decimals)
+}
+
+pub fn exchange_info<'a>(markets: impl Iterator<Item = (&'a MarketSpec, Mode)>) -> Value {
+    let rows: Vec<Value> = markets
+        .map(|(m, mode)| {
+            json!({
+                "symbol": m.symbol, "displayName": m.symbol, "base": m.base, "quote": "USDC",
+                "sizeDecimals": m.size_decimals, "priceDecimals": m.price_decimals,
+                "initMarginRatio": money::trimmed(m.imf), "maintMarginRatio": money::trimmed(m.mmf),
+                "takerFee": money::trimmed(m.taker_fee), "isolated": false,
+                "asset": "crypto", "tradingStatus": status(mode),
+            })
+        })
+        .collect();
+    let exchange = json!({"lp": "100000.000000", "insurance": "10000000000.000000", "collateralDecimals": 6});
+    json!({"symbols": rows, "exchange": exchange})
+}
+
+/// One row of `tickers`; the WebSocket's rows carry the change of the day as well.
+pub fn ticker(t: &TickerView, spec: &MarketSpec) -> Value {
+    json!({
+        "symbol": spec.symbol, "markPrice": price(t.mark, spec), "indexPrice": price(t.index, spec),
+        "imbalance": "0.0000", "oneHrFundingRate": twelve(t.funding_rate_1h_e12.into()),
+        "cumFunding": twelve(t.funding_index_e12), "status": status(t.mode),
+        "priceChange": "0.000000", "priceChangePercent": "0.00",
+    })
+}
+
+/// A whole book, at most `limit` levels a side.
+pub fn depth(book: &BookUpdate, spec: &MarketSpec, limit: usize) -> Value {
+    let side = |levels: &[Level]| -> Vec<[String; 2]> {
+        let text = |l: &Level| [money::print(l.0, spec.price_decimals), size(l.1, spec)];
+        levels.iter().take(limit).map(text).collect()
+    };
+    json!({"bids": side(&book.bids), "asks": side(&book.asks)})
+}
+
+/// A public trade; `id` is an integer in REST answers and a string on the socket.
+pub fn trade(fill: &FillView, spec: &MarketSpec, id: Value) -> Value {
+    json!({
+        "id": id, "price": price(fill.price, spec), "qty": size(fill.size, spec),
+        "quoteQty": dollars(money::mul(fill.price, fill.size, Round::Nearest)), "time": fill.at_us / 1_000,
+    })
+}
+
+/// `GET /account`; flat positions of markets once traded stay as rows of size zero.
+pub fn account(
+    view: &AccountView,
+    positions: &[PositionView],
+    markets: &[MarketSpec],
+    desk: &AccountExtras,
+) -> Value {
+    let rows: Vec<Value> = positions
+        .iter()
+        .filter(|p| p.updated_us > 0)
+        .map(|p| position(p, &markets[p.market], (desk.leverage)(&markets[p.market].symbol)))
+        .collect();
+    let leverages: Vec<Value> =
+        markets.iter().map(|m| json!({"symbol": m.symbol, "value": (desk.leverage)(&m.symbol)})).collect();
+    json!({
+        "address": desk.address,
+        "balances": [{"asset": "USDC", "total": dollars(view.balance), "locked": "0.000000"}],
+        "collateral": dollars(view.balance), "withdrawable": dollars(view.free),
+        "totalAccountValue": dollars(view.value), "openOrderMargin": "0.000000",
+        "totalMaintMargin": dollars(view.maintenance_margin),
+        "positions": rows, "leverages": leverages,
+        "lp": {"balance": "0.000000", "shares": "0.000000", "unrealizedPnl": "0.000000"},
+        "time": view.at_us / 1_000, "twitterUsername": null, "discordUsername": null,
+    })
+}
+
+/// What `GET /account` shows besides money.
+pub struct AccountExtras<'a> {
+    pub address: String,
+    pub leverage: &'a dyn Fn(&str) -> u32,
+}
+
+fn position(p: &PositionView, spec: &MarketSpec, leverage: u32) -> Value {
+    json!({
+        "symbol": spec.symbol, "isLong": p.size >= 0, "size": size(p.size.abs(), spec),
+        "entryPrice": price(p.entry_price, spec), "entryFunding": twelve(p.entry_funding_e12),
+        "unrealizedPnl": dollars(p.unrealized_pnl + p.unrealized_funding),
+        "settledFunding": dollars(p.settled_funding), "markPrice": price(p.mark, spec),
+        "indexPrice": price(p.index, spec), "liqPrice": price(p.liquidation_price, spec),
+        "initMargin": dollars(p.initial_margin), "maintMargin": dollars(p.maintenance_margin),
+        "initMarginRatio": ratio(leverage),
+    })
+}
+
+/// A row of `GET /orders`. The fill figures are null until something was filled.
+pub fn order_row(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Value {
+    let filled = o.filled > 0;
+    let when = |value: Value| if filled { value } else { Value::Null };
+    let last = o.last_fill.as_ref();
+    json!({
+        "id": o.id, "nonce": nonce(o), "symbol": spec.symbol, "isBuy": o.side == Side::Buy,
+        "orderType": kind(o.kind), "limitPrice": price(o.limit, spec), "markPrice": price(o.mark, spec),
+        "size": size(o.size, spec), "status": order_status(o), "reduceOnly": o.reduce_only,
+        "initMarginRatio": ratio(leverage), "code": code(o),
+        "lastFilledSize": last.map(|f| size(f.size, spec)),
+        "lastFilledPrice": last.map(|f| price(f.price, spec)),
+        "lastFilledTime": last.map(|f| f.at_us / 1_000),
+        "avgFilledPrice": when(json!(price(o.average(), spec))),
+        "settledFunding": when(json!(dollars(o.settled_funding))),
+        "fees": dollars(o.fees),
+        "realizedPnl": when(json!(dollars(o.realized_pnl + o.settled_funding - o.fees))),
+        "postTime": o.received_us / 1_000, "tpPrice": null, "slPrice": null,
+    })
+}
+
+/// The messages of `account_private` about a change of an order, in order.
+pub fn order_events(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Vec<Value> {
+    let short = |status: &str| json!({"id": o.id, "status": status, "postTime": o.received_us / 1_000, "nonce": nonce(o)});
+    let args = match o.state {
+        State::New => vec![placed(o, spec, leverage, "NEW")],
+        State::Open if o.filled > 0 => vec![executed(o, spec, leverage, "PARTIALLY_FILLED")],
+        State::Open => Vec::new(),
+        State::Filled => vec![executed(o, spec, leverage, "FILLED")],
+        State::Cancelled if o.filled > 0 => {
+            vec![executed(o, spec, leverage, "PARTIALLY_FILLED"), short("CANCELLED")]
+        }
+        State::Cancelled => vec![short("CANCELLED")],
+        State::Rejected => {
+            let mut row = short("REJECTED");
+            row["code"] = code(o);
+            vec![row]
+        }
+    };
+    args.into_iter()
+        .map(|args| json!({"channel": "account_private", "data": {"event": "ORDER", "args": args}}))
+        .collect()
+}
+
+fn placed(o: &OrderView, spec: &MarketSpec, leverage: u32, status: &str) -> Value {
+    json!({
+        "id": o.id, "symbol": spec.symbol, "isBuy": o.side == Side::Buy, "orderType": kind(o.kind),
+        "limitPrice": price(o.limit, spec), "size": size(o.size, spec), "reduceOnly": o.reduce_only,
+        "initMarginRatio": ratio(leverage), "status": status, "postTime": o.received_us / 1_000, "nonce": nonce(o),
+    })
+}
+
+fn executed(o: &OrderView, spec: &MarketSpec, leverage: u32, status: &str) -> Value {
+    let mut args = placed(o, spec, leverage, status);
+    if let Some(last) = &o.last_fill {
+        args["lastFilledSize"] = json!(size(last.size, spec));
+        args["lastFilledPrice"] = json!(price(last.price, spec));
+        args["lastFilledTime"] = json!(last.at_us / 1_000);
+    }
+    args["avgFilledPrice"] = json!(price(o.average(), spec));
+    args["cumFunding"] = json!(dollars(o.settled_funding));
+    args["fees"] = json!(dollars(o.fees));
+    args
+}
+
+pub fn order_status(o: &OrderView) -> &'static str {
+    match o.state {
+        State::New => "NEW",
+        State::Open if o.filled > 0 => "PARTIALLY_FILLED",
+        State::Open => "NEW",
+        State::Filled => "FILLED",
+        State::Cancelled => "CANCELLED",
+        State::Rejected => "REJECTED",
+    }
+}
+
+pub fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Market => "MARKET",
+        Kind::Limit => "LIMIT",
+    }
+}
+
+fn code(o: &OrderView) -> Value {
+    match (&o.state, &o.reason) {
+        (State::Rejected, Some(reason)) => json!(code_of(reason)),
+        _ => Value::Null,
+    }
+}
+
+fn nonce(o: &OrderView) -> u64 {
+    o.client_ref.parse().unwrap_or(0)
+}
+
+fn ratio(leverage: u32) -> String {
+    money::print(ONE / i64::from(leverage.max(1)), 4)
+}
+
+fn status(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Ok | Mode::PostOnly => "TRADING",
+        Mode::Halt => "HALT",
+        Mode::CancelOnly | Mode::Maintenance => "MARKET_CLOSED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_padded_as_the_venue_does() {
+        assert_eq!(dollars(1_333 * ONE), "1333.000000");
+        assert_eq!(dollars(-30), "0.000000");
+        assert_eq!(twelve(1_230_000_000_000), "1.230000000000");
+        assert_eq!(twelve(-5), "-0.000000000005");
+        assert_eq!(ratio(8), "0.1250");
+    }
+}

@@ -1,0 +1,279 @@
+//! `md:<venue>` on a scripted connection and a clock set by hand.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+
+use super::*;
+use crate::book::market::tests::{rules, settings, whole};
+use crate::sys::link::{Inbound, LinkError};
+use crate::sys::ring::ring;
+use crate::types::Price;
+use crate::venue::{Outbox, ReadyLink, WireError};
+
+const HERE: VenueId = VenueId(1);
+
+#[derive(Clone, Default)]
+struct TestClock(Arc<AtomicU64>);
+
+impl TestClock {
+    fn set_ms(&self, ms: u64) -> Nanos {
+        self.0.store(ms, Ordering::Relaxed);
+        Nanos::from_ms(ms)
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Nanos {
+        Nanos::from_ms(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Frames to read; an empty one breaks the connection.
+struct TestLink {
+    waiting: mpsc::Receiver<Vec<u8>>,
+    held: Vec<u8>,
+}
+
+impl Link for TestLink {
+    fn send(&mut self, message: Outbound<'_>) -> Result<(), LinkError> {
+        match message {
+            Outbound::Text(bytes) => assert_eq!(bytes, b"subscribe"),
+            Outbound::Close => {}
+            other => panic!("unexpected {other:?}"),
+        }
+        Ok(())
+    }
+
+    fn recv(&mut self) -> Result<Option<Inbound<'_>>, LinkError> {
+        let Ok(frame) = self.waiting.try_recv() else { return Ok(None) };
+        self.held = frame;
+        if self.held.is_empty() {
+            return Err(LinkError::Closed { code: 1006, reason: "gone".into() });
+        }
+        Ok(Some(Inbound::Text(&self.held)))
+    }
+}
+
+/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap; anything else is bad.
+struct TestFeed;
+
+impl Feed for TestFeed {
+    fn on_open(&mut self, _: Nanos, out: &mut dyn Outbox) {
+        out.text(b"subscribe");
+    }
+
+    fn on_frame(
+        &mut self,
+        _: Nanos,
+        frame: Inbound<'_>,
+        sink: &mut dyn FeedSink,
+        _: &mut dyn Outbox,
+    ) -> Result<(), WireError> {
+        let Inbound::Text(bytes) = frame else { return Ok(()) };
+        match bytes {
+            [b'm', mid @ ..] => sink.book(&whole(std::str::from_utf8(mid).unwrap().parse().unwrap())),
+            b"a" => sink.alive(PairId(0)),
+            b"u" => sink.alive(PairId(9)),
+            b"g" => sink.gap(PairId(0), "sequence"),
+            other => return Err(WireError::new("frame", other, "a test frame")),
+        }
+        Ok(())
+    }
+
+    fn on_tick(&mut self, now: Nanos, _: &mut dyn Outbox) -> Result<(), WireError> {
+        if now.ms() >= 60_000 { Err(WireError::new("pong", b"", "one")) } else { Ok(()) }
+    }
+}
+
+struct Bench {
+    thread: BookThread,
+    clock: TestClock,
+    frames: Option<mpsc::Sender<Vec<u8>>>,
+    quotes: Rx<Quote>,
+    order: Rx<Quote>,
+    asks: Rx<Ask>,
+    answers: Tx<Answer>,
+    records: Rx<Record>,
+}
+
+fn bench(depth: usize) -> Bench {
+    let (spread, quotes) = ring(depth);
+    let (order_tx, order) = ring(1_024);
+    let (ask, asks) = ring(8);
+    let (answers, answers_rx) = ring(8);
+    let (records_tx, records) = ring(256);
+    let clock = TestClock::default();
+    clock.set_ms(1_000);
+    let rings = BookRings { spread, order: order_tx, ask, answers: answers_rx, records: records_tx };
+    let mut thread = BookThread::new(HERE, Box::new(TestFeed), Box::new(clock.clone()), &settings(), rings);
+    thread.set_lot(PairId(0), Qty::from_raw(1), Qty::from_raw(1));
+    Bench { thread, clock, frames: None, quotes, order, asks, answers, records }
+}
+
+impl Bench {
+    /// Hands over a fresh connection, as `keeper` would.
+    fn connect(&mut self) {
+        let (frames, waiting) = mpsc::channel();
+        self.frames = Some(frames);
+        let link = Box::new(TestLink { waiting, held: Vec::new() });
+        let ready = ReadyLink { venue: HERE, role: Role::MarketData, link, secret: None };
+        assert!(self.answers.push(Answer::Link(ready)).is_ok());
+        self.at(self.clock.now().ms());
+    }
+
+    fn frame(&mut self, bytes: &str) {
+        self.frames.as_ref().unwrap().send(bytes.into()).unwrap();
+        self.at(self.clock.now().ms());
+    }
+
+    fn at(&mut self, ms: u64) {
+        let now = self.clock.set_ms(ms);
+        self.thread.poll(now);
+    }
+
+    fn quote(&mut self) -> Option<Quote> {
+        std::iter::from_fn(|| self.quotes.pop()).last()
+    }
+
+    fn records(&mut self) -> Vec<RecordKind> {
+        std::iter::from_fn(|| self.records.pop()).map(|record| record.kind).collect()
+    }
+
+    fn asks(&mut self) -> usize {
+        std::iter::from_fn(|| self.asks.pop()).count()
+    }
+}
+
+#[test]
+fn a_connection_is_asked_for_once_and_used() {
+    let mut bench = bench(16);
+    bench.at(1_000);
+    bench.at(1_001);
+    assert_eq!(bench.asks(), 1);
+    bench.connect();
+    bench.frame("m10000");
+    let quote = bench.quote().unwrap();
+    assert!(quote.tradable && quote.venue == HERE);
+    assert_eq!((quote.ask, quote.t_wire), (Price::from_raw(10_001), Nanos::from_ms(1_001)));
+    assert_eq!(std::iter::from_fn(|| bench.order.pop()).last(), Some(quote));
+    bench.at(1_900);
+    bench.frame("a");
+    let renewed = bench.quote().unwrap();
+    assert_eq!((renewed.t_wire, renewed.updates), (Nanos::from_ms(1_900), 2));
+}
+
+#[test]
+fn a_lost_connection_takes_its_quotes_along() {
+    let mut bench = bench(16);
+    bench.at(1_000);
+    bench.connect();
+    bench.frame("m10000");
+    bench.records();
+    bench.asks();
+    bench.frame("");
+    assert!(!bench.quote().unwrap().tradable);
+    assert!(matches!(bench.records()[..], [RecordKind::LinkDown { venue: HERE, .. }]));
+    assert_eq!(bench.asks(), 1);
+    bench.connect();
+    assert!(!bench.quote().unwrap().tradable, "nothing is known before the first whole book");
+    bench.frame("m10000");
+    assert!(bench.quote().unwrap().tradable);
+}
+
+#[test]
+fn a_feed_that_gives_up_and_a_flood_of_bad_frames_replace_the_connection() {
+    let mut bench = bench(64);
+    bench.connect();
+    bench.asks();
+    bench.at(60_000);
+    assert_eq!(bench.asks(), 1, "half open");
+    bench.at(1_000);
+    bench.connect();
+    (0..19).for_each(|_| bench.frame("?"));
+    assert_eq!(bench.asks(), 0);
+    bench.frame("?");
+    assert_eq!(bench.asks(), 1, "flood");
+    assert_eq!(bench.thread.counts().rejected, 20);
+}
+
+#[test]
+fn a_gap_makes_the_book_untradable_until_the_next_whole_one() {
+    let mut bench = bench(16);
+    bench.connect();
+    bench.frame("m10000");
+    bench.frame("g");
+    assert!(!bench.quote().unwrap().tradable);
+    bench.frame("a");
+    assert!(!bench.quote().unwrap().tradable);
+    bench.frame("m10000");
+    assert!(bench.quote().unwrap().tradable);
+}
+
+#[test]
+fn every_message_is_counted_exactly_once() {
+    let mut bench = bench(2);
+    bench.connect();
+    bench.frame("m10000");
+    for frame in ["m10001", "a", "?", "m10002", "m0", "g", "m10003"] {
+        bench.frame(frame);
+    }
+    let Counts { messages, applied, conflated, rejected, waiting } = bench.thread.counts();
+    assert_eq!((messages, rejected, waiting), (7, 2, 1));
+    assert_eq!(messages, applied + conflated + rejected + waiting);
+    let mut last = None;
+    while let Some(quote) = bench.quote() {
+        last = Some(quote);
+        bench.at(1_002);
+    }
+    assert_eq!(last.unwrap().ask, Price::from_raw(10_004), "the newest state arrives");
+    assert_eq!(bench.thread.counts().waiting, 0);
+}
+
+#[test]
+fn book_counts_are_recorded_once_a_second() {
+    let mut bench = bench(64);
+    bench.connect();
+    for ms in (2_000..4_100).step_by(100) {
+        bench.at(ms);
+        bench.frame("m10000");
+    }
+    let counts = bench.records();
+    let counts = counts.iter().filter(|kind| matches!(kind, RecordKind::BookUpdated { .. })).count();
+    assert_eq!(counts, 2);
+}
+
+#[test]
+fn lots_follow_the_rules_of_both_venues() {
+    let mut bench = bench(16);
+    bench.connect();
+    bench.frame("m10000");
+    for (venue, lot) in [(0, 30), (1, 20)] {
+        let rules = MarketRules { lot: Qty::from_raw(lot), min_qty: Qty::from_raw(150), ..rules() };
+        let told = Answer::Rules { venue: VenueId(venue), pair: PairId(0), rules };
+        assert!(bench.answers.push(told).is_ok());
+    }
+    bench.frame("m10000");
+    assert_eq!(bench.quote().unwrap().sizes.map(Qty::raw), [360, 180, 0]);
+}
+
+#[test]
+fn a_market_that_no_pair_names_is_rejected() {
+    let mut bench = bench(16);
+    bench.connect();
+    bench.quote();
+    bench.frame("u");
+    assert_eq!(bench.quote(), None);
+    assert_eq!((bench.thread.counts().messages, bench.thread.counts().rejected), (1, 1));
+}
+
+#[test]
+fn a_closed_thread_asks_for_nothing() {
+    let mut bench = bench(16);
+    bench.connect();
+    bench.frame("m10000");
+    bench.asks();
+    bench.thread.close();
+    bench.at(5_000);
+    assert!(!bench.quote().unwrap().tradable);
+    assert_eq!(bench.asks(), 0);
+}

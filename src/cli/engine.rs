@@ -1,0 +1,56 @@
+//! The verbs around a running engine: `run` starts it, `status`, `pause` and `resume` speak to it.
+
+use std::io::Write;
+
+use super::output::write_object;
+use super::{Failure, RunArgs, SecretSource, exit};
+use crate::config::{Config, Credentials, TradingMode};
+use crate::control::{self, Reply, Request, Verb};
+use crate::topology::{self, RunOptions};
+
+/// Runs the engine; its exit code is the verb's.
+pub(super) fn run(config: Config, args: &RunArgs) -> Result<u8, Failure> {
+    agree(config.mode, args.live)?;
+    let credentials: Credentials =
+        SecretSource::of(&args.env).load(config.mode).map_err(Failure::bad_config)?;
+    let RunArgs { live, auto_resume, flatten_on_stop, .. } = *args;
+    let options = RunOptions { live, auto_resume, flatten_on_stop };
+    topology::run(config, credentials, options).map_err(Failure::refused_to_start)
+}
+
+/// Real orders need the word of the file and the word of the command line; one without the other is a mistake.
+fn agree(mode: TradingMode, live: bool) -> Result<(), Failure> {
+    match (mode, live) {
+        (TradingMode::Live, false) => Err(Failure::bad_config(
+            "mode: got \"live\" without --live, wanted both or neither; add --live to send real orders",
+        )),
+        (TradingMode::Paper, true) => Err(Failure::bad_config(
+            "--live: got mode = \"paper\", wanted both or neither; set mode = \"live\" to send real orders",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Sends one request to the running engine and shows its reply.
+pub(super) fn ask(config: &Config, verb: Verb, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
+    match control::ask(&config.control_socket, Request { verb }).map_err(Failure::failed)? {
+        Reply::Done(body) if json => writeln!(out, "{body}")?,
+        Reply::Done(body) => write_object(&body, out)?,
+        Reply::Refused(why) => return Err(Failure::failed(format!("the engine refused: {why}"))),
+    }
+    Ok(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_needs_both_words() {
+        assert!(agree(TradingMode::Live, true).is_ok());
+        assert!(agree(TradingMode::Paper, false).is_ok());
+        for (mode, live) in [(TradingMode::Live, false), (TradingMode::Paper, true)] {
+            assert_eq!(agree(mode, live).err().map(|failure| failure.code), Some(exit::BAD_CONFIG));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What the keeper has to do next: questions first, then links, then what is due by the clock (SAFETY §7, reconcile).
+//! Pure.
+
+use std::collections::VecDeque;
+
+use crate::types::Nanos;
+use crate::types::record::Role;
+use crate::types::report::Ask;
+
+const ACCOUNT_EVERY_MS: u64 = 15_000;
+const OPEN_ORDERS_EVERY_MS: u64 = 60_000;
+const RULES_EVERY_MS: u64 = 300_000;
+const MODE_EVERY_MS: u64 = 5_000;
+const CLOCK_EVERY_MS: u64 = 30_000;
+/// Pauses between attempts to connect: doubling from the first to the last, so that a venue that answers again is
+/// reached well inside five seconds (NFR9).
+const BACKOFF_FIRST_MS: u64 = 100;
+const BACKOFF_LAST_MS: u64 = 2_000;
+/// A login that failed is tried again after this, ms.
+const LOGIN_RETRY_MS: u64 = 1_000;
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    Ask(Ask),
+    /// Open this link; `attempt` counts from 1.
+    Link {
+        role: Role,
+        attempt: u32,
+    },
+    Login,
+    Account,
+    OpenOrders,
+    Rules,
+    Mode,
+    Clock,
+}
+
+/// A link that is wanted.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    attempt: u32,
+    next: Nanos,
+}
+
+/// When each regular job is next due.
+#[derive(Clone, Copy, Debug, Default)]
+struct Due {
+    login: Nanos,
+    account: Nanos,
+    open_orders: Nanos,
+    rules: Nanos,
+    mode: Nanos,
+    clock: Nanos,
+}
+
+pub struct Schedule {
+    asks: VecDeque<Ask>,
+    links: [Option<Wanted>; Role::ALL.len()],
+    due: Due,
+    /// Private calls are made (not in paper mode).
+    private: bool,
+}
+
+impl Schedule {
+    /// `now` is the end of start-up, when everything has just been read.
+    pub fn new(now: Nanos, login_due: Nanos, private: bool) -> Self {
+        let due = Due {
+            login: login_due,
+            account: now.plus_ms(ACCOUNT_EVERY_MS),
+            open_orders: now.plus_ms(OPEN_ORDERS_EVERY_MS),
+            rules: now.plus_ms(RULES_EVERY_MS),
+            mode: now.plus_ms(MODE_EVERY_MS),
+            clock: now.plus_ms(CLOCK_EVERY_MS),
+        };
+        Self { asks: VecDeque::new(), links: [None; Role::ALL.len()], due, private }
+    }
+
+    /// Takes a question. A link that is wanted already, or a question that waits already, is not taken twice.
+    pub fn ask(&mut self, ask: Ask, now: Nanos) {
+        match ask {
+            Ask::Link { role, .. } => {
+                self.links[role as usize].get_or_insert(Wanted { attempt: 0, next: now });
+            }
+            _ if self.asks.contains(&ask) => {}
+            _ => self.asks.push_back(ask),
+        }
+    }
+
+    /// The next thing to do at `now`, or nothing yet.
+    pub fn next(&mut self, now: Nanos) -> Option<Job> {
+        if let Some(ask) = self.asks.pop_front() {
+            return Some(Job::Ask(ask));
+        }
+        for role in Role::ALL {
+            if let Some(wanted) = &mut self.links[role as usize]
+                && now >= wanted.next
+            {
+                wanted.attempt += 1;
+                wanted.next = now.plus_ms(backoff_ms(wanted.attempt));
+                return Some(Job::Link { role, attempt: wanted.attempt });
+            }
+        }
+        self.next_regular(now)
+    }
+
+    fn next_regular(&mut self, now: Nanos) -> Option<Job> {
+        let due = &mut self.due;
+        if self.private && now >= due.login {
+            due.login = now.plus_ms(LOGIN_RETRY_MS);
+            return Some(Job::Login);
+        }
+        let private = self.private;
+        let mut table = [
+            (Job::Account, &mut due.account, ACCOUNT_EVERY_MS, private),
+            (Job::Mode, &mut due.mode, MODE_EVERY_MS, true),
+            (Job::Clock, &mut due.clock, CLOCK_EVERY_MS, true),
+            (Job::OpenOrders, &mut due.open_orders, OPEN_ORDERS_EVERY_MS, private),
+            (Job::Rules, &mut due.rules, RULES_EVERY_MS, true),
+        ];
+        let row = table.iter_mut().find(|(_, at, _, wanted)| *wanted && now >= **at)?;
+        *row.1 = now.plus_ms(row.2);
+        Some(row.0)
+    }
+
+    /// The link is made and handed over.
+    pub fn linked(&mut self, role: Role) {
+        self.links[role as usize] = None;
+    }
+
+    /// The login holds until then.
+    pub fn logged_in(&mut self, due: Nanos) {
+        self.due.login = due;
+    }
+}
+
+/// Pause after a failed attempt; a quarter of it is spread by the attempt's number so that restarts do not align.
+fn backoff_ms(attempt: u32) -> u64 {
+    let base = (BACKOFF_FIRST_MS << attempt.min(6).saturating_sub(1)).min(BACKOFF_LAST_MS);
+    base - u64::from(attempt % 4) * base / 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::VenueId;
+
+    const VENUE: VenueId = VenueId(0);
+
+    #[test]
+    fn questions_come_before_links_and_links_before_routine() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = Schedule::new(start, start.plus_ms(60_000), true);
+        schedule.ask(Ask::Link { venue: VENUE, role: Role::Orders }, start);
+        schedule.ask(Ask::Account { venue: VENUE }, start);
+        schedule.ask(Ask::Account { venue: VENUE }, start);
+        assert_eq!(schedule.next(start), Some(Job::Ask(Ask::Account { venue: VENUE })));
+        assert_eq!(schedule.next(start), Some(Job::Link { role: Role::Orders, attempt: 1 }));
+        assert_eq!(schedule.next(start), None);
+        assert_eq!(schedule.next(start.plus_ms(5_001)), Some(Job::Link { role: Role::Orders, attempt: 2 }));
+        schedule.linked(Role::Orders);
+        assert_eq!(schedule.next(start.plus_ms(5_001)), Some(Job::Mode));
+    }
+
+    #[test]
+    fn back_off_grows_and_stays_under_the_promise() {
+        assert!(backoff_ms(1) <= BACKOFF_FIRST_MS);
+        assert!((1..100).all(|attempt| backoff_ms(attempt) <= BACKOFF_LAST_MS));
+    }
+
+    #[test]
+    fn paper_makes_no_private_call() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = Schedule::new(start, start, false);
+        let late = start.plus_ms(10_000_000);
+        let jobs: Vec<_> = std::iter::from_fn(|| schedule.next(late)).take(10).collect();
+        assert_eq!(jobs, [Job::Mode, Job::Clock, Job::Rules]);
+    }
+}

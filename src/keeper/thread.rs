@@ -1,0 +1,206 @@
+//! The `keeper:<venue>` thread: does what [`Schedule`] says, one blocking call at a time, and hands results and ready
+//! sockets to the thread that needs them.
+
+use super::schedule::{Job, Schedule};
+use crate::sys::clock::Clock;
+use crate::sys::link::Link;
+use crate::sys::rest::Http;
+use crate::sys::ring::{Rx, Tx};
+use crate::types::record::Role;
+use crate::types::report::{Ask, Fact};
+use crate::types::{Nanos, Record, RecordKind, VenueId};
+use crate::venue::{Answer, Desk, DeskError, ReadyLink, Target, reason};
+
+/// Opens links: production over TCP and TLS, a simulation over queues. Blocks, with a deadline.
+pub trait Connector: Send {
+    /// An error says why without the URL.
+    fn open(&mut self, target: &Target, role: Role) -> Result<Box<dyn Link>, String>;
+}
+
+/// Ring ends of one keeper.
+pub struct Rings {
+    pub from_order: Rx<Ask>,
+    pub to_order: Tx<Answer>,
+    pub from_md: Rx<Ask>,
+    pub to_md: Tx<Answer>,
+    pub records: Tx<Record>,
+}
+
+pub struct KeeperThread {
+    venue: VenueId,
+    desk: Box<dyn Desk>,
+    http: Box<dyn Http>,
+    connector: Box<dyn Connector>,
+    clock: Box<dyn Clock>,
+    schedule: Schedule,
+    rings: Rings,
+}
+
+impl KeeperThread {
+    /// `private` = live trading: accounts and orders are asked for.
+    pub fn new(
+        venue: VenueId,
+        desk: Box<dyn Desk>,
+        http: Box<dyn Http>,
+        connector: Box<dyn Connector>,
+        clock: Box<dyn Clock>,
+        private: bool,
+        rings: Rings,
+    ) -> Self {
+        let schedule = Schedule::new(clock.now(), desk.login_due(), private);
+        Self { venue, desk, http, connector, clock, schedule, rings }
+    }
+
+    /// Does the next thing that is due; may block for seconds.
+    pub fn poll(&mut self, now: Nanos) -> bool {
+        while let Some(ask) = self.rings.from_order.pop() {
+            self.schedule.ask(ask, now);
+        }
+        while let Some(ask) = self.rings.from_md.pop() {
+            self.schedule.ask(ask, now);
+        }
+        match self.schedule.next(now) {
+            Some(job) => {
+                self.run(job);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn run(&mut self, job: Job) {
+        match job {
+            Job::Ask(ask) => self.answer(ask),
+            Job::Link { role, attempt } => self.link(role, attempt),
+            Job::Login => self.login(),
+            Job::Account => self.answer(Ask::Account { venue: self.venue }),
+            Job::OpenOrders => self.answer(Ask::OpenOrders { venue: self.venue }),
+            Job::Rules => self.rules(),
+            Job::Mode => self.mode(),
+            Job::Clock => self.clock(),
+        }
+    }
+
+    /// A question of `order`. No answer is said to be none.
+    fn answer(&mut self, ask: Ask) {
+        let asked = self.clock.now();
+        let (venue, http, desk) = (self.venue, self.http.as_mut(), self.desk.as_mut());
+        let fact = match ask {
+            Ask::Order { query, .. } => desk.order(http, &query, asked).map(|report| {
+                let id = query.id;
+                Some(Fact::Order { venue, id, asked, report })
+            }),
+            Ask::Account { .. } => {
+                desk.account(http, asked).map(|report| Some(Fact::Account { venue, asked, report }))
+            }
+            Ask::OpenOrders { .. } => {
+                desk.open_orders(http, asked).map(|orders| Some(Fact::OpenOrders { venue, asked, orders }))
+            }
+            Ask::Cancel { target } => desk.cancel(http, &target, asked).map(|()| None),
+            Ask::Link { .. } => Ok(None),
+        };
+        let fact = self.checked(fact, "query").unwrap_or(Some(Fact::Failed { ask }));
+        if let Some(fact) = fact {
+            self.tell(fact);
+        }
+    }
+
+    fn link(&mut self, role: Role, attempt: u32) {
+        if attempt > 1 {
+            self.log(RecordKind::Reconnecting { venue: self.venue, role, attempt });
+        }
+        let now = self.clock.now();
+        if self.desk.login_due() <= now && role != Role::MarketData {
+            self.login();
+        }
+        let target = match self.desk.target(self.http.as_mut(), role, now) {
+            Ok(target) => target,
+            Err(error) => return self.complain(&error, "link"),
+        };
+        match self.connector.open(&target, role) {
+            Ok(link) => self.hand_over(role, link, target),
+            Err(why) => {
+                self.desk.link_failed(role, &why);
+                self.log(RecordKind::LinkDown { venue: self.venue, role, why: reason(&why) });
+            }
+        }
+    }
+
+    fn hand_over(&mut self, role: Role, link: Box<dyn Link>, target: Target) {
+        let secret = match target {
+            Target::WebSocket(target) => target.secret,
+            Target::Http { secret, .. } => secret,
+        };
+        let ready = Answer::Link(ReadyLink { venue: self.venue, role, link, secret });
+        let ring = if role == Role::MarketData { &mut self.rings.to_md } else { &mut self.rings.to_order };
+        // A ring that is full gets the link at the next attempt: it stays wanted.
+        if ring.push(ready).is_ok() {
+            self.schedule.linked(role);
+        }
+    }
+
+    fn login(&mut self) {
+        let now = self.clock.now();
+        let outcome = self.desk.login(self.http.as_mut(), now);
+        if self.checked(outcome, "login").is_some() {
+            self.schedule.logged_in(self.desk.login_due());
+        }
+    }
+
+    fn rules(&mut self) {
+        let outcome = self.desk.rules(self.http.as_mut());
+        for (pair, rules) in self.checked(outcome, "rules").unwrap_or_default() {
+            self.tell(Fact::Rules { venue: self.venue, pair, rules });
+        }
+    }
+
+    fn mode(&mut self) {
+        let outcome = self.desk.mode(self.http.as_mut());
+        if let Some(mode) = self.checked(outcome, "mode") {
+            self.tell(Fact::Mode { venue: self.venue, mode });
+        }
+    }
+
+    fn clock(&mut self) {
+        let offset = clock_offset(self.desk.as_mut(), self.http.as_mut(), self.clock.as_ref());
+        if let Some(Some(offset_ms)) = self.checked(offset, "clock") {
+            self.tell(Fact::Clock { venue: self.venue, offset_ms });
+        }
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        // Sized from what can be in flight; a full ring is counted and the next deadline asks again.
+        let _ = self.rings.to_order.push(Answer::Fact(fact));
+    }
+
+    fn checked<T>(&mut self, outcome: Result<T, DeskError>, what: &'static str) -> Option<T> {
+        match outcome {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.complain(&error, what);
+                None
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &DeskError, what: &'static str) {
+        tracing::warn!(event_type = "KEEPER", what, "{error}");
+    }
+
+    fn log(&mut self, kind: RecordKind) {
+        let _ = self.rings.records.push(Record { at: self.clock.now(), kind });
+    }
+}
+
+/// Venue's clock minus ours in ms, half the round trip corrected; `None` where the venue does not tell the time.
+pub fn clock_offset(
+    desk: &mut dyn Desk,
+    http: &mut dyn Http,
+    clock: &dyn Clock,
+) -> Result<Option<i64>, DeskError> {
+    let before = clock.now();
+    let told = desk.venue_time_ms(http, before)?;
+    let after = clock.now();
+    let middle = before.ms() + after.ms_since(before) / 2;
+    Ok(told.map(|ms| ms as i64 - middle as i64))
+}

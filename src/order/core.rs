@@ -1,0 +1,329 @@
+//! The order stage as one pure state machine: `step(now, input) -> effects`. It owns every pair, order and limit; the
+//! thread around it moves bytes. Nothing here reads a clock, a socket or a file, and whatever matters is journalled
+//! before it is acted on (`Effect::Append` stands before the `Effect::Send` it permits).
+
+use super::gate::{Approved, Gate, VenueFacts, gross};
+use super::pair::{Pair, Phase};
+use super::stop::Stop;
+use crate::journal::entry::{Entry, IntentOrder, Totals};
+use crate::types::order::Reason;
+use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
+use crate::types::{
+    ClientId, Command, Exposure, ExposureState, Intent, Mode, Nanos, PairId, Quote, RecordKind, Settings,
+    VenueId,
+};
+
+/// What happens to the order stage.
+#[derive(Clone, Debug)]
+pub enum Input {
+    Quote(Quote),
+    Intent(Intent),
+    Trader(VenueId, TraderEvent),
+    Fact(Fact),
+    Command(Command),
+    /// At least every few milliseconds: deadlines.
+    Tick,
+}
+
+/// What the order stage wants done, in this order.
+#[derive(Clone, Copy, Debug)]
+pub enum Effect {
+    Append(Entry),
+    /// Write to the venue; the outcome of the write comes back by [`Core::sent`].
+    Send(Approved),
+    Cancel(CancelSpec),
+    Ask(Ask),
+    Tell(Exposure),
+    Log(RecordKind),
+}
+
+/// Collected effects of one step.
+pub type Effects = Vec<Effect>;
+
+/// How the engine was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub epoch: u32,
+    pub mode: Mode,
+    /// Paper mode: no accounts, nothing to reconcile.
+    pub paper: bool,
+}
+
+pub struct Core {
+    pub(super) settings: Settings,
+    pub(super) pairs: Vec<Pair>,
+    pub(super) venues: Vec<VenueFacts>,
+    pub(super) gate: Gate,
+    pub(super) mode: Mode,
+    pub(super) paper: bool,
+    pub(super) epoch: u32,
+    pub(super) seq: u32,
+    pub(super) totals: Totals,
+    pub(super) stop: Option<Stop>,
+    /// Entries of automatic pauses end here.
+    pub(super) paused_until: Nanos,
+    told: Vec<ExposureState>,
+}
+
+impl Core {
+    pub fn new(settings: Settings) -> Self {
+        let pairs: Vec<Pair> = settings.pairs.iter().cloned().map(Pair::new).collect();
+        Self {
+            gate: Gate::new(settings.risk, &settings.venues),
+            venues: vec![VenueFacts::default(); settings.venues.len()],
+            told: vec![ExposureState::Blocked; pairs.len()],
+            pairs,
+            mode: Mode::Paused,
+            paper: false,
+            epoch: 0,
+            seq: 0,
+            totals: Totals::default(),
+            stop: None,
+            paused_until: Nanos::NEVER,
+            settings,
+        }
+    }
+
+    /// Takes one recovered journal entry. Call for each, in order, before [`Core::start`].
+    pub fn recover(&mut self, entry: &Entry) {
+        if let Entry::Intent { intent } = entry
+            && matches!(intent.kind, Some(crate::types::IntentKind::Enter(_)))
+        {
+            self.gate.count_entry(intent.at);
+        }
+        self.apply(entry);
+    }
+
+    /// Begins the run whose journal segment was opened with [`Core::snapshot`] of the same epoch, and puts every
+    /// recovered order that is not terminal in doubt.
+    pub fn start(&mut self, now: Nanos, start: Start, fx: &mut Effects) {
+        assert!(start.epoch > self.epoch, "the epoch rises with each run");
+        self.paper = start.paper;
+        self.epoch = start.epoch;
+        self.seq = 0;
+        let mode = if self.totals.halted { Mode::Halted } else { start.mode };
+        self.set_mode(now, mode, "start", fx);
+        self.resume_recovered(now, fx);
+    }
+
+    /// What a journal segment begins with: enough to forget everything before it.
+    pub fn snapshot(&self, epoch: u32, config_hash: u64, at: Nanos) -> Vec<Entry> {
+        let mut entries = vec![Entry::Epoch { epoch, config_hash, at }];
+        entries.push(Entry::TotalsSnapshot { totals: self.totals });
+        for pair in &self.pairs {
+            entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
+            for order in pair.live_orders() {
+                entries.push(Entry::OrderSnapshot {
+                    order: IntentOrder { spec: order.spec, leg: order.leg as u8, expected: order.expected },
+                    state: order.state,
+                    venue_id: order.venue_id,
+                    filled: order.filled,
+                    at: order.sent_at,
+                });
+            }
+            if pair.opened
+                && let Some(direction) = pair.book.direction
+            {
+                entries.push(Entry::PairOpened {
+                    pair: pair.settings.id,
+                    direction,
+                    qty: pair.book.hedged(),
+                    spread: pair.entry_spread,
+                    at: pair.book.opened_at,
+                });
+            }
+        }
+        entries
+    }
+
+    /// One step. Effects are appended to `fx` and must be carried out in order.
+    pub fn step(&mut self, now: Nanos, input: Input, fx: &mut Effects) {
+        match input {
+            Input::Quote(quote) => self.take_quote(&quote),
+            Input::Intent(intent) => self.take_intent(now, &intent, fx),
+            Input::Trader(venue, event) => self.take_news(now, venue, event, fx),
+            Input::Fact(fact) => self.take_fact(now, fact, fx),
+            Input::Command(command) => self.take_command(now, command, fx),
+            Input::Tick => self.tick(now, fx),
+        }
+        self.tell(now, fx);
+    }
+
+    fn take_quote(&mut self, quote: &Quote) {
+        let Some(pair) = self.pairs.get_mut(quote.pair.index()) else { return };
+        let Some(leg) = pair.leg_of(quote.venue) else { return };
+        let mut next = *quote;
+        if !quote.tradable {
+            // The last prices stay known for mending; the flag alone forbids entries.
+            let last = &pair.quotes[leg];
+            next = Quote { tradable: false, ..*last };
+        }
+        pair.quotes[leg] = next;
+    }
+
+    fn take_command(&mut self, now: Nanos, command: Command, fx: &mut Effects) {
+        match command {
+            Command::Pause if self.mode != Mode::Halted => self.set_mode(now, Mode::Paused, "operator", fx),
+            Command::Resume if self.mode != Mode::Halted && self.stop.is_none() => {
+                self.paused_until = Nanos::NEVER;
+                self.set_mode(now, Mode::Active, "operator", fx);
+            }
+            Command::Stop { flatten } => self.begin_stop(now, flatten, fx),
+            Command::Pause | Command::Resume => {}
+        }
+    }
+
+    fn tick(&mut self, now: Nanos, fx: &mut Effects) {
+        for index in 0..self.pairs.len() {
+            self.tick_orders(now, index, fx);
+            self.settle(now, index, fx);
+        }
+        self.tick_stop(now, fx);
+        if self.paused_until != Nanos::NEVER && now >= self.paused_until && self.mode == Mode::Paused {
+            self.paused_until = Nanos::NEVER;
+            self.set_mode(now, Mode::Active, "pause over", fx);
+        }
+    }
+
+    /// Journals a fact and applies it: the only way in which anything that matters changes.
+    pub(super) fn record(&mut self, entry: Entry, fx: &mut Effects) {
+        fx.push(Effect::Append(entry));
+        self.apply(&entry);
+    }
+
+    fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Epoch { epoch, .. } => self.epoch = *epoch,
+            Entry::TotalsSnapshot { totals } => self.totals = *totals,
+            Entry::Mode { mode, .. } => {
+                self.mode = *mode;
+                self.totals.halted = *mode == Mode::Halted;
+            }
+            Entry::Intent { intent } => {
+                self.seq = self.seq.max(intent.seq);
+                for order in intent.orders.iter().flatten() {
+                    self.totals.nonce_high = self.totals.nonce_high.max(order.spec.nonce);
+                }
+            }
+            Entry::Sent { .. } => self.totals.orders_sent += 1,
+            Entry::PairOpened { .. } => self.totals.pairs_opened += 1,
+            Entry::PairClosed { ledger, at, .. } => self.close_totals(ledger, *at),
+            _ => {}
+        }
+        if let Some(pair) = pair_of(entry, &self.pairs) {
+            self.pairs[pair].apply(entry);
+        }
+    }
+
+    fn close_totals(&mut self, ledger: &crate::position::Ledger, at: Nanos) {
+        let day = (at.ms() / 86_400_000) as u32;
+        if self.totals.day != day {
+            self.totals.day = day;
+            self.totals.day_result = crate::types::Usd::ZERO;
+        }
+        self.totals.pairs_closed += 1;
+        self.totals.ledger.add(ledger);
+        self.totals.day_result += ledger.total();
+        let lost = ledger.total().raw() < 0;
+        self.totals.losing_in_a_row = if lost { self.totals.losing_in_a_row + 1 } else { 0 };
+    }
+
+    pub(super) fn set_mode(&mut self, now: Nanos, mode: Mode, why: &str, fx: &mut Effects) {
+        let why = Reason::cut(why);
+        self.record(Entry::Mode { mode, why, at: now }, fx);
+        fx.push(Effect::Log(RecordKind::ModeChanged { mode, why }));
+    }
+
+    /// Tells `spread` what it may do with each pair, where that has changed.
+    fn tell(&mut self, now: Nanos, fx: &mut Effects) {
+        for index in 0..self.pairs.len() {
+            let state = self.exposure(now, &self.pairs[index]);
+            if self.told[index] != state {
+                self.told[index] = state;
+                fx.push(Effect::Tell(Exposure { pair: PairId(index as u8), state }));
+            }
+        }
+    }
+
+    fn exposure(&self, now: Nanos, pair: &Pair) -> ExposureState {
+        let idle = pair.phase == Phase::Idle && !pair.has_live_orders();
+        let ready = pair.settings.venues.iter().all(|venue| self.venues[venue.index()].ready);
+        if !idle || !ready {
+            return ExposureState::Blocked;
+        }
+        if let (true, Some(direction)) = (pair.opened && now >= pair.exit_after, pair.book.direction) {
+            return ExposureState::Held {
+                direction,
+                qty: pair.book.hedged(),
+                basis: pair.book.basis,
+                edge: pair.entry_spread,
+                since: pair.book.opened_at,
+            };
+        }
+        let open = self.mode == Mode::Active
+            && self.stop.is_none()
+            && now >= pair.cool_until
+            && pair.book.is_flat()
+            && !pair.foreign.contains(&true)
+            && (self.paper || pair.settings.venues.iter().all(|v| self.venues[v.index()].reconciled));
+        if open { ExposureState::MayEnter } else { ExposureState::Blocked }
+    }
+
+    /// Refreshes what the gate reads of each venue: worst-case gross notional.
+    pub(super) fn refresh_gross(&mut self) {
+        for (index, facts) in self.venues.iter_mut().enumerate() {
+            facts.gross = gross(&self.pairs, VenueId(index as u8));
+        }
+    }
+
+    /// Next intent number and the nonce of an order in it. Nonces follow the clock and always rise (sheet `vest`, 9.10).
+    pub(super) fn next_seq(&self) -> u32 {
+        self.seq + 1
+    }
+
+    pub(super) fn next_nonce(&mut self, now: Nanos) -> u64 {
+        self.totals.nonce_high = (self.totals.nonce_high + 1).max(now.ms());
+        self.totals.nonce_high
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    pub fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+}
+
+/// Index of the pair that an entry speaks of.
+fn pair_of(entry: &Entry, pairs: &[Pair]) -> Option<usize> {
+    let named = match entry {
+        Entry::PairSnapshot { pair, .. }
+        | Entry::PairOpened { pair, .. }
+        | Entry::PairClosed { pair, .. }
+        | Entry::Funding { pair, .. } => *pair,
+        Entry::OrderSnapshot { order, .. } => order.spec.pair,
+        Entry::Intent { intent } => intent.pair,
+        Entry::Sent { id, .. }
+        | Entry::Acked { id, .. }
+        | Entry::Unknown { id, .. }
+        | Entry::Filled { id, .. }
+        | Entry::Busted { id, .. }
+        | Entry::Closed { id, .. } => return holder(*id, pairs),
+        _ => return None,
+    };
+    (named.index() < pairs.len()).then_some(named.index())
+}
+
+/// Index of the pair that holds this order.
+pub(super) fn holder(id: ClientId, pairs: &[Pair]) -> Option<usize> {
+    pairs.iter().position(|pair| pair.orders.iter().flatten().any(|order| order.id() == id))
+}

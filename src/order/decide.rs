@@ -1,0 +1,228 @@
+//! From a wish to approved orders: entries, exits and mending orders are built here, journalled as one intent and only
+//! then sent. Part of `order::core`.
+
+use super::core::{Core, Effect, Effects};
+use super::gate::Approved;
+use super::mend::Route;
+use super::pair::Phase;
+use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
+use crate::types::order::Reason;
+use crate::types::record::{Refusal, Stamps};
+use crate::types::settings::Legs;
+use crate::types::{
+    ClientId, Direction, Intent, IntentKind, Nanos, OrderSpec, OrderState, Price, Purpose, Qty, Rate,
+    RecordKind, Side, StopReason,
+};
+
+/// What distinguishes the orders of one intent.
+struct Draft {
+    leg: usize,
+    side: Side,
+    purpose: Purpose,
+    qty: Qty,
+    limit: Price,
+}
+
+impl Core {
+    pub(super) fn take_intent(&mut self, now: Nanos, intent: &Intent, fx: &mut Effects) {
+        if intent.pair.index() >= self.pairs.len() {
+            return;
+        }
+        match intent.kind {
+            IntentKind::Enter(direction) => self.enter(now, intent, direction, fx),
+            IntentKind::Exit(reason) => self.exit(now, intent, reason, fx),
+        }
+    }
+
+    fn enter(&mut self, now: Nanos, intent: &Intent, direction: Direction, fx: &mut Effects) {
+        let index = intent.pair.index();
+        let outcome = self.may_enter(now, index).and_then(|()| {
+            self.refresh_gross();
+            let seq = self.next_seq();
+            let specs = [0, 1].map(|leg| {
+                let draft = Draft {
+                    leg,
+                    side: direction.open_side(leg),
+                    purpose: Purpose::Enter,
+                    qty: intent.qty,
+                    limit: intent.limits[leg],
+                };
+                self.spec(now, index, seq, &draft)
+            });
+            let pair = &self.pairs[index];
+            self.gate.approve_entry(now, pair, intent, &specs, &self.venues)
+        });
+        match outcome {
+            Ok(approved) => self.open(now, intent, approved, fx),
+            Err(refusal) => {
+                fx.push(Effect::Log(RecordKind::EntryRefused { pair: intent.pair, refusal }));
+                // Told again, so that the signal may fire again.
+                self.pairs[index].cool_until =
+                    now.plus_ms(u64::from(self.settings.risk.cooldown_ms).min(250));
+            }
+        }
+    }
+
+    fn may_enter(&self, now: Nanos, index: usize) -> Result<(), Refusal> {
+        let pair = &self.pairs[index];
+        if self.mode != crate::types::Mode::Active || self.stop.is_some() {
+            return Err(Refusal::Mode);
+        }
+        if pair.phase != Phase::Idle || pair.has_live_orders() || !pair.book.is_flat() {
+            return Err(Refusal::Busy);
+        }
+        if now < pair.cool_until {
+            return Err(Refusal::Cooldown);
+        }
+        if pair.foreign.contains(&true) {
+            return Err(Refusal::Foreign);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, now: Nanos, intent: &Intent, approved: [Approved; 2], fx: &mut Effects) {
+        let pair = intent.pair.index();
+        let orders = [0, 1].map(|leg| {
+            Some(IntentOrder { spec: *approved[leg].spec(), leg: leg as u8, expected: intent.expected[leg] })
+        });
+        self.write_intent(now, pair, Some(intent.kind), (intent.edge, intent.basis, intent.mid), orders, fx);
+        self.pairs[pair].phase = Phase::Opening;
+        let stamps = self.stamps(now, Some(intent));
+        let first = match self.settings.execution.legs {
+            Legs::Together => None,
+            Legs::First(venue) => self.pairs[pair].leg_of(venue),
+        };
+        for (leg, approved) in approved.into_iter().enumerate() {
+            if first.is_some_and(|first| first != leg) {
+                self.hold_back(now, approved.spec().id, fx);
+            } else {
+                self.send(approved, stamps, fx);
+            }
+        }
+    }
+
+    /// The second leg of `vest_first`-like modes is never sent as an entry: when the first has filled, completing the
+    /// missing leg is the mending that follows.
+    fn hold_back(&mut self, now: Nanos, id: ClientId, fx: &mut Effects) {
+        let reason = Reason::cut("held back: the other leg goes first");
+        let state = OrderState::NeverAccepted;
+        self.record(Entry::Closed { id, state, filled: Qty::ZERO, reason, at: now }, fx);
+    }
+
+    fn exit(&mut self, now: Nanos, intent: &Intent, reason: StopReason, fx: &mut Effects) {
+        let index = intent.pair.index();
+        let pair = &self.pairs[index];
+        let Some(direction) = pair.book.direction else { return };
+        if pair.phase != Phase::Idle || pair.has_live_orders() || pair.book.is_flat() {
+            return;
+        }
+        let seq = self.next_seq();
+        let mut approved = [None, None];
+        for leg in 0..2 {
+            let draft = Draft {
+                leg,
+                side: direction.close_side(leg),
+                purpose: Purpose::Exit,
+                qty: intent.qty.min(self.pairs[index].book.legs[leg].qty.abs()),
+                limit: intent.limits[leg],
+            };
+            let spec = self.spec(now, index, seq, &draft);
+            match self.gate.approve_mending(now, &self.pairs[index], &spec) {
+                Ok(yes) => approved[leg] = Some(yes),
+                Err(refusal) => {
+                    fx.push(Effect::Log(RecordKind::EntryRefused { pair: intent.pair, refusal }));
+                    return;
+                }
+            }
+        }
+        let orders = [0, 1].map(|leg| {
+            approved[leg].map(|yes: Approved| IntentOrder {
+                spec: *yes.spec(),
+                leg: leg as u8,
+                expected: intent.expected[leg],
+            })
+        });
+        self.write_intent(now, index, Some(intent.kind), (intent.edge, intent.basis, intent.mid), orders, fx);
+        self.pairs[index].phase = Phase::Closing(reason);
+        let stamps = self.stamps(now, Some(intent));
+        for yes in approved.into_iter().flatten() {
+            self.send(yes, stamps, fx);
+        }
+    }
+
+    /// Sends one mending order. False when the gate refused it.
+    pub(super) fn send_route(&mut self, now: Nanos, index: usize, route: &Route, fx: &mut Effects) -> bool {
+        let seq = self.next_seq();
+        let Route { leg, side, purpose, qty, limit, .. } = *route;
+        let spec = self.spec(now, index, seq, &Draft { leg, side, purpose, qty, limit });
+        let Ok(approved) = self.gate.approve_mending(now, &self.pairs[index], &spec) else { return false };
+        let mut orders = [None, None];
+        orders[leg] = Some(IntentOrder { spec, leg: leg as u8, expected: route.expected });
+        let mid = self.pairs[index].mean_mid();
+        self.write_intent(now, index, None, (Rate::ZERO, Rate::ZERO, mid), orders, fx);
+        self.send(approved, self.stamps(now, None), fx);
+        true
+    }
+
+    fn write_intent(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        kind: Option<IntentKind>,
+        (edge, basis, mid): (Rate, Rate, Price),
+        orders: [Option<IntentOrder>; 2],
+        fx: &mut Effects,
+    ) {
+        let pair = &self.pairs[index];
+        let intent = IntentEntry {
+            seq: self.next_seq(),
+            pair: pair.settings.id,
+            kind,
+            edge,
+            basis,
+            mid,
+            orders,
+            before: [pair.book.legs[0].qty, pair.book.legs[1].qty],
+            at: now,
+        };
+        self.record(Entry::Intent { intent }, fx);
+    }
+
+    fn spec(&mut self, now: Nanos, index: usize, seq: u32, draft: &Draft) -> OrderSpec {
+        let pair = &self.pairs[index].settings;
+        let (venue, id) = (pair.venues[draft.leg], pair.id);
+        OrderSpec {
+            id: ClientId { epoch: self.epoch, seq, leg: draft.leg as u8 },
+            venue,
+            pair: id,
+            side: draft.side,
+            purpose: draft.purpose,
+            qty: draft.qty,
+            limit: draft.limit,
+            reduce_only: draft.purpose.reduce_only(),
+            signed_ms: now.ms(),
+            nonce: self.next_nonce(now),
+            window_ms: self.settings.execution.receive_window_ms,
+        }
+    }
+
+    fn stamps(&self, now: Nanos, intent: Option<&Intent>) -> Stamps {
+        intent.map_or(Stamps { t_gate: now, ..Stamps::default() }, |intent| Stamps {
+            t_wire: intent.t_wire,
+            t_book: intent.t_book,
+            t_decide: intent.t_decide,
+            t_gate: now,
+            t_send: Nanos::NEVER,
+        })
+    }
+
+    fn send(&mut self, approved: Approved, stamps: Stamps, fx: &mut Effects) {
+        let id = approved.spec().id;
+        if let Some(pair) = super::core::holder(id, &self.pairs)
+            && let Some(order) = self.pairs[pair].order_mut(id)
+        {
+            order.stamps = stamps;
+        }
+        fx.push(Effect::Send(approved));
+    }
+}

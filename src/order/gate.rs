@@ -1,0 +1,290 @@
+//! The gate: the only maker of [`Approved`], the permission that the one function which writes to a link takes. It
+//! checks an entry against every cap, and a close against what must never be exceeded even in trouble. Pure.
+
+use std::collections::VecDeque;
+
+use super::pair::Pair;
+use crate::types::record::Refusal;
+use crate::types::report::AccountReport;
+use crate::types::settings::{RiskSettings, VenueSettings};
+use crate::types::{Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Qty, Rate, Usd, VenueMode};
+
+/// Share of every rate budget that only closing orders may use (SAFETY §7, rate limits), of one in 10.
+const CLOSING_RESERVE_TENTHS: u64 = 3;
+/// An intent older than this was decided on a book that has moved on, ms.
+const INTENT_AGE_MAX_MS: u64 = 100;
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 86_400_000;
+
+/// An order that may leave. Made here only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approved(OrderSpec);
+
+impl Approved {
+    pub fn spec(&self) -> &OrderSpec {
+        &self.0
+    }
+}
+
+/// What the gate knows of a venue at this moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VenueFacts {
+    pub ready: bool,
+    /// It was ready before in this run.
+    pub was_ready: bool,
+    /// No entries before this (a private stream has just returned).
+    pub settled_at: Nanos,
+    pub mode: VenueMode,
+    pub account: Option<AccountReport>,
+    pub reconciled: bool,
+    pub clock_offset_ms: i64,
+    /// Worst-case notional held and in flight on this venue, over all pairs.
+    pub gross: Usd,
+}
+
+/// Message budget of one venue: a bucket that fills with `per_s` tokens a second, in thousandths of a token.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    per_s: u64,
+    tokens: u64,
+    filled_at: Nanos,
+}
+
+impl Budget {
+    fn refill(&mut self, now: Nanos) {
+        let earned = now.ms_since(self.filled_at) * self.per_s;
+        if earned > 0 {
+            self.tokens = (self.tokens + earned).min(self.per_s * 1_000);
+            self.filled_at = now;
+        }
+    }
+}
+
+pub struct Gate {
+    risk: RiskSettings,
+    budgets: Vec<Budget>,
+    ages_max_ms: Vec<u32>,
+    /// When the entries of the last 24 hours were made.
+    entries: VecDeque<Nanos>,
+    /// Definitive rejections of the last minute.
+    errors: VecDeque<Nanos>,
+}
+
+impl Gate {
+    pub fn new(risk: RiskSettings, venues: &[VenueSettings]) -> Self {
+        let budget = |venue: &VenueSettings| Budget {
+            per_s: u64::from(venue.orders_per_s),
+            tokens: u64::from(venue.orders_per_s) * 1_000,
+            filled_at: Nanos::NEVER,
+        };
+        Self {
+            risk,
+            budgets: venues.iter().map(budget).collect(),
+            ages_max_ms: venues.iter().map(|venue| venue.max_book_age_ms).collect(),
+            entries: VecDeque::with_capacity(risk.max_entries_per_day as usize + 1),
+            errors: VecDeque::with_capacity(risk.max_order_errors_per_min as usize + 1),
+        }
+    }
+
+    /// An entry was made (also called in recovery, so that a crash loop counts).
+    pub fn count_entry(&mut self, at: Nanos) {
+        self.entries.push_back(at);
+    }
+
+    /// A definitive rejection; true when there were too many in a minute.
+    pub fn count_error(&mut self, at: Nanos) -> bool {
+        self.errors.push_back(at);
+        while self.errors.front().is_some_and(|&first| at.ms_since(first) > 60_000) {
+            self.errors.pop_front();
+        }
+        self.errors.len() >= self.risk.max_order_errors_per_min as usize
+    }
+
+    /// Permission for both legs of an entry, or the first reason against it.
+    pub fn approve_entry(
+        &mut self,
+        now: Nanos,
+        pair: &Pair,
+        intent: &Intent,
+        specs: &[OrderSpec; 2],
+        facts: &[VenueFacts],
+    ) -> Result<[Approved; 2], Refusal> {
+        if now.ms_since(intent.t_decide) > INTENT_AGE_MAX_MS {
+            return Err(Refusal::OldIntent);
+        }
+        self.check_throttles(now)?;
+        let mut notional = Usd::ZERO;
+        for spec in specs {
+            let leg = pair.leg_of(spec.venue).ok_or(Refusal::Minimum)?;
+            let venue = facts.get(spec.venue.index()).ok_or(Refusal::LinkDown)?;
+            let rules = pair.rules[leg].ok_or(Refusal::NotReconciled)?;
+            self.check_venue(now, venue)?;
+            self.check_book(now, pair, leg)?;
+            check_minimums(spec, &rules, intent.mid)?;
+            self.check_caps(spec, venue, &rules, intent.mid)?;
+            self.check_collar(spec, pair, &rules)?;
+            self.check_budget(now, spec)?;
+            notional += intent.mid.times(spec.qty);
+        }
+        if notional > self.risk.max_pair_notional {
+            return Err(Refusal::PairCap);
+        }
+        self.check_skew(pair)?;
+        self.count_entry(now);
+        Ok([self.grant(&specs[0]), self.grant(&specs[1])])
+    }
+
+    /// Permission for an order that closes, completes or unwinds. Caps of entries do not hold it back; its size and its
+    /// price are still bounded (SAFETY I8, I9).
+    pub fn approve_mending(
+        &mut self,
+        now: Nanos,
+        pair: &Pair,
+        spec: &OrderSpec,
+    ) -> Result<Approved, Refusal> {
+        let leg = pair.leg_of(spec.venue).ok_or(Refusal::Minimum)?;
+        let held = pair.book.legs[leg].qty;
+        if spec.reduce_only && (spec.qty > held.abs() || held.raw().signum() == spec.side.sign()) {
+            return Err(Refusal::Minimum);
+        }
+        if spec.qty.raw() <= 0 || spec.limit.raw() <= 0 {
+            return Err(Refusal::Minimum);
+        }
+        let budget = self.budgets.get_mut(spec.venue.index()).ok_or(Refusal::Rate)?;
+        budget.refill(now);
+        if budget.tokens < 1_000 {
+            return Err(Refusal::Rate);
+        }
+        Ok(self.grant(spec))
+    }
+
+    fn grant(&mut self, spec: &OrderSpec) -> Approved {
+        let budget = &mut self.budgets[spec.venue.index()];
+        budget.tokens = budget.tokens.saturating_sub(1_000);
+        Approved(*spec)
+    }
+
+    fn check_throttles(&mut self, now: Nanos) -> Result<(), Refusal> {
+        while self.entries.front().is_some_and(|&first| now.ms_since(first) > DAY_MS) {
+            self.entries.pop_front();
+        }
+        let last_hour = self.entries.iter().rev().take_while(|&&at| now.ms_since(at) <= HOUR_MS).count();
+        let full = self.entries.len() >= self.risk.max_entries_per_day as usize
+            || last_hour >= self.risk.max_entries_per_hour as usize;
+        if full { Err(Refusal::Rate) } else { Ok(()) }
+    }
+
+    fn check_venue(&self, now: Nanos, venue: &VenueFacts) -> Result<(), Refusal> {
+        if !venue.ready || now < venue.settled_at {
+            return Err(Refusal::LinkDown);
+        }
+        if !venue.reconciled {
+            return Err(Refusal::NotReconciled);
+        }
+        if venue.mode != VenueMode::Ok {
+            return Err(Refusal::VenueState);
+        }
+        if venue.clock_offset_ms.unsigned_abs() > u64::from(self.risk.clock_no_entries_ms) {
+            return Err(Refusal::ClockOffset);
+        }
+        Ok(())
+    }
+
+    /// The book is fresh and sane at the send too, not only at the decision (SAFETY I6).
+    fn check_book(&self, now: Nanos, pair: &Pair, leg: usize) -> Result<(), Refusal> {
+        let quote = &pair.quotes[leg];
+        let age_max = self.ages_max_ms[pair.settings.venues[leg].index()];
+        if !quote.tradable || now.ms_since(quote.t_wire) > u64::from(age_max) {
+            return Err(Refusal::Stale);
+        }
+        if quote.ticker.status == MarketStatus::Halted {
+            return Err(Refusal::VenueState);
+        }
+        Ok(())
+    }
+
+    fn check_skew(&self, pair: &Pair) -> Result<(), Refusal> {
+        let [a, b] = [pair.quotes[0].t_wire, pair.quotes[1].t_wire];
+        let apart = a.ms_since(b).max(b.ms_since(a));
+        if apart > u64::from(self.risk.max_skew_ms) { Err(Refusal::Skewed) } else { Ok(()) }
+    }
+
+    fn check_caps(
+        &self,
+        spec: &OrderSpec,
+        venue: &VenueFacts,
+        rules: &MarketRules,
+        mid: Price,
+    ) -> Result<(), Refusal> {
+        let notional = mid.times(spec.qty);
+        if notional > self.risk.max_order_notional {
+            return Err(Refusal::OrderCap);
+        }
+        if venue.gross + notional > self.risk.max_gross_notional {
+            return Err(Refusal::GrossCap);
+        }
+        let Some(account) = venue.account else { return Err(Refusal::NotReconciled) };
+        let left = account.free_margin - notional.part(rules.initial_margin);
+        if left < account.equity.part(self.risk.entry_free_margin) {
+            return Err(Refusal::Margin);
+        }
+        Ok(())
+    }
+
+    /// The limit is near our own book, the other venue's book and the mark, and inside the venue's band.
+    fn check_collar(&self, spec: &OrderSpec, pair: &Pair, rules: &MarketRules) -> Result<(), Refusal> {
+        for quote in &pair.quotes {
+            let mid = Price::mid(quote.bid, quote.ask);
+            if !within(spec.limit, mid, self.risk.price_collar) {
+                return Err(Refusal::Collar);
+            }
+        }
+        let mark = pair.leg_of(spec.venue).map_or(Price::ZERO, |leg| pair.quotes[leg].ticker.mark);
+        if !mark.is_zero() {
+            let band = rules.price_band;
+            let collar =
+                if band.is_zero() { self.risk.price_collar } else { band.min(self.risk.price_collar) };
+            if !within(spec.limit, mark, collar) {
+                return Err(Refusal::Collar);
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry leaves the closing reserve untouched: it may need two more orders to come home.
+    fn check_budget(&mut self, now: Nanos, spec: &OrderSpec) -> Result<(), Refusal> {
+        let budget = self.budgets.get_mut(spec.venue.index()).ok_or(Refusal::Rate)?;
+        budget.refill(now);
+        let reserve = budget.per_s * 1_000 * CLOSING_RESERVE_TENTHS / 10;
+        if budget.tokens < reserve + 1_000 { Err(Refusal::Rate) } else { Ok(()) }
+    }
+}
+
+fn check_minimums(spec: &OrderSpec, rules: &MarketRules, mid: Price) -> Result<(), Refusal> {
+    let off_step = spec.qty.raw() % rules.lot.raw() != 0 || spec.limit.raw() % rules.tick.raw() != 0;
+    let too_large = !rules.max_qty.is_zero() && spec.qty > rules.max_qty;
+    if off_step || too_large || spec.qty < rules.min_qty || mid.times(spec.qty) < rules.min_notional {
+        return Err(Refusal::Minimum);
+    }
+    if rules.status == MarketStatus::Halted { Err(Refusal::VenueState) } else { Ok(()) }
+}
+
+/// Whether `price` is within `band` of `of`; never when `of` is unknown.
+pub fn within(price: Price, of: Price, band: Rate) -> bool {
+    !of.is_zero() && (price - of).ratio(of).abs() <= band
+}
+
+/// Worst-case notional of every pair on one venue.
+pub fn gross(pairs: &[Pair], venue: crate::types::VenueId) -> Usd {
+    pairs.iter().fold(Usd::ZERO, |sum, pair| {
+        let Some(leg) = pair.leg_of(venue) else { return sum };
+        let quote = &pair.quotes[leg];
+        let price = if quote.bid.is_zero() { pair.book.reference } else { Price::mid(quote.bid, quote.ask) };
+        sum.saturating_add(price.times(pair.worst_case(leg)))
+    })
+}
+
+/// Largest multiple of `lot` not above `qty`, or zero.
+pub fn floor_lot(qty: Qty, lot: Qty) -> Qty {
+    if lot.raw() <= 0 { Qty::ZERO } else { qty.floor_to(lot) }
+}

@@ -1,0 +1,301 @@
+//! The life of one order (SAFETY §2.0): what each piece of news makes of it, when it must be asked after, and when it
+//! may be called dead. Pure; `order::core` owns the table and journals every change before it counts.
+
+use crate::types::order::VenueOrderId;
+use crate::types::record::Stamps;
+use crate::types::settings::ExecutionSettings;
+use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Usd};
+
+/// Pauses between queries for an order whose outcome is not known, ms (SAFETY §7, unknown).
+const QUERY_AFTER_MS: [u64; 4] = [200, 500, 1_000, 2_000];
+/// Reads that must not know the order, asked after its window lapsed, before it is called dead.
+const CLEAN_READS: u32 = 2;
+/// After the receive window, before a read counts as clean: clocks differ and histories lag.
+const WINDOW_MARGIN_MS: u64 = 500;
+/// An order without outcome for this long is an alarm.
+pub const UNKNOWN_ALARM_MS: u64 = 5_000;
+
+/// One live order.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub spec: OrderSpec,
+    pub leg: usize,
+    /// Price expected at the decision.
+    pub expected: Price,
+    pub state: OrderState,
+    pub venue_id: VenueOrderId,
+    pub filled: Qty,
+    pub fee: Usd,
+    /// Sum of price × quantity of what is filled.
+    pub cost: Usd,
+    /// Where the time went on its way out.
+    pub stamps: Stamps,
+    pub sent_at: Nanos,
+    pub acked_at: Nanos,
+    /// First time anything was known to be filled.
+    pub filled_at: Nanos,
+    /// The venue closed it with this much filled, but not all fills have come.
+    pub closed_with: Option<Qty>,
+    /// Since when the outcome is not known.
+    pub unknown_since: Nanos,
+    /// The cancel of a pending order has left.
+    pub cancel_sent: bool,
+    /// The alarm for an unknown order was raised.
+    pub alarmed: bool,
+    /// Funding still to be read from the venue after a close without fill messages.
+    pub unconfirmed: bool,
+    /// The account was read after the window with our own books' position.
+    pub position_clean: bool,
+    queries: u32,
+    next_query: Nanos,
+    clean_reads: u32,
+    fills_seen: Vec<Fill>,
+}
+
+/// What a tick found that the order needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Nothing,
+    /// No acknowledgement in time: its outcome is not known from here on.
+    Doubt,
+    /// Ask the venue.
+    Query,
+    /// Acknowledged long ago and not terminal: cancel it.
+    Cancel,
+}
+
+impl Order {
+    pub fn new(spec: OrderSpec, leg: usize, expected: Price) -> Self {
+        Self {
+            spec,
+            leg,
+            expected,
+            state: OrderState::Intent,
+            venue_id: VenueOrderId::EMPTY,
+            filled: Qty::ZERO,
+            fee: Usd::ZERO,
+            cost: Usd::ZERO,
+            stamps: Stamps::default(),
+            sent_at: Nanos::NEVER,
+            acked_at: Nanos::NEVER,
+            filled_at: Nanos::NEVER,
+            closed_with: None,
+            unknown_since: Nanos::NEVER,
+            cancel_sent: false,
+            alarmed: false,
+            unconfirmed: false,
+            position_clean: false,
+            queries: 0,
+            next_query: Nanos::NEVER,
+            clean_reads: 0,
+            fills_seen: Vec::with_capacity(32),
+        }
+    }
+
+    pub fn id(&self) -> ClientId {
+        self.spec.id
+    }
+
+    pub fn is_live(&self) -> bool {
+        !self.state.is_terminal()
+    }
+
+    /// Average price of what is filled; zero when nothing is.
+    pub fn average(&self) -> Price {
+        if self.filled.is_zero() {
+            return Price::ZERO;
+        }
+        let one = i128::from(crate::types::money::SCALE);
+        Price::from_raw((i128::from(self.cost.raw()) * one / i128::from(self.filled.raw())) as i64)
+    }
+
+    /// When no copy of it can still be accepted.
+    pub fn window_end(&self) -> Nanos {
+        Nanos::from_ms(self.spec.signed_ms + u64::from(self.spec.window_ms) + WINDOW_MARGIN_MS)
+    }
+
+    /// Whether this fill is new: by its id, or, for a venue without fill ids, always.
+    pub fn is_new_fill(&self, fill: &Fill) -> bool {
+        self.is_live() && (fill.id.is_empty() || !self.fills_seen.iter().any(|seen| seen.id == fill.id))
+    }
+
+    /// Takes one execution into the totals.
+    pub fn fill(&mut self, fill: &Fill, at: Nanos) {
+        if !fill.id.is_empty() {
+            self.fills_seen.push(*fill);
+        }
+        self.filled += fill.qty;
+        self.fee += fill.fee;
+        self.cost += fill.price.times(fill.qty);
+        if self.filled_at == Nanos::NEVER {
+            self.filled_at = at;
+        }
+    }
+
+    /// Takes an execution back (SAFETY O18).
+    pub fn bust(&mut self, fill: &Fill) {
+        self.filled -= fill.qty;
+        self.fee -= fill.fee;
+        self.cost -= fill.price.times(fill.qty);
+    }
+
+    /// The fill of this id, when it was taken before.
+    pub fn seen_fill(&self, id: VenueOrderId) -> Option<Fill> {
+        self.fills_seen.iter().find(|seen| seen.id == id).copied()
+    }
+
+    /// The part of a report's execution that our fills do not hold yet, as one fill.
+    pub fn missing_fill(&self, report: &OrderReport) -> Option<Fill> {
+        let qty = report.filled - self.filled;
+        if qty.raw() <= 0 {
+            return None;
+        }
+        let whole = report.average.times(report.filled);
+        let one = i128::from(crate::types::money::SCALE);
+        let price = i128::from((whole - self.cost).raw()) * one / i128::from(qty.raw());
+        Some(Fill {
+            id: VenueOrderId::EMPTY,
+            qty,
+            price: if self.filled.is_zero() { report.average } else { Price::from_raw(price as i64) },
+            fee: report.fee - self.fee,
+            funding: report.funding,
+        })
+    }
+
+    /// Terminal state that goes with what is filled.
+    pub fn closed_state(&self) -> OrderState {
+        if self.filled.is_zero() { OrderState::NoFill } else { OrderState::Filled }
+    }
+
+    /// Starts (or hastens) the queries: the next one is due at once.
+    pub fn ask_now(&mut self, now: Nanos) {
+        self.next_query = now;
+    }
+
+    /// Starts the queries after the first pause, unless they run already.
+    pub fn ask_soon(&mut self, now: Nanos) {
+        if self.next_query == Nanos::NEVER {
+            self.next_query = now.plus_ms(QUERY_AFTER_MS[0]);
+        }
+    }
+
+    /// A query left: the next one waits longer.
+    pub fn asked(&mut self, now: Nanos) {
+        let pause = QUERY_AFTER_MS[(self.queries as usize).min(QUERY_AFTER_MS.len() - 1)];
+        self.queries += 1;
+        self.next_query = now.plus_ms(pause);
+    }
+
+    /// The venue answered a question of `asked` and knows no such order. True when that makes it dead: the window has
+    /// lapsed, two reads were clean and the position has not moved (SAFETY rule 1 and 5).
+    pub fn not_found(&mut self, asked: Nanos) -> bool {
+        if asked > self.window_end() {
+            self.clean_reads += 1;
+        }
+        self.is_provably_dead()
+    }
+
+    pub fn is_provably_dead(&self) -> bool {
+        self.filled.is_zero() && self.clean_reads >= CLEAN_READS && self.position_clean
+    }
+
+    /// What the order needs at `now`.
+    pub fn need(&self, now: Nanos, rules: &ExecutionSettings) -> Need {
+        match self.state {
+            OrderState::Sent if now.ms_since(self.sent_at) > u64::from(rules.ack_deadline_ms) => Need::Doubt,
+            OrderState::Acked
+                if !self.cancel_sent
+                    && self.closed_with.is_none()
+                    && now.ms_since(self.acked_at) > u64::from(rules.pending_cancel_ms) =>
+            {
+                Need::Cancel
+            }
+            _ if self.query_due(now) => Need::Query,
+            _ => Need::Nothing,
+        }
+    }
+
+    fn query_due(&self, now: Nanos) -> bool {
+        (self.is_live() || self.unconfirmed) && self.next_query != Nanos::NEVER && now >= self.next_query
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{PairId, Purpose, Side, VenueId};
+
+    fn order() -> Order {
+        let spec = OrderSpec {
+            id: ClientId { epoch: 1, seq: 1, leg: 0 },
+            venue: VenueId(0),
+            pair: PairId(0),
+            side: Side::Buy,
+            purpose: Purpose::Enter,
+            qty: Qty::from_raw(100),
+            limit: Price::from_raw(1_000_000_000),
+            reduce_only: false,
+            signed_ms: 1_000,
+            nonce: 1,
+            window_ms: 500,
+        };
+        Order::new(spec, 0, Price::from_raw(1_000_000_000))
+    }
+
+    fn fill(id: &str, qty: i64) -> Fill {
+        Fill {
+            id: VenueOrderId::cut(id),
+            qty: Qty::from_raw(qty),
+            price: Price::from_raw(1_000_000_000),
+            fee: Usd::ZERO,
+            funding: Usd::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_same_fill_counts_once() {
+        let mut order = order();
+        assert!(order.is_new_fill(&fill("a", 40)));
+        order.fill(&fill("a", 40), Nanos(5));
+        assert!(!order.is_new_fill(&fill("a", 40)));
+        assert!(order.is_new_fill(&fill("b", 60)));
+        assert_eq!(order.filled, Qty::from_raw(40));
+    }
+
+    #[test]
+    fn not_found_kills_only_after_window_reads_and_position() {
+        let mut order = order();
+        order.position_clean = true;
+        assert!(!order.not_found(Nanos::from_ms(1_100)), "inside the window it proves nothing");
+        assert!(!order.not_found(Nanos::from_ms(2_100)));
+        order.position_clean = false;
+        assert!(!order.not_found(Nanos::from_ms(2_200)), "the position was not read");
+        order.position_clean = true;
+        assert!(order.not_found(Nanos::from_ms(2_300)));
+    }
+
+    #[test]
+    fn a_report_is_booked_as_the_difference() {
+        let mut order = order();
+        order.fill(&fill("a", 40), Nanos(5));
+        let report = OrderReport {
+            venue: VenueId(0),
+            id: order.id(),
+            venue_id: VenueOrderId::EMPTY,
+            pair: PairId(0),
+            side: Side::Buy,
+            qty: Qty::from_raw(100),
+            terminal: true,
+            rejected: None,
+            filled: Qty::from_raw(100),
+            average: Price::from_raw(1_000_000_000),
+            fee: Usd::from_raw(7),
+            funding: Usd::ZERO,
+            at: Nanos(9),
+        };
+        let missing = order.missing_fill(&report).unwrap();
+        assert_eq!((missing.qty, missing.fee), (Qty::from_raw(60), Usd::from_raw(7)));
+        order.fill(&missing, Nanos(9));
+        assert!(order.missing_fill(&report).is_none());
+    }
+}

@@ -1,0 +1,16 @@
+//! 6 ORDER. From a wish to two signed orders and back to a flat pair. `core` decides (pure), `gate` permits, `pair` and
+//! `lifecycle` remember, `mend` prices the way home of a lone leg; `thread` moves the bytes.
+
+pub mod board;
+pub mod core;
+pub mod decide;
+pub mod gate;
+pub mod lifecycle;
+pub mod mend;
+pub mod news;
+pub mod pair;
+pub mod paper;
+pub mod reconcile;
+pub mod settle;
+pub mod stop;
+pub mod thread;

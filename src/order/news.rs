@@ -1,0 +1,470 @@
+//! What the venues say of our orders, and what it makes of them: outcomes of writes, private events, answers to
+//! queries. Each is idempotent and may come in any order (SAFETY O14–O19). Part of `order::core`.
+
+use super::core::{Core, Effect, Effects, holder};
+use super::lifecycle::{Need, Order, UNKNOWN_ALARM_MS};
+use crate::journal::entry::Entry;
+use crate::types::order::{Reason, VenueOrderId};
+use crate::types::record::{Role, Stamps};
+use crate::types::report::{Ask, CancelSpec, OrderKey, OrderQuery, TraderEvent};
+use crate::types::{
+    ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, PairId, Qty, RecordKind, Reject,
+    RejectClass, VenueId,
+};
+
+/// What became of the write of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    Written {
+        at: Nanos,
+        nth: u8,
+    },
+    /// Not one byte left.
+    Nothing(Reason),
+    /// It may have left.
+    Unclear,
+}
+
+impl Core {
+    /// The thread reports what became of an `Effect::Send`. Call before the next step.
+    pub fn sent(&mut self, now: Nanos, id: ClientId, outcome: SendOutcome, fx: &mut Effects) {
+        let Some(index) = holder(id, &self.pairs) else { return };
+        match outcome {
+            SendOutcome::Written { at, nth } => {
+                self.record(Entry::Sent { id, at }, fx);
+                self.log_placed(index, id, at, nth, fx);
+            }
+            SendOutcome::Nothing(reason) => {
+                let state = OrderState::NeverAccepted;
+                self.record(Entry::Closed { id, state, filled: Qty::ZERO, reason, at: now }, fx);
+                self.settle(now, index, fx);
+            }
+            SendOutcome::Unclear => {
+                self.record(Entry::Sent { id, at: now }, fx);
+                self.doubt(now, index, id, fx);
+            }
+        }
+    }
+
+    fn log_placed(&mut self, index: usize, id: ClientId, at: Nanos, nth: u8, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        order.stamps.t_send = at;
+        let spec = order.spec;
+        fx.push(Effect::Log(RecordKind::OrderPlaced {
+            id,
+            venue: spec.venue,
+            pair: spec.pair,
+            side: spec.side,
+            purpose: spec.purpose,
+            qty: spec.qty,
+            limit: spec.limit,
+            nth,
+            stamps: Stamps { t_send: at, ..order.stamps },
+        }));
+    }
+
+    pub(super) fn take_news(&mut self, now: Nanos, venue: VenueId, event: TraderEvent, fx: &mut Effects) {
+        match event {
+            TraderEvent::Order { key, news, .. } => self.take_order_news(now, venue, key, news, fx),
+            TraderEvent::Ready(ready) => self.set_ready(now, venue, ready, fx),
+            TraderEvent::LinkDown { role, why } => self.link_down(now, venue, role, why, fx),
+            TraderEvent::BadFrame { why } => fx.push(Effect::Log(RecordKind::BadFrame { venue, why })),
+            TraderEvent::Account { equity, free } => {
+                if let Some(account) = &mut self.venues[venue.index()].account {
+                    (account.equity, account.free_margin) = (equity, free);
+                }
+            }
+            // Positions are compared by `Fact::Account`, whose age is known; an event may be older than our fills.
+            TraderEvent::Position { .. } => {}
+            TraderEvent::Liquidation => self.halt(now, venue, "account in liquidation", fx),
+        }
+    }
+
+    fn take_order_news(
+        &mut self,
+        now: Nanos,
+        venue: VenueId,
+        key: OrderKey,
+        news: OrderNews,
+        fx: &mut Effects,
+    ) {
+        let Some((index, id)) = self.find(venue, key) else {
+            return self.stranger(now, venue, key, news, fx);
+        };
+        match news {
+            OrderNews::Acked => self.acked(now, index, id, key, fx),
+            OrderNews::Fill(fill) => self.filled(now, index, id, fill, fx),
+            OrderNews::Closed { filled, average, fee, reason } => {
+                if !average.is_zero() {
+                    self.whole_execution(now, index, id, filled, average, fee, fx);
+                }
+                self.closed(now, index, id, filled, reason, fx);
+            }
+            OrderNews::Rejected(reject) => self.rejected(now, index, id, reject, fx),
+            OrderNews::Busted(fill) => self.busted(now, index, id, fill, fx),
+        }
+        self.settle(now, index, fx);
+    }
+
+    /// News of an order that is in no slot: one that was closed before (a late copy), or not ours.
+    fn stranger(&mut self, _now: Nanos, venue: VenueId, key: OrderKey, news: OrderNews, fx: &mut Effects) {
+        if matches!(news, OrderNews::Fill(_) | OrderNews::Busted(_)) && matches!(key, OrderKey::Client(_)) {
+            let pair = PairId(0);
+            fx.push(Effect::Log(RecordKind::Alarm {
+                pair,
+                venue,
+                what: Reason::cut("late fill of a closed order"),
+            }));
+            fx.push(Effect::Ask(Ask::Account { venue }));
+        }
+    }
+
+    fn find(&self, venue: VenueId, key: OrderKey) -> Option<(usize, ClientId)> {
+        let named = |order: &&Order| match key {
+            OrderKey::Client(id) => order.id() == id,
+            OrderKey::Nonce(nonce) => order.spec.nonce == nonce,
+            OrderKey::Venue(id) => order.venue_id == id && !id.is_empty(),
+        };
+        self.pairs.iter().enumerate().find_map(|(index, pair)| {
+            let order = pair.orders.iter().flatten().filter(|order| order.spec.venue == venue).find(named)?;
+            Some((index, order.id()))
+        })
+    }
+
+    fn acked(&mut self, now: Nanos, index: usize, id: ClientId, key: OrderKey, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !matches!(order.state, OrderState::Intent | OrderState::Sent | OrderState::Unknown) {
+            return;
+        }
+        let venue_id = if let OrderKey::Venue(id) = key { id } else { order.venue_id };
+        let (venue, pair) = (order.spec.venue, order.spec.pair);
+        let latency_ns = now.since(order.sent_at);
+        order.unknown_since = Nanos::NEVER;
+        self.record(Entry::Acked { id, venue_id, at: now }, fx);
+        fx.push(Effect::Log(RecordKind::OrderAcked { id, venue, pair, latency_ns }));
+    }
+
+    fn filled(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !order.is_new_fill(&fill) {
+            return;
+        }
+        let (venue, too_much) = (order.spec.venue, order.filled + fill.qty > order.spec.qty);
+        self.record(Entry::Filled { id, fill, at: now }, fx);
+        if too_much {
+            self.halt(now, venue, "filled for more than ordered", fx);
+        }
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if order.filled >= order.spec.qty || order.closed_with.is_some_and(|all| order.filled >= all) {
+            self.close(now, index, id, Reason::EMPTY, fx);
+        }
+    }
+
+    /// A venue without fill messages tells the execution of the whole order at once.
+    #[expect(clippy::too_many_arguments, reason = "one venue message, field by field")]
+    fn whole_execution(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        id: ClientId,
+        filled: Qty,
+        average: crate::types::Price,
+        fee: crate::types::Usd,
+        fx: &mut Effects,
+    ) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let report = OrderReport {
+            venue: order.spec.venue,
+            id,
+            venue_id: VenueOrderId::EMPTY,
+            pair: order.spec.pair,
+            side: order.spec.side,
+            qty: order.spec.qty,
+            terminal: true,
+            rejected: None,
+            filled,
+            average,
+            fee,
+            funding: crate::types::Usd::ZERO,
+            at: now,
+        };
+        let missing = if order.is_live() { order.missing_fill(&report) } else { None };
+        // A close settles funding that only the order's row tells.
+        order.unconfirmed |= missing.is_some() && order.spec.reduce_only;
+        if order.unconfirmed {
+            order.ask_now(now);
+        }
+        if let Some(fill) = missing {
+            self.record(Entry::Filled { id, fill, at: now }, fx);
+        }
+    }
+
+    fn closed(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        id: ClientId,
+        filled: Qty,
+        reason: Reason,
+        fx: &mut Effects,
+    ) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !order.is_live() {
+            return;
+        }
+        if order.filled >= filled {
+            return self.close(now, index, id, reason, fx);
+        }
+        order.closed_with = Some(filled);
+        order.ask_soon(now);
+    }
+
+    /// Ends the order with what is filled.
+    fn close(&mut self, now: Nanos, index: usize, id: ClientId, reason: Reason, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !order.is_live() {
+            return;
+        }
+        let (state, filled, spec) = (order.closed_state(), order.filled, order.spec);
+        let (average, fee, latency_ns) = (order.average(), order.fee, now.since(order.sent_at));
+        self.record(Entry::Closed { id, state, filled, reason, at: now }, fx);
+        if !filled.is_zero() {
+            fx.push(Effect::Log(RecordKind::OrderFilled {
+                id,
+                venue: spec.venue,
+                pair: spec.pair,
+                side: spec.side,
+                qty: filled,
+                average,
+                fee,
+                latency_ns,
+            }));
+        } else {
+            let class = RejectClass::Definitive;
+            let (venue, pair) = (spec.venue, spec.pair);
+            fx.push(Effect::Log(RecordKind::OrderRejected { id, venue, pair, class, code: reason }));
+        }
+    }
+
+    fn rejected(&mut self, now: Nanos, index: usize, id: ClientId, reject: Reject, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !order.is_live() {
+            return;
+        }
+        let (venue, pair) = (order.spec.venue, order.spec.pair);
+        fx.push(Effect::Log(RecordKind::OrderRejected {
+            id,
+            venue,
+            pair,
+            class: reject.class,
+            code: reject.code,
+        }));
+        if reject.class == RejectClass::Ambiguous {
+            order.ask_now(now);
+            return self.doubt(now, index, id, fx);
+        }
+        let (state, filled) = (OrderState::Rejected, order.filled);
+        self.record(Entry::Closed { id, state, filled, reason: reject.code, at: now }, fx);
+        match reject.class {
+            RejectClass::Halt => self.halt(now, venue, reject.code.as_str(), fx),
+            RejectClass::RetryLater => self.pairs[index].mend.next_try = now.plus_ms(1_000),
+            _ => {}
+        }
+        if self.gate.count_error(now) && self.mode == Mode::Active {
+            self.paused_until = now.plus_ms(300_000);
+            self.set_mode(now, Mode::Paused, "order errors", fx);
+        }
+    }
+
+    fn busted(&mut self, now: Nanos, index: usize, id: ClientId, fill: VenueOrderId, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let venue = order.spec.venue;
+        let Some(fill) = order.seen_fill(fill) else { return };
+        self.record(Entry::Busted { id, fill, at: now }, fx);
+        let pair = self.pairs[index].settings.id;
+        fx.push(Effect::Log(RecordKind::Alarm {
+            pair,
+            venue,
+            what: Reason::cut("a fill was busted by the venue"),
+        }));
+        if self.mode == Mode::Active {
+            self.set_mode(now, Mode::Reducing, "trade bust", fx);
+        }
+    }
+
+    /// Its outcome is not known from here on: it counts as nothing and as everything until it is resolved.
+    pub(super) fn doubt(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        order.ask_soon(now);
+        if order.is_live() && order.state != OrderState::Unknown {
+            let (venue, pair) = (order.spec.venue, order.spec.pair);
+            self.record(Entry::Unknown { id, at: now }, fx);
+            fx.push(Effect::Log(RecordKind::OrderUnknown { id, venue, pair, for_ms: 0 }));
+        }
+    }
+
+    /// Deadlines of the live orders of one pair.
+    pub(super) fn tick_orders(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        for leg in 0..2 {
+            let Some(order) = &self.pairs[index].orders[leg] else { continue };
+            let id = order.id();
+            match order.need(now, &self.settings.execution) {
+                Need::Nothing => {}
+                Need::Doubt => self.doubt(now, index, id, fx),
+                Need::Query => self.query(now, index, id, fx),
+                Need::Cancel => self.cancel(now, index, id, fx),
+            }
+            self.alarm_unknown(now, index, leg, fx);
+        }
+    }
+
+    fn alarm_unknown(&mut self, now: Nanos, index: usize, leg: usize, fx: &mut Effects) {
+        let Some(order) = &mut self.pairs[index].orders[leg] else { return };
+        let waited = now.ms_since(order.unknown_since);
+        let due = order.state == OrderState::Unknown && waited >= UNKNOWN_ALARM_MS && !order.alarmed;
+        if due {
+            order.alarmed = true;
+            let (id, venue, pair) = (order.id(), order.spec.venue, order.spec.pair);
+            fx.push(Effect::Log(RecordKind::OrderUnknown { id, venue, pair, for_ms: waited }));
+        }
+    }
+
+    fn query(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        order.asked(now);
+        let spec = order.spec;
+        let query = OrderQuery {
+            id,
+            pair: spec.pair,
+            venue_id: order.venue_id,
+            nonce: spec.nonce,
+            side: spec.side,
+            qty: spec.qty,
+            signed_ms: spec.signed_ms,
+        };
+        let lapsed = now > order.window_end();
+        fx.push(Effect::Ask(Ask::Order { venue: spec.venue, query }));
+        if lapsed && order.is_live() {
+            // Death needs an unchanged position too.
+            fx.push(Effect::Ask(Ask::Account { venue: spec.venue }));
+        }
+    }
+
+    pub(super) fn cancel(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let nonce = self.next_nonce(now);
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        order.cancel_sent = true;
+        order.ask_soon(now);
+        fx.push(Effect::Cancel(CancelSpec {
+            id,
+            venue: order.spec.venue,
+            pair: order.spec.pair,
+            venue_id: order.venue_id,
+            signed_ms: now.ms(),
+            nonce,
+        }));
+    }
+
+    /// The venue's answer to a query.
+    pub(super) fn take_report(
+        &mut self,
+        now: Nanos,
+        id: ClientId,
+        asked: Nanos,
+        report: Option<OrderReport>,
+        fx: &mut Effects,
+    ) {
+        let Some(index) = holder(id, &self.pairs) else { return };
+        match report {
+            Some(report) => self.take_found(now, index, id, &report, fx),
+            None => self.take_missing(now, index, id, asked, fx),
+        }
+        self.settle(now, index, fx);
+    }
+
+    fn take_found(&mut self, now: Nanos, index: usize, id: ClientId, report: &OrderReport, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !order.is_live() {
+            return self.confirm(now, index, id, report, fx);
+        }
+        let doubted = order.state == OrderState::Unknown;
+        if matches!(order.state, OrderState::Intent | OrderState::Sent | OrderState::Unknown) {
+            self.record(Entry::Acked { id, venue_id: report.venue_id, at: now }, fx);
+        }
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if report.terminal
+            && let Some(fill) = order.missing_fill(report)
+        {
+            self.record(Entry::Filled { id, fill, at: now }, fx);
+        }
+        if !report.terminal {
+            return;
+        }
+        let (venue, pair, filled) = (report.venue, report.pair, report.filled);
+        match report.rejected {
+            Some(reject) if reject.class != RejectClass::Ambiguous => {
+                self.rejected(now, index, id, reject, fx)
+            }
+            _ => self.close(now, index, id, Reason::EMPTY, fx),
+        }
+        if doubted {
+            fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled }));
+        }
+    }
+
+    /// The row of a closed order: funding that its event did not tell.
+    fn confirm(&mut self, now: Nanos, index: usize, id: ClientId, report: &OrderReport, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !order.unconfirmed || !report.terminal {
+            return;
+        }
+        order.unconfirmed = false;
+        if !report.funding.is_zero() {
+            let (venue, pair, amount) = (report.venue, report.pair, report.funding);
+            self.record(Entry::Funding { venue, pair, amount, at: now }, fx);
+        }
+    }
+
+    fn take_missing(&mut self, now: Nanos, index: usize, id: ClientId, asked: Nanos, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if order.is_live() && order.not_found(asked) {
+            self.bury(now, index, id, fx);
+        }
+    }
+
+    /// Proven never to have arrived (SAFETY O2).
+    pub(super) fn bury(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let (venue, pair) = (order.spec.venue, order.spec.pair);
+        let (state, reason) = (OrderState::NeverAccepted, Reason::cut("never arrived"));
+        self.record(Entry::Closed { id, state, filled: Qty::ZERO, reason, at: now }, fx);
+        fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled: Qty::ZERO }));
+    }
+
+    /// A socket of a venue went down: what is in flight there is asked after at once, without waiting for the stream
+    /// (SAFETY C2).
+    fn link_down(&mut self, now: Nanos, venue: VenueId, role: Role, why: Reason, fx: &mut Effects) {
+        fx.push(Effect::Log(RecordKind::LinkDown { venue, role, why }));
+        for index in 0..self.pairs.len() {
+            for leg in 0..2 {
+                let Some(order) = &mut self.pairs[index].orders[leg] else { continue };
+                if order.spec.venue != venue || !order.is_live() || order.state == OrderState::Intent {
+                    continue;
+                }
+                order.ask_now(now);
+                let (id, sent) = (order.id(), order.state == OrderState::Sent);
+                if sent {
+                    self.doubt(now, index, id, fx);
+                }
+            }
+        }
+    }
+
+    pub(super) fn halt(&mut self, now: Nanos, venue: VenueId, why: &str, fx: &mut Effects) {
+        let pair = PairId(0);
+        fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what: Reason::cut(why) }));
+        if self.mode != Mode::Halted {
+            self.set_mode(now, Mode::Halted, why, fx);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! One pair: its books, its live orders, where it stands in its life. State changes only through [`Pair::apply`], fed by
+//! journal entries, so that a replay after a crash gives the same pair. Pure.
+
+use super::lifecycle::Order;
+use crate::journal::entry::{Entry, IntentEntry};
+use crate::position::{Execution, PairBook};
+use crate::types::settings::PairSettings;
+use crate::types::{
+    ClientId, Fill, IntentKind, MarketRules, Nanos, OrderState, Price, Qty, Quote, Rate, StopReason,
+};
+
+/// Where a pair stands. Orders in flight are in `Pair::orders`; the phase says what for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing in flight; flat or held.
+    #[default]
+    Idle,
+    /// Both legs of an entry are out.
+    Opening,
+    /// Both legs of an exit are out.
+    Closing(StopReason),
+    /// One leg is more than the other; `since` = first known fill of the lone part.
+    Mending { since: Nanos },
+}
+
+/// Book-keeping of a mend: what was tried and when the next try is due.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mend {
+    /// Orders tried to complete the missing leg.
+    pub completions: u32,
+    /// Unwinds that were priced and missed: the collar widens with them.
+    pub missed_unwinds: u32,
+    pub next_try: Nanos,
+    /// Result of the unwinding lines when the mend began, for its cost.
+    pub cost_before: i64,
+    pub last_alarm: Nanos,
+    /// The last progress (a fill), for the latch after ten seconds without any.
+    pub progress: Nanos,
+    pub last_completed: bool,
+    /// Mending orders sent.
+    pub tries: u32,
+    /// The last of them, until its outcome was counted.
+    pub last: Option<ClientId>,
+    /// The automatic close was logged.
+    pub announced: bool,
+    /// When the lone leg became known with nothing in flight.
+    pub began: Nanos,
+}
+
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub settings: PairSettings,
+    pub book: PairBook,
+    pub phase: Phase,
+    /// The last order of each leg; live ones are in flight.
+    pub orders: [Option<Order>; 2],
+    pub quotes: [Quote; 2],
+    pub rules: [Option<MarketRules>; 2],
+    /// The last decision of `spread` that was acted on (mending orders are not decisions).
+    pub decision: Option<IntentEntry>,
+    /// An entry stands: `PairOpened` was written.
+    pub opened: bool,
+    /// Spread at the entry fills (adjusted), for the exposure.
+    pub entry_spread: Rate,
+    pub mend: Mend,
+    /// No entries before this.
+    pub cool_until: Nanos,
+    /// No exit before this.
+    pub exit_after: Nanos,
+    /// Since when one leg is known to hold more than the other, and for how long it last did.
+    pub lone_since: Nanos,
+    pub lone_ns: u64,
+    /// The venue shows a position that is not ours: no entries until adopted.
+    pub foreign: [bool; 2],
+    /// Second look at a mismatch is due.
+    pub mismatch_seen: [bool; 2],
+    /// Last time anything changed the positions; older reports are not believed.
+    pub touched: Nanos,
+}
+
+impl Pair {
+    pub fn new(settings: PairSettings) -> Self {
+        Self {
+            settings,
+            book: PairBook::default(),
+            phase: Phase::Idle,
+            orders: [None, None],
+            quotes: [Quote::default(); 2],
+            rules: [None; 2],
+            decision: None,
+            opened: false,
+            entry_spread: Rate::ZERO,
+            mend: Mend::default(),
+            cool_until: Nanos::NEVER,
+            exit_after: Nanos::NEVER,
+            lone_since: Nanos::NEVER,
+            lone_ns: 0,
+            foreign: [false; 2],
+            mismatch_seen: [false; 2],
+            touched: Nanos::NEVER,
+        }
+    }
+
+    /// Applies one fact of this pair. The same code runs live and in recovery.
+    pub fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::PairSnapshot { book, .. } => {
+                self.book = *book;
+                self.opened = !book.is_flat();
+            }
+            Entry::OrderSnapshot { order, state, venue_id, filled, at } => {
+                let mut restored = Order::new(order.spec, usize::from(order.leg), order.expected);
+                restored.state = *state;
+                restored.venue_id = *venue_id;
+                restored.filled = *filled;
+                restored.sent_at = *at;
+                self.orders[usize::from(order.leg)] = Some(restored);
+            }
+            Entry::Intent { intent } => self.apply_intent(intent),
+            Entry::Sent { id, at } => self.with_order(*id, |order| {
+                order.sent_at = *at;
+                order.state = OrderState::Sent;
+            }),
+            Entry::Acked { id, venue_id, at } => self.with_order(*id, |order| {
+                order.venue_id = *venue_id;
+                order.acked_at = *at;
+                order.state = OrderState::Acked;
+            }),
+            Entry::Unknown { id, at } => self.with_order(*id, |order| {
+                order.unknown_since = *at;
+                order.state = OrderState::Unknown;
+            }),
+            Entry::Filled { id, fill, at } => self.apply_fill(*id, fill, *at),
+            Entry::Busted { id, fill, .. } => self.apply_bust(*id, fill),
+            Entry::Closed { id, state, .. } => self.with_order(*id, |order| order.state = *state),
+            Entry::PairOpened { spread, .. } => {
+                self.opened = true;
+                self.entry_spread = *spread;
+            }
+            Entry::PairClosed { .. } => {
+                self.opened = false;
+                self.book = PairBook::default();
+                self.orders = [None, None];
+            }
+            Entry::Funding { venue, amount, .. } => {
+                if let Some(leg) = self.leg_of(*venue) {
+                    self.book.legs[leg].funding += *amount;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_intent(&mut self, intent: &IntentEntry) {
+        if let Some(IntentKind::Enter(direction)) = intent.kind {
+            self.book.open(direction, intent.mid, intent.basis, intent.edge, intent.at);
+        }
+        for order in intent.orders.iter().flatten() {
+            let leg = usize::from(order.leg);
+            self.orders[leg] = Some(Order::new(order.spec, leg, order.expected));
+        }
+        if intent.kind.is_some() {
+            self.decision = Some(*intent);
+        }
+        self.touched = intent.at;
+    }
+
+    fn apply_fill(&mut self, id: ClientId, fill: &Fill, at: Nanos) {
+        self.touched = at;
+        let Some(order) = self.orders.iter_mut().flatten().find(|order| order.id() == id) else { return };
+        order.fill(fill, at);
+        self.book.execute(&Execution {
+            leg: order.leg,
+            side: order.spec.side,
+            purpose: order.spec.purpose,
+            qty: fill.qty,
+            price: fill.price,
+            expected: order.expected,
+            fee: fill.fee,
+            funding: fill.funding,
+        });
+    }
+
+    /// A bust is the opposite execution at the same price with its fee given back.
+    fn apply_bust(&mut self, id: ClientId, fill: &Fill) {
+        let Some(order) = self.orders.iter_mut().flatten().find(|order| order.id() == id) else { return };
+        order.bust(fill);
+        self.book.execute(&Execution {
+            leg: order.leg,
+            side: order.spec.side.opposite(),
+            purpose: order.spec.purpose,
+            qty: fill.qty,
+            price: fill.price,
+            expected: order.expected,
+            fee: -fill.fee,
+            funding: -fill.funding,
+        });
+    }
+
+    fn with_order(&mut self, id: ClientId, change: impl FnOnce(&mut Order)) {
+        if let Some(order) = self.order_mut(id) {
+            change(order);
+        }
+    }
+
+    /// Price expected for a leg when the last decision was made.
+    pub fn decided_price(&self, leg: usize) -> Option<Price> {
+        self.decision.as_ref().and_then(|decision| decision.orders[leg]).map(|order| order.expected)
+    }
+
+    pub fn order_mut(&mut self, id: ClientId) -> Option<&mut Order> {
+        self.orders.iter_mut().flatten().find(|order| order.id() == id)
+    }
+
+    pub fn live_orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders.iter().flatten().filter(|order| order.is_live())
+    }
+
+    pub fn has_live_orders(&self) -> bool {
+        self.live_orders().next().is_some()
+    }
+
+    /// One leg holds more than the other by what could be traded away.
+    pub fn is_lone(&self) -> bool {
+        self.common_lot().map_or(!self.book.net().is_zero(), |lot| self.book.net().abs() >= lot)
+    }
+
+    /// Funding of a close is still being read.
+    pub fn awaits_confirmation(&self) -> bool {
+        self.orders.iter().flatten().any(|order| order.unconfirmed)
+    }
+
+    pub fn leg_of(&self, venue: crate::types::VenueId) -> Option<usize> {
+        self.settings.venues.iter().position(|&other| other == venue)
+    }
+
+    /// Smallest step that both venues can trade; `None` until both rules are known.
+    pub fn common_lot(&self) -> Option<Qty> {
+        let [Some(a), Some(b)] = self.rules else { return None };
+        Some(common_multiple(a.lot, b.lot))
+    }
+
+    /// Mean of the two mids of the last quotes; zero when one is missing.
+    pub fn mean_mid(&self) -> Price {
+        if self.quotes.iter().any(|quote| quote.bid.is_zero() || quote.ask.is_zero()) {
+            return Price::ZERO;
+        }
+        let mids = self.quotes.map(|quote| Price::mid(quote.bid, quote.ask));
+        Price::mid(mids[0], mids[1])
+    }
+
+    /// Worst-case quantity at risk on a leg: what is held and what may still fill.
+    pub fn worst_case(&self, leg: usize) -> Qty {
+        let held = self.book.legs[leg].qty.raw();
+        let (mut low, mut high) = (held, held);
+        for order in self.live_orders().filter(|order| order.leg == leg) {
+            let open = (order.spec.qty - order.filled).raw() * order.spec.side.sign();
+            low += open.min(0);
+            high += open.max(0);
+        }
+        Qty::from_raw(low.abs().max(high.abs()))
+    }
+}
+
+/// Least common multiple of two lots (both positive).
+fn common_multiple(a: Qty, b: Qty) -> Qty {
+    let gcd = |mut x: i64, mut y: i64| {
+        while y != 0 {
+            (x, y) = (y, x % y);
+        }
+        x
+    };
+    Qty::from_raw(a.raw() / gcd(a.raw(), b.raw()) * b.raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_lot_is_a_multiple_of_both() {
+        let lot = |raw| Qty::from_raw(raw);
+        assert_eq!(common_multiple(lot(10_000), lot(1_000)), lot(10_000));
+        assert_eq!(common_multiple(lot(4), lot(6)), lot(12));
+    }
+}

@@ -1,0 +1,198 @@
+//! What the venues state about accounts, positions, open orders, rules and clocks, compared with our books. A failed
+//! question proves nothing; a position that our fills do not explain is never touched and blocks entries (SAFETY V1,
+//! V2). Part of `order::core`.
+
+use super::core::{Core, Effect, Effects};
+use super::pair::Phase;
+use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder};
+use crate::types::{MarketRules, Mode, Nanos, PairId, RecordKind, VenueId, VenueMode};
+
+impl Core {
+    pub(super) fn take_fact(&mut self, now: Nanos, fact: Fact, fx: &mut Effects) {
+        match fact {
+            Fact::Order { id, asked, report, .. } => self.take_report(now, id, asked, report, fx),
+            Fact::Account { venue, asked, report } => self.take_account(now, venue, asked, &report, fx),
+            Fact::OpenOrders { venue, asked, orders } => {
+                self.take_open_orders(now, venue, asked, &orders, fx)
+            }
+            Fact::Rules { venue, pair, rules } => self.take_rules(now, venue, pair, rules, fx),
+            Fact::Mode { venue, mode } => self.take_mode(now, venue, mode),
+            Fact::Clock { venue, offset_ms } => self.take_clock(now, venue, offset_ms, fx),
+            // The next deadline asks again.
+            Fact::Failed { .. } => {}
+        }
+    }
+
+    fn take_account(
+        &mut self,
+        now: Nanos,
+        venue: VenueId,
+        asked: Nanos,
+        report: &AccountReport,
+        fx: &mut Effects,
+    ) {
+        let facts = &mut self.venues[venue.index()];
+        facts.account = Some(*report);
+        for index in 0..self.pairs.len() {
+            if let Some(leg) = self.pairs[index].leg_of(venue) {
+                self.compare(now, index, leg, asked, report, fx);
+                self.settle(now, index, fx);
+            }
+        }
+    }
+
+    /// One leg's position against the venue's. A report asked for before our last change is not believed.
+    fn compare(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        leg: usize,
+        asked: Nanos,
+        report: &AccountReport,
+        fx: &mut Effects,
+    ) {
+        let pair = &mut self.pairs[index];
+        if asked <= pair.touched {
+            return;
+        }
+        let (ours, theirs) = (pair.book.legs[leg].qty, report.positions[index].qty);
+        if ours == theirs {
+            pair.mismatch_seen[leg] = false;
+            pair.foreign[leg] = false;
+            return self.bury_if_dead(now, index, leg, asked, fx);
+        }
+        let in_flight = pair.has_live_orders() || matches!(pair.phase, Phase::Mending { .. });
+        if in_flight || pair.foreign[leg] {
+            return;
+        }
+        let (venue, id) = (pair.settings.venues[leg], pair.settings.id);
+        if !pair.mismatch_seen[leg] {
+            pair.mismatch_seen[leg] = true;
+            fx.push(Effect::Ask(Ask::Account { venue }));
+            return;
+        }
+        pair.foreign[leg] = true;
+        fx.push(Effect::Log(RecordKind::Foreign { venue, pair: id, qty: theirs, ours }));
+    }
+
+    fn bury_if_dead(&mut self, now: Nanos, index: usize, leg: usize, asked: Nanos, fx: &mut Effects) {
+        let Some(order) = &mut self.pairs[index].orders[leg] else { return };
+        if order.is_live() && asked > order.window_end() {
+            order.position_clean = true;
+            if order.is_provably_dead() {
+                let id = order.id();
+                self.bury(now, index, id, fx);
+            }
+        }
+    }
+
+    fn take_open_orders(
+        &mut self,
+        now: Nanos,
+        venue: VenueId,
+        asked: Nanos,
+        orders: &[OpenOrder],
+        fx: &mut Effects,
+    ) {
+        let mut ours_open = 0;
+        for open in orders {
+            if !self.is_ours(venue, open) {
+                continue;
+            }
+            ours_open += 1;
+            if !self.is_live_here(open) || self.stop.is_some() {
+                let nonce = self.next_nonce(now);
+                fx.push(Effect::Cancel(CancelSpec {
+                    id: open.id.unwrap_or_default(),
+                    venue,
+                    pair: open.pair.unwrap_or_default(),
+                    venue_id: open.venue_id,
+                    signed_ms: now.ms(),
+                    nonce,
+                }));
+            }
+        }
+        let facts = &mut self.venues[venue.index()];
+        let first = !facts.reconciled && facts.account.is_some();
+        facts.reconciled |= facts.account.is_some();
+        if first {
+            let positions = facts.account.map_or(0, |report| {
+                report.positions.iter().filter(|position| !position.qty.is_zero()).count() as u32
+            });
+            let open_orders = orders.len() as u32;
+            fx.push(Effect::Log(RecordKind::Reconciled { venue, open_orders, positions }));
+        }
+        self.verified(now, venue, asked, ours_open, fx);
+    }
+
+    /// Ours by client id, by a nonce that we used, or because the whole account is ours.
+    fn is_ours(&self, venue: VenueId, open: &OpenOrder) -> bool {
+        let by_nonce = open.nonce != 0
+            && self
+                .pairs
+                .iter()
+                .flat_map(|pair| pair.orders.iter().flatten())
+                .any(|order| order.spec.venue == venue && order.spec.nonce == open.nonce);
+        open.id.is_some() || by_nonce || self.settings.dedicated_account
+    }
+
+    fn is_live_here(&self, open: &OpenOrder) -> bool {
+        self.pairs
+            .iter()
+            .flat_map(|pair| pair.live_orders())
+            .any(|order| Some(order.id()) == open.id || (open.nonce != 0 && order.spec.nonce == open.nonce))
+    }
+
+    fn take_rules(&mut self, now: Nanos, venue: VenueId, pair: PairId, rules: MarketRules, fx: &mut Effects) {
+        let Some(found) = self.pairs.get_mut(pair.index()) else { return };
+        let Some(leg) = found.leg_of(venue) else { return };
+        found.rules[leg] = Some(rules);
+        self.settle(now, pair.index(), fx);
+    }
+
+    /// Entries wait a minute after a venue has come back (SAFETY §7, maintenance).
+    fn take_mode(&mut self, now: Nanos, venue: VenueId, mode: VenueMode) {
+        let facts = &mut self.venues[venue.index()];
+        if facts.mode != VenueMode::Ok && mode == VenueMode::Ok {
+            facts.settled_at = now.plus_ms(60_000);
+        }
+        facts.mode = mode;
+    }
+
+    fn take_clock(&mut self, now: Nanos, venue: VenueId, offset_ms: i64, fx: &mut Effects) {
+        self.venues[venue.index()].clock_offset_ms = offset_ms;
+        let off = offset_ms.unsigned_abs();
+        if off > u64::from(self.settings.risk.clock_warn_ms) {
+            fx.push(Effect::Log(RecordKind::ClockOffset { venue, ms: offset_ms }));
+        }
+        if off > u64::from(self.settings.risk.clock_halt_ms) {
+            self.halt(now, venue, "clock offset", fx);
+        }
+    }
+
+    /// All that is needed to send to a venue and to learn outcomes is up, or no more. After an outage what happened
+    /// meanwhile is asked for before entries go on.
+    pub(super) fn set_ready(&mut self, now: Nanos, venue: VenueId, ready: bool, fx: &mut Effects) {
+        let pause = u64::from(self.settings.risk.link_cooldown_ms);
+        let facts = &mut self.venues[venue.index()];
+        let returned = ready && !facts.ready && facts.was_ready;
+        facts.ready = ready;
+        facts.was_ready |= ready;
+        if returned {
+            facts.settled_at = now.plus_ms(pause);
+        }
+        if ready && !self.paper {
+            facts.reconciled = false;
+            fx.push(Effect::Ask(Ask::Account { venue }));
+            fx.push(Effect::Ask(Ask::OpenOrders { venue }));
+        }
+        if self.paper {
+            facts.reconciled = true;
+        }
+    }
+
+    /// Whether a person has to look before entries go on.
+    pub fn is_halted(&self) -> bool {
+        self.mode == Mode::Halted
+    }
+}

@@ -1,0 +1,328 @@
+//! When every order of a pair is terminal: is it flat, held, or does one leg hold more than the other? The one routine
+//! that must not fail is [`Core::mend`] (SAFETY §2.3): it never ends on "retries exhausted". Part of `order::core`.
+
+use super::core::{Core, Effect, Effects};
+use super::mend;
+use super::pair::{Mend, Pair, Phase};
+use crate::journal::entry::Entry;
+use crate::types::order::Reason;
+use crate::types::settings::RiskSettings;
+use crate::types::{Mode, Nanos, OrderState, Purpose, Qty, Rate, RecordKind, StopReason, VenueId, VenueMode};
+
+/// A confirmation that has not come by then is not waited for, ms.
+const CONFIRM_MAX_MS: u64 = 3_000;
+/// A mend without a fill for this long latches Halted (SAFETY §7, lone leg); it goes on all the same.
+const NO_PROGRESS_MS: u64 = 10_000;
+const ALARM_EVERY_MS: u64 = 5_000;
+/// Longest pause between two mending orders, ms.
+const MEND_PAUSE_MAX_MS: u64 = 1_000;
+/// Pause before a mend that found no price or no venue looks again, ms.
+const MEND_RECHECK_MS: u64 = 50;
+/// Pause after an exit that did not fill, ms.
+const EXIT_PAUSE_MS: u64 = 200;
+
+impl Core {
+    /// Looks at a pair after anything has changed and does the next thing that it needs.
+    pub(super) fn settle(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        let pair = &self.pairs[index];
+        let Some(lot) = pair.common_lot() else { return };
+        let lone = pair.book.net().abs() >= lot;
+        self.watch_lone(now, index, lone);
+        let pair = &self.pairs[index];
+        if pair.has_live_orders() {
+            return;
+        }
+        if lone || (pair.book.hedged() < lot && !pair.book.is_flat() && sweepable(pair).is_some()) {
+            return self.mend(now, index, fx);
+        }
+        if pair.phase == Phase::Idle || self.waits_for_confirmation(now, index) {
+            return;
+        }
+        self.finish(now, index, fx);
+    }
+
+    /// Keeps the time for which one leg was known to hold more than the other.
+    fn watch_lone(&mut self, now: Nanos, index: usize, lone: bool) {
+        let pair = &mut self.pairs[index];
+        if lone && pair.lone_since == Nanos::NEVER {
+            pair.lone_since = now;
+        } else if !lone && pair.lone_since != Nanos::NEVER {
+            pair.lone_ns = now.since(pair.lone_since);
+            pair.lone_since = Nanos::NEVER;
+        }
+    }
+
+    fn waits_for_confirmation(&mut self, now: Nanos, index: usize) -> bool {
+        let pair = &mut self.pairs[index];
+        if !pair.awaits_confirmation() {
+            return false;
+        }
+        if now.ms_since(pair.touched) < CONFIRM_MAX_MS {
+            return true;
+        }
+        pair.orders.iter_mut().flatten().for_each(|order| order.unconfirmed = false);
+        false
+    }
+
+    /// Nothing in flight and the legs match: the pair is flat or held.
+    fn finish(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        let pair = &self.pairs[index];
+        let (phase, held) = (pair.phase, !pair.book.hedged().is_zero());
+        self.log_mended(now, index, phase, fx);
+        match (held, self.pairs[index].opened) {
+            (true, false) => self.opened(now, index, fx),
+            (true, true) => self.pairs[index].exit_after = now.plus_ms(EXIT_PAUSE_MS),
+            (false, _) => self.flat(now, index, phase, fx),
+        }
+        let pair = &mut self.pairs[index];
+        pair.phase = Phase::Idle;
+        pair.mend = Mend::default();
+        pair.lone_ns = 0;
+        let pause = cooldown(&self.settings.risk, phase);
+        pair.cool_until = now.plus_ms(pause);
+    }
+
+    fn opened(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        let pair = &self.pairs[index];
+        let Some(direction) = pair.book.direction else { return };
+        let qty = pair.book.hedged();
+        let spread = entry_spread(pair);
+        let (decision_ns, skew) = (decision_to(now, pair), fill_skew(pair));
+        let id = pair.settings.id;
+        self.record(Entry::PairOpened { pair: id, direction, qty, spread, at: now }, fx);
+        fx.push(Effect::Log(RecordKind::EntryExecuted {
+            pair: id,
+            direction,
+            spread,
+            qty,
+            decision_to_terminal_ns: decision_ns,
+            fill_skew_ns: skew,
+        }));
+    }
+
+    fn flat(&mut self, now: Nanos, index: usize, phase: Phase, fx: &mut Effects) {
+        let pair = &self.pairs[index];
+        let traded = pair.book.legs.iter().any(|leg| !leg.cash.is_zero() || !leg.fees.is_zero());
+        if !traded {
+            return;
+        }
+        let ledger = pair.book.ledger();
+        let reason = match (phase, pair.decision.and_then(|decision| decision.kind)) {
+            (Phase::Closing(reason), _) => reason,
+            (_, Some(crate::types::IntentKind::Exit(reason))) => reason,
+            _ => StopReason::Operator,
+        };
+        let spread = pair.decision.map_or(Rate::ZERO, |decision| decision.edge - decision.basis);
+        let (decision_ns, skew) = (decision_to(now, pair), fill_skew(pair));
+        let (id, opened) = (pair.settings.id, pair.opened);
+        self.record(Entry::PairClosed { pair: id, reason, spread, ledger, at: now }, fx);
+        if opened {
+            fx.push(Effect::Log(RecordKind::ExitExecuted {
+                pair: id,
+                spread,
+                pnl: ledger.total(),
+                reason,
+                decision_to_terminal_ns: decision_ns,
+                fill_skew_ns: skew,
+            }));
+        }
+        self.check_losses(now, fx);
+    }
+
+    fn check_losses(&mut self, now: Nanos, fx: &mut Effects) {
+        if -self.totals.day_result > self.settings.risk.daily_loss {
+            return self.halt(now, VenueId(0), "daily loss limit", fx);
+        }
+        if self.totals.losing_in_a_row >= self.settings.risk.losing_pairs_pause && self.mode == Mode::Active {
+            self.totals.losing_in_a_row = 0;
+            self.paused_until = now.plus_ms(3_600_000);
+            self.set_mode(now, Mode::Paused, "losing pairs in a row", fx);
+        }
+    }
+
+    /// One leg too many: take the cheaper way home that can be taken now, again and again, until there is none.
+    fn mend(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        self.begin_mend(now, index);
+        self.count_miss(index);
+        if now < self.pairs[index].mend.next_try {
+            return;
+        }
+        let usable = self.pairs[index].settings.venues.map(|venue| self.is_usable(venue));
+        let pair = &self.pairs[index];
+        let route = match sweepable(pair) {
+            Some(leg) if pair.book.net().abs() < pair.common_lot().unwrap_or_default() => {
+                mend::unwind(pair, leg, pair.book.legs[leg].qty.abs(), &self.settings.execution)
+            }
+            _ => mend::choose(pair, usable, &self.settings.execution),
+        };
+        let sent = route.is_some_and(|route| {
+            let sent = self.send_route(now, index, &route, fx);
+            if sent {
+                self.after_route(now, index, &route, fx);
+            }
+            sent
+        });
+        if !sent {
+            self.pairs[index].mend.next_try = now.plus_ms(MEND_RECHECK_MS);
+        }
+        self.alarm_lone(now, index, fx);
+    }
+
+    fn begin_mend(&mut self, now: Nanos, index: usize) {
+        let pair = &mut self.pairs[index];
+        if let Phase::Mending { .. } = pair.phase {
+            return;
+        }
+        let since = if pair.lone_since == Nanos::NEVER { now } else { pair.lone_since };
+        let next_try = pair.mend.next_try;
+        pair.phase = Phase::Mending { since };
+        pair.mend = Mend {
+            next_try,
+            progress: now,
+            last_alarm: now,
+            cost_before: pair.book.unwinds.raw(),
+            began: now,
+            ..Mend::default()
+        };
+    }
+
+    /// An unwind that was sent at a price and did not fill widens the next one's collar.
+    fn count_miss(&mut self, index: usize) {
+        let pair = &mut self.pairs[index];
+        for order in pair.orders.iter().flatten() {
+            if Some(order.id()) != pair.mend.last {
+                continue;
+            }
+            pair.mend.last = None;
+            if order.spec.purpose == Purpose::Unwind && order.state == OrderState::NoFill {
+                pair.mend.missed_unwinds += 1;
+            }
+            if !order.filled.is_zero() {
+                pair.mend.progress = order.filled_at;
+            }
+        }
+    }
+
+    fn after_route(&mut self, now: Nanos, index: usize, route: &mend::Route, fx: &mut Effects) {
+        let retry = &self.settings.execution;
+        let (max, delay) = (retry.retry_attempts, u64::from(retry.retry_delay_ms));
+        let seq = self.seq;
+        let (id, epoch) = (self.pairs[index].settings.id, self.epoch);
+        let pair = &mut self.pairs[index];
+        let venue = pair.settings.venues[route.leg];
+        pair.mend.tries += 1;
+        pair.mend.last = Some(crate::types::ClientId { epoch, seq, leg: route.leg as u8 });
+        let pause = (delay << pair.mend.tries.min(3).saturating_sub(1)).min(MEND_PAUSE_MAX_MS);
+        pair.mend.next_try = now.plus_ms(pause);
+        pair.mend.last_completed = route.purpose == Purpose::Complete;
+        if pair.mend.last_completed {
+            pair.mend.completions += 1;
+            let attempt = pair.mend.completions;
+            fx.push(Effect::Log(RecordKind::Retry { pair: id, venue, attempt, max }));
+        } else if !pair.mend.announced {
+            pair.mend.announced = true;
+            let notional = route.expected.times(route.qty);
+            let (qty, complete) = (route.qty, false);
+            fx.push(Effect::Log(RecordKind::AutoClose { pair: id, venue, qty, complete, notional }));
+        }
+    }
+
+    fn alarm_lone(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        let pair = &mut self.pairs[index];
+        let Phase::Mending { since } = pair.phase else { return };
+        let naked_ms = now.ms_since(since);
+        let late = naked_ms > u64::from(self.settings.risk.max_naked_ms);
+        if late && now.ms_since(pair.mend.last_alarm) >= ALARM_EVERY_MS {
+            pair.mend.last_alarm = now;
+            let (id, venue) = (pair.settings.id, pair.settings.venues[mend::heavy_leg(pair)]);
+            let what = Reason::cut("lone leg not mended yet");
+            fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
+        }
+        if now.ms_since(pair.mend.progress) > NO_PROGRESS_MS && self.mode != Mode::Halted {
+            self.set_mode(now, Mode::Halted, "lone leg without progress", fx);
+        }
+    }
+
+    fn log_mended(&mut self, now: Nanos, index: usize, phase: Phase, fx: &mut Effects) {
+        let Phase::Mending { since } = phase else { return };
+        let pair = &self.pairs[index];
+        let one_leg_ns = pair.lone_ns.max(now.since(since).min(pair.lone_ns));
+        let wire = pair.orders.iter().flatten().map(|order| order.stamps.t_send).max().unwrap_or_default();
+        fx.push(Effect::Log(RecordKind::Mended {
+            pair: pair.settings.id,
+            one_leg_ns,
+            wire_ns: if pair.mend.tries == 1 { wire.since(pair.mend.began) } else { 0 },
+            completed: pair.mend.last_completed,
+            cost: crate::types::Usd::from_raw(pair.book.unwinds.raw() - pair.mend.cost_before),
+        }));
+    }
+
+    /// The venue takes orders now.
+    fn is_usable(&self, venue: VenueId) -> bool {
+        let facts = &self.venues[venue.index()];
+        facts.ready && matches!(facts.mode, VenueMode::Ok)
+    }
+
+    /// What recovery found: orders without an outcome are in doubt, pairs without `PairOpened` are settled anew.
+    pub(super) fn resume_recovered(&mut self, now: Nanos, fx: &mut Effects) {
+        for index in 0..self.pairs.len() {
+            for leg in 0..2 {
+                let Some(order) = &mut self.pairs[index].orders[leg] else { continue };
+                if order.is_live() {
+                    order.ask_now(now);
+                    let id = order.id();
+                    self.doubt(now, index, id, fx);
+                }
+            }
+            let pair = &mut self.pairs[index];
+            let unfinished = pair.has_live_orders() || (!pair.opened && !pair.book.is_flat());
+            if unfinished {
+                pair.phase = Phase::Opening;
+            }
+            pair.touched = now;
+        }
+    }
+}
+
+/// Leg of a pair whose hedge is gone but for dust that this venue can still trade away.
+fn sweepable(pair: &Pair) -> Option<usize> {
+    let lot = pair.common_lot()?;
+    (0..2).find(|&leg| {
+        let held = pair.book.legs[leg].qty.abs();
+        let step = pair.rules[leg].map_or(Qty::ZERO, |rules| rules.lot);
+        pair.book.hedged() < lot && !step.is_zero() && held >= step && held < lot
+    })
+}
+
+fn cooldown(risk: &RiskSettings, phase: Phase) -> u64 {
+    u64::from(match phase {
+        Phase::Mending { .. } => risk.failed_leg_cooldown_ms,
+        _ => risk.cooldown_ms,
+    })
+}
+
+/// Edge at the entry fills, adjusted by the frozen basis, of the mean mid.
+fn entry_spread(pair: &Pair) -> Rate {
+    let average = |leg: usize| {
+        let book = &pair.book.legs[leg];
+        let one = i128::from(crate::types::money::SCALE);
+        let qty = i128::from(book.qty.raw().abs()).max(1);
+        (i128::from(book.cash.raw().abs()) * one / qty) as i64
+    };
+    let [a, b] = [average(0), average(1)];
+    let edge = if pair.book.legs[0].qty.raw() > 0 { b - a } else { a - b };
+    crate::types::Price::from_raw(edge).ratio(pair.book.reference) - pair.book.basis
+}
+
+fn decision_to(now: Nanos, pair: &Pair) -> u64 {
+    pair.decision.map_or(0, |decision| now.since(decision.at))
+}
+
+/// Time between the first fills of the two legs, by our receive clock.
+fn fill_skew(pair: &Pair) -> u64 {
+    let [Some(a), Some(b)] = &pair.orders else { return 0 };
+    if a.filled_at == Nanos::NEVER || b.filled_at == Nanos::NEVER {
+        return 0;
+    }
+    a.filled_at.since(b.filled_at).max(b.filled_at.since(a.filled_at))
+}

@@ -1,0 +1,149 @@
+//! The end of a run: no entries, resolve, cancel, close when asked to, and only then verify by query on every venue
+//! that nothing of ours is open (SAFETY L8). Part of `order::core`.
+
+use super::core::{Core, Effect, Effects};
+use super::mend;
+use super::pair::Phase;
+use crate::journal::entry::Entry;
+use crate::types::report::Ask;
+use crate::types::{Intent, IntentKind, Nanos, Price, Rate, RecordKind, StopReason, VenueId};
+
+/// Pause between two verifications, ms.
+const VERIFY_EVERY_MS: u64 = 500;
+
+/// A stop under way.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    pub flatten: bool,
+    pub since: Nanos,
+    /// Venues whose open orders were read, after everything was quiet, and held none of ours.
+    verified: Vec<bool>,
+    next_ask: Nanos,
+    quiet_since: Nanos,
+    cancelled: u32,
+    pub done: bool,
+}
+
+impl Core {
+    pub(super) fn begin_stop(&mut self, now: Nanos, flatten: bool, _fx: &mut Effects) {
+        if let Some(stop) = &mut self.stop {
+            stop.flatten = flatten;
+            return;
+        }
+        self.stop = Some(Stop {
+            flatten,
+            since: now,
+            verified: vec![self.paper; self.venues.len()],
+            next_ask: Nanos::NEVER,
+            quiet_since: Nanos::NEVER,
+            cancelled: 0,
+            done: false,
+        });
+    }
+
+    pub(super) fn tick_stop(&mut self, now: Nanos, fx: &mut Effects) {
+        let Some(stop) = &self.stop else { return };
+        if stop.done {
+            return;
+        }
+        if stop.flatten {
+            for index in 0..self.pairs.len() {
+                self.flatten_pair(now, index, fx);
+            }
+        }
+        let quiet = (0..self.pairs.len()).all(|index| self.is_quiet(index));
+        let Some(stop) = &mut self.stop else { return };
+        if !quiet {
+            stop.quiet_since = Nanos::NEVER;
+            return;
+        }
+        if stop.quiet_since == Nanos::NEVER {
+            stop.quiet_since = now;
+        }
+        if stop.verified.iter().all(|&verified| verified) {
+            stop.done = true;
+            let orders = stop.cancelled;
+            fx.push(Effect::Log(RecordKind::Cancelled { orders }));
+            return self.record(Entry::Stopped { at: now }, fx);
+        }
+        if now >= stop.next_ask {
+            stop.next_ask = now.plus_ms(VERIFY_EVERY_MS);
+            for venue in 0..stop.verified.len() {
+                fx.push(Effect::Ask(Ask::OpenOrders { venue: VenueId(venue as u8) }));
+            }
+        }
+    }
+
+    /// Nothing in flight, nothing unknown, legs matched; and flat when the stop asks for it.
+    fn is_quiet(&self, index: usize) -> bool {
+        let pair = &self.pairs[index];
+        let flat = !self.stop.as_ref().is_some_and(|stop| stop.flatten) || !pair.opened;
+        pair.phase == Phase::Idle && !pair.has_live_orders() && flat
+    }
+
+    fn flatten_pair(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        let pair = &self.pairs[index];
+        let idle = pair.phase == Phase::Idle && !pair.has_live_orders() && now >= pair.exit_after;
+        let ready = pair.settings.venues.iter().all(|venue| self.venues[venue.index()].ready);
+        if !pair.opened || !idle || !ready {
+            return;
+        }
+        let qty = pair.book.hedged();
+        let routes = [0, 1].map(|leg| mend::unwind(pair, leg, qty, &self.settings.execution));
+        let [Some(a), Some(b)] = routes else { return };
+        let spend = match a.side {
+            crate::types::Side::Buy => a.expected - b.expected,
+            crate::types::Side::Sell => b.expected - a.expected,
+        };
+        let mid = Price::mid(a.expected, b.expected);
+        let intent = Intent {
+            pair: pair.settings.id,
+            kind: IntentKind::Exit(StopReason::Operator),
+            qty,
+            limits: [a.limit, b.limit],
+            expected: [a.expected, b.expected],
+            edge: if mid.is_zero() { Rate::ZERO } else { spend.ratio(mid) },
+            basis: pair.book.basis,
+            mid,
+            t_wire: now,
+            t_book: now,
+            t_decide: now,
+        };
+        self.take_intent(now, &intent, fx);
+    }
+
+    /// A list of open orders came in: does it prove that a venue holds none of ours any more?
+    pub(super) fn verified(
+        &mut self,
+        _now: Nanos,
+        venue: VenueId,
+        asked: Nanos,
+        ours_open: u32,
+        _fx: &mut Effects,
+    ) {
+        let Some(stop) = &mut self.stop else { return };
+        stop.cancelled += ours_open;
+        if stop.quiet_since != Nanos::NEVER && asked >= stop.quiet_since {
+            stop.verified[venue.index()] = ours_open == 0;
+        }
+    }
+
+    /// The stop has ended: nothing open, nothing unknown, verified.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.done)
+    }
+
+    /// What stands in the way of a clean end, for the operator; empty when nothing does.
+    pub fn remains(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for pair in &self.pairs {
+            for order in pair.live_orders() {
+                lines.push(format!("{}: order {} is {:?}", pair.settings.name, order.id(), order.state));
+            }
+            if pair.is_lone() {
+                lines.push(format!("{}: net position {}", pair.settings.name, pair.book.net()));
+            }
+        }
+        lines
+    }
+}

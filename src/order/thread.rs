@@ -1,0 +1,309 @@
+//! The `order` thread: carries bytes and messages between the rings, the venues' traders, the journal and
+//! [`Core`]. It never blocks and decides nothing.
+
+use std::sync::Arc;
+
+use super::board::Board;
+use super::core::{Core, Effect, Effects, Input};
+use super::gate::Approved;
+use super::news::SendOutcome;
+use super::pair::Pair;
+use crate::journal::Journal;
+use crate::sys::clock::Clock;
+use crate::sys::ring::{Rx, Tx};
+use crate::types::order::Reason;
+use crate::types::record::Role;
+use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
+use crate::types::{
+    Command, Exposure, Intent, MarketRules, Nanos, OrderSpec, PairId, Quote, Record, RecordKind, VenueId,
+};
+use crate::venue::{Answer, SendError, Trader};
+
+/// Deadlines are looked at this often, ns.
+const TICK_NS: u64 = 1_000_000;
+
+/// Ring ends of the thread; venues by index.
+pub struct Rings {
+    pub quotes: Vec<Rx<Quote>>,
+    pub intents: Rx<Intent>,
+    pub commands: Rx<Command>,
+    pub answers: Vec<Rx<Answer>>,
+    pub asks: Vec<Tx<Ask>>,
+    pub exposures: Tx<Exposure>,
+    /// Rules that changed, passed on to `spread`.
+    pub rules: Tx<(VenueId, PairId, MarketRules)>,
+    pub records: Tx<Record>,
+}
+
+pub struct OrderThread {
+    core: Core,
+    traders: Vec<Box<dyn Trader>>,
+    journal: Box<dyn Journal>,
+    clock: Box<dyn Clock>,
+    rings: Rings,
+    effects: Effects,
+    events: Vec<TraderEvent>,
+    /// Links asked for and not yet here.
+    asked: Vec<[bool; Role::ALL.len()]>,
+    /// Exposures that did not fit, newest per pair.
+    untold: Vec<Option<Exposure>>,
+    next_tick: Nanos,
+    journal_failed: bool,
+    config_hash: u64,
+    board: Arc<Board>,
+}
+
+impl OrderThread {
+    /// `effects` are those of [`Core::start`]; they are carried out first. `config_hash` opens every journal segment.
+    #[expect(clippy::too_many_arguments, reason = "called once, by the topology")]
+    pub fn new(
+        core: Core,
+        effects: Effects,
+        config_hash: u64,
+        board: Arc<Board>,
+        traders: Vec<Box<dyn Trader>>,
+        journal: Box<dyn Journal>,
+        clock: Box<dyn Clock>,
+        rings: Rings,
+    ) -> Self {
+        let pairs = core.pairs().len();
+        Self {
+            core,
+            asked: vec![[false; Role::ALL.len()]; traders.len()],
+            traders,
+            journal,
+            clock,
+            rings,
+            effects,
+            events: Vec::with_capacity(64),
+            untold: vec![None; pairs],
+            next_tick: Nanos::NEVER,
+            journal_failed: false,
+            config_hash,
+            board,
+        }
+    }
+
+    /// One turn: news of the venues first, then wishes, then what is cold.
+    pub fn poll(&mut self, now: Nanos) -> bool {
+        let mut worked = self.run_effects(now);
+        worked |= self.poll_quotes(now);
+        worked |= self.poll_traders(now);
+        worked |= self.poll_intents();
+        worked |= self.poll_answers(now);
+        worked |= self.poll_commands(now);
+        if now >= self.next_tick {
+            self.next_tick = now + TICK_NS;
+            self.core.step(now, Input::Tick, &mut self.effects);
+            self.run_effects(now);
+            self.ask_links();
+            self.tell_rest();
+            self.rotate(now);
+            self.board.show(&self.core);
+        }
+        worked
+    }
+
+    fn poll_quotes(&mut self, now: Nanos) -> bool {
+        let mut worked = false;
+        for venue in 0..self.rings.quotes.len() {
+            while let Some(quote) = self.rings.quotes[venue].pop() {
+                worked = true;
+                self.traders[venue].on_quote(&quote);
+                self.core.step(now, Input::Quote(quote), &mut self.effects);
+            }
+        }
+        worked | self.run_effects(now)
+    }
+
+    fn poll_traders(&mut self, now: Nanos) -> bool {
+        let mut worked = false;
+        for venue in 0..self.traders.len() {
+            worked |= self.traders[venue].poll(now, &mut self.events);
+            let mut events = std::mem::take(&mut self.events);
+            for event in events.drain(..) {
+                self.note_link(venue, &event);
+                self.core.step(now, Input::Trader(VenueId(venue as u8), event), &mut self.effects);
+                worked |= self.run_effects(now);
+            }
+            self.events = events;
+        }
+        worked
+    }
+
+    /// Wishes take the time at which they are looked at: an order is never dated before its decision.
+    fn poll_intents(&mut self) -> bool {
+        let mut worked = false;
+        while let Some(intent) = self.rings.intents.pop() {
+            let now = self.clock.now();
+            self.core.step(now, Input::Intent(intent), &mut self.effects);
+            self.run_effects(now);
+            worked = true;
+        }
+        worked
+    }
+
+    fn poll_answers(&mut self, now: Nanos) -> bool {
+        let mut worked = false;
+        for venue in 0..self.rings.answers.len() {
+            while let Some(answer) = self.rings.answers[venue].pop() {
+                worked = true;
+                match answer {
+                    Answer::Link(link) => {
+                        self.asked[venue][link.role as usize] = false;
+                        self.traders[venue].install(link, now);
+                    }
+                    Answer::Fact(fact) => {
+                        self.pass_rules(venue, &fact);
+                        self.core.step(now, Input::Fact(fact), &mut self.effects);
+                        self.run_effects(now);
+                    }
+                }
+            }
+        }
+        worked
+    }
+
+    /// What was prepared under old rules is stale, here and in `spread`.
+    fn pass_rules(&mut self, venue: usize, fact: &Fact) {
+        if let Fact::Rules { venue: id, pair, rules } = fact {
+            self.traders[venue].set_rules(*pair, rules);
+            // Refreshed every few minutes: one that finds the ring full comes again.
+            let _ = self.rings.rules.push((*id, *pair, *rules));
+        }
+    }
+
+    fn poll_commands(&mut self, now: Nanos) -> bool {
+        let Some(command) = self.rings.commands.pop() else { return false };
+        self.core.step(now, Input::Command(command), &mut self.effects);
+        self.run_effects(now);
+        true
+    }
+
+    /// Carries out what the core wants, in order. Outcomes of writes may add to the list while it runs.
+    fn run_effects(&mut self, now: Nanos) -> bool {
+        let mut done = 0;
+        let mut nth = 0;
+        while done < self.effects.len() {
+            let effect = self.effects[done];
+            done += 1;
+            match effect {
+                Effect::Append(entry) => self.append(&entry),
+                Effect::Send(approved) => {
+                    self.write(now, &approved, nth);
+                    nth += 1;
+                }
+                Effect::Cancel(target) => self.cancel(now, &target),
+                Effect::Ask(ask) => self.ask(ask),
+                Effect::Tell(exposure) => self.tell(exposure),
+                Effect::Log(kind) => self.log(now, kind),
+            }
+        }
+        self.effects.clear();
+        done > 0
+    }
+
+    fn append(&mut self, entry: &crate::journal::entry::Entry) {
+        if let Err(error) = self.journal.append(entry) {
+            self.journal_failed = true;
+            tracing::error!(event_type = "JOURNAL", "{error}");
+        }
+    }
+
+    /// Goes on in a fresh journal segment, at a moment when nothing is in flight.
+    fn rotate(&mut self, now: Nanos) {
+        if !self.journal.wants_rotation() || self.core.pairs().iter().any(Pair::has_live_orders) {
+            return;
+        }
+        let opening = self.core.snapshot(self.core.epoch(), self.config_hash, now);
+        if let Err(error) = self.journal.rotate(&opening) {
+            tracing::error!(event_type = "JOURNAL", "{error}");
+        }
+    }
+
+    /// The one place where an order goes to a venue. Without a journal only what closes may go (SAFETY L5).
+    fn write(&mut self, now: Nanos, approved: &Approved, nth: u8) {
+        let spec = *approved.spec();
+        let outcome = if self.journal_failed && !spec.purpose.reduce_only() {
+            SendOutcome::Nothing(Reason::cut("journal not writable"))
+        } else {
+            self.write_spec(now, &spec, nth)
+        };
+        self.core.sent(now, spec.id, outcome, &mut self.effects);
+    }
+
+    fn write_spec(&mut self, now: Nanos, spec: &OrderSpec, nth: u8) -> SendOutcome {
+        match self.traders[spec.venue.index()].send(spec, now) {
+            Ok(()) => SendOutcome::Written { at: self.clock.now(), nth },
+            Err(SendError::Nothing(reason)) => SendOutcome::Nothing(reason),
+            Err(SendError::Unclear(_)) => SendOutcome::Unclear,
+        }
+    }
+
+    /// Over the warm link; over REST when that is down.
+    fn cancel(&mut self, now: Nanos, target: &CancelSpec) {
+        if self.traders[target.venue.index()].cancel(target, now).is_err() {
+            self.ask(Ask::Cancel { target: *target });
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let venue = match ask {
+            Ask::Link { venue, .. }
+            | Ask::Order { venue, .. }
+            | Ask::Account { venue }
+            | Ask::OpenOrders { venue } => venue,
+            Ask::Cancel { target } => target.venue,
+        };
+        // A full ring is counted by the ring; every deadline asks again.
+        let _ = self.rings.asks[venue.index()].push(ask);
+    }
+
+    fn ask_links(&mut self) {
+        for venue in 0..self.traders.len() {
+            let missing = self.traders[venue].missing();
+            for role in Role::ALL {
+                let slot = role as usize;
+                if missing[slot] && !self.asked[venue][slot] {
+                    let ask = Ask::Link { venue: VenueId(venue as u8), role };
+                    self.asked[venue][slot] = self.rings.asks[venue].push(ask).is_ok();
+                }
+            }
+        }
+    }
+
+    fn note_link(&mut self, venue: usize, event: &TraderEvent) {
+        if let TraderEvent::LinkDown { role, .. } = event {
+            self.asked[venue][*role as usize] = false;
+        }
+    }
+
+    fn tell(&mut self, exposure: Exposure) {
+        let slot = &mut self.untold[exposure.pair.index()];
+        *slot = self.rings.exposures.push(exposure).err();
+    }
+
+    fn tell_rest(&mut self) {
+        for slot in &mut self.untold {
+            if let Some(exposure) = slot.take() {
+                *slot = self.rings.exposures.push(exposure).err();
+            }
+        }
+    }
+
+    fn log(&mut self, now: Nanos, kind: RecordKind) {
+        // A full ring drops and counts: logs never hold up an order.
+        let _ = self.rings.records.push(Record { at: now, kind });
+    }
+
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Closes the venues' links politely; the last call.
+    pub fn close(&mut self) {
+        for trader in &mut self.traders {
+            trader.close();
+        }
+    }
+}

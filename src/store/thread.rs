@@ -1,0 +1,250 @@
+//! The `store` thread: drains the records of every hot thread, tails the journal, writes lines, shows both to the
+//! telemetry, and keeps the journal supplied and synced. It may be late; it never holds anyone up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::line::{Level, Line};
+use super::lines;
+use super::names::Names;
+use super::output::Output;
+use crate::journal::entry::Entry;
+use crate::journal::{JournalError, Supply, Tail};
+use crate::sys::ring::Rx;
+use crate::types::{Nanos, Record};
+
+/// How often the journal is synced and supplied, ms.
+const SYNC_MS: u64 = 50;
+/// Records or entries taken from one source per poll, so that none starves another.
+const TURN: usize = 512;
+
+/// Who else wants to see every fact: the telemetry.
+pub trait Observer: Send {
+    fn on_record(&mut self, record: &Record);
+    fn on_entry(&mut self, entry: &Entry);
+    /// Once per poll: questions of other threads.
+    fn on_poll(&mut self, _now: Nanos) {}
+}
+
+/// Figures that other threads read.
+#[derive(Debug, Default)]
+pub struct StoreHealth {
+    journal_failed: AtomicBool,
+    lines_dropped: AtomicU64,
+    records_dropped: AtomicU64,
+}
+
+impl StoreHealth {
+    /// The disk could not be trusted once: the engine must halt (SAFETY L6). Stays true.
+    pub fn journal_failed(&self) -> bool {
+        self.journal_failed.load(Ordering::Acquire)
+    }
+
+    /// Log lines that found stdout blocked.
+    pub fn lines_dropped(&self) -> u64 {
+        self.lines_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Records that found their ring full.
+    pub fn records_dropped(&self) -> u64 {
+        self.records_dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// The thread as a value.
+pub struct StoreThread<O> {
+    records: Vec<Rx<Record>>,
+    tail: Option<Tail>,
+    supply: Option<Supply>,
+    names: Names,
+    output: Output,
+    observer: O,
+    health: Arc<StoreHealth>,
+    /// Something was read from the journal since the last sync.
+    unsynced: bool,
+    next_sync: Nanos,
+    supply_error: String,
+}
+
+impl<O: Observer> StoreThread<O> {
+    /// `journal` is absent where nothing is journalled.
+    pub fn new(
+        records: Vec<Rx<Record>>,
+        journal: Option<(Tail, Supply)>,
+        names: Names,
+        output: Output,
+        observer: O,
+    ) -> Self {
+        let (tail, supply) = journal.unzip();
+        Self {
+            records,
+            tail,
+            supply,
+            names,
+            output,
+            observer,
+            health: Arc::default(),
+            unsynced: false,
+            next_sync: Nanos::NEVER,
+            supply_error: String::new(),
+        }
+    }
+
+    pub fn health(&self) -> Arc<StoreHealth> {
+        Arc::clone(&self.health)
+    }
+
+    /// Telemetry so far.
+    pub const fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// One turn; true when there was work.
+    pub fn poll(&mut self, now: Nanos) -> bool {
+        let worked = self.drain_records() | self.drain_journal(now);
+        if now >= self.next_sync {
+            self.next_sync = now.plus_ms(SYNC_MS);
+            self.keep_journal(now);
+            self.count_drops();
+        }
+        self.observer.on_poll(now);
+        worked
+    }
+
+    /// At the end: everything that is still there, and the last sync.
+    pub fn finish(&mut self, now: Nanos) {
+        while self.drain_records() | self.drain_journal(now) {}
+        self.keep_journal(now);
+    }
+
+    fn drain_records(&mut self) -> bool {
+        let mut worked = false;
+        for ring in &mut self.records {
+            for _ in 0..TURN {
+                let Some(record) = ring.pop() else { break };
+                self.observer.on_record(&record);
+                self.output.write(lines::record(&self.names, &record));
+                worked = true;
+            }
+        }
+        worked
+    }
+
+    fn drain_journal(&mut self, now: Nanos) -> bool {
+        let mut worked = false;
+        for _ in 0..TURN {
+            let Some(next) = self.tail.as_mut().map(Tail::next) else { break };
+            match next {
+                Ok(Some(frame)) => self.entry(&frame.entry),
+                Ok(None) => break,
+                Err(error) => self.lose_journal(now, &error),
+            }
+            worked = true;
+        }
+        self.unsynced |= worked;
+        worked
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.observer.on_entry(entry);
+        if let Some(line) = lines::entry(&self.names, entry) {
+            self.output.write(line);
+        }
+    }
+
+    fn keep_journal(&mut self, now: Nanos) {
+        if std::mem::take(&mut self.unsynced)
+            && let Some(Err(error)) = self.tail.as_ref().map(Tail::sync)
+        {
+            self.lose_journal(now, &error);
+        }
+        if let Some(supply) = &mut self.supply {
+            let error = supply.poll().err().map(|error| error.to_string()).unwrap_or_default();
+            self.tell_supply(now, error);
+        }
+    }
+
+    /// Said once per change: the writer works on with the segments in hand, and its free bytes fall.
+    fn tell_supply(&mut self, now: Nanos, error: String) {
+        if error != self.supply_error {
+            let (level, event) = match error.as_str() {
+                "" => (Level::Info, "JOURNAL_OK"),
+                _ => (Level::Error, "JOURNAL_LOW"),
+            };
+            let message = if error.is_empty() { "journal supplied again" } else { &error };
+            self.output.write(Line::new(now, level, lines::TARGET, message).event(event));
+            self.supply_error = error;
+        }
+    }
+
+    fn lose_journal(&mut self, now: Nanos, error: &JournalError) {
+        self.tail = None;
+        self.health.journal_failed.store(true, Ordering::Release);
+        let line = Line::new(now, Level::Error, lines::TARGET, error).event("JOURNAL_FAILED");
+        self.output.write(line);
+    }
+
+    fn count_drops(&self) {
+        let records = self.records.iter().map(Rx::refused).sum();
+        self.health.records_dropped.store(records, Ordering::Relaxed);
+        self.health.lines_dropped.store(self.output.dropped(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::journal::{FileJournal, Journal, Options, recover, samples};
+    use crate::store::names::tests::names;
+    use crate::store::output::tests::Lines;
+    use crate::store::redact::Redactor;
+    use crate::sys::ring::ring;
+    use crate::types::VenueId;
+    use crate::types::record::{RecordKind, Role};
+
+    #[derive(Default)]
+    struct Count(usize, usize);
+
+    impl Observer for Count {
+        fn on_record(&mut self, _: &Record) {
+            self.0 += 1;
+        }
+        fn on_entry(&mut self, _: &Entry) {
+            self.1 += 1;
+        }
+    }
+
+    #[test]
+    fn records_and_entries_become_lines_and_are_observed() {
+        let dir = tempfile::tempdir().unwrap();
+        let entries = samples::round_trip();
+        let found = recover::recover(dir.path()).unwrap();
+        let options = Options { segment_bytes: 16 << 10, ..Options::default() };
+        let (mut journal, supply) =
+            FileJournal::start(dir.path(), options, &found, &entries[..1], Nanos(5)).unwrap();
+        let (mut tx, rx) = ring(2);
+        let (sender, lines) = mpsc::channel();
+        let (output, guard) = Output::to(Lines(sender), Redactor::default(), Level::Info);
+        let tail = Tail::open(dir.path(), 0).unwrap();
+        let mut store = StoreThread::new(vec![rx], Some((tail, supply)), names(), output, Count::default());
+        let kind = RecordKind::LinkUp { venue: VenueId(0), role: Role::MarketData };
+        for at in 0..3 {
+            let _ = tx.push(Record { at: Nanos(at), kind });
+        }
+        entries[1..].iter().for_each(|entry| journal.append(entry).unwrap());
+        assert!(store.poll(Nanos::from_ms(1)));
+        assert!(!store.poll(Nanos::from_ms(2)));
+        assert_eq!((store.observer().0, store.observer().1), (2, entries.len()));
+        assert_eq!(store.health().records_dropped(), 1);
+        assert!(!store.health().journal_failed());
+        store.finish(Nanos::from_ms(3));
+        drop(store);
+        drop(guard);
+        let text: String = lines.try_iter().collect();
+        assert_eq!(text.matches("Vest WebSocket connected").count(), 2);
+        assert!(text.contains("[TRADE] Auto-executed: spread=0.3100%"), "{text}");
+        assert!(text.contains("\"event_type\":\"PAIR_CLOSED\""), "{text}");
+    }
+}

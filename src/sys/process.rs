@@ -1,0 +1,135 @@
+//! What the process asks of the operating system before it holds a key: locked memory, no core dumps, no tracing, a
+//! panic message without values. Called by `main` once, before the threads.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::panic::PanicHookInfo;
+
+use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+
+/// Keeps all pages in memory, now and later: no swap file sees a key, no hot thread takes a page fault.
+///
+/// # Errors
+/// With the limit and its mend when the process may lock too little; then nothing is locked, because a lock on future
+/// pages under a low limit would make later allocations fail.
+pub fn lock_memory() -> Result<(), String> {
+    let limit = getrlimit(Resource::Memlock).current;
+    if let (Some(bytes), false) = (limit, rustix::process::geteuid().is_root()) {
+        return Err(format!(
+            "memory is not locked: RLIMIT_MEMLOCK is {bytes} bytes (set LimitMEMLOCK=infinity in the unit)"
+        ));
+    }
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
+        .map_err(|errno| format!("memory is not locked: {errno}"))
+}
+
+/// No core file (not even through a piped `core_pattern`), no debugger, `/proc/<pid>` not readable by the same user.
+///
+/// # Errors
+/// Names the measure that the system refused.
+pub fn forbid_dumps() -> io::Result<()> {
+    let named =
+        |what: &'static str| move |errno: rustix::io::Errno| io::Error::other(format!("{what}: {errno}"));
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(named("PR_SET_DUMPABLE"))?;
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).map_err(named("RLIMIT_CORE"))
+}
+
+/// Makes a panic say where it happened and nothing else: its message may hold a value. Then calls `and_then`, which
+/// must not panic or block.
+pub fn set_panic_hook(and_then: impl Fn() + Send + Sync + 'static) {
+    std::panic::set_hook(Box::new(move |info| {
+        // Nobody is left to tell when stderr is gone.
+        let _closed = io::stderr().write_all(panic_line(info).as_bytes());
+        and_then();
+    }));
+}
+
+fn panic_line(info: &PanicHookInfo<'_>) -> String {
+    let thread = std::thread::current();
+    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    format!(
+        "bot4: internal error at {place} in thread {}; message withheld\n",
+        thread.name().unwrap_or("without a name")
+    )
+}
+
+/// User id of whoever is at the other end of a Unix socket, as the kernel saw it at the connect.
+///
+/// # Errors
+/// When the socket is not a connected Unix socket.
+pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
+    Ok(rustix::net::sockopt::socket_peercred(socket)?.uid.as_raw())
+}
+
+/// Our own effective user id, to compare with [`peer_uid`].
+pub fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn dumps_are_off_afterwards() {
+        forbid_dumps().unwrap();
+        assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
+    }
+
+    #[test]
+    fn the_peer_of_a_unix_socket_is_known() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        assert_eq!(peer_uid(&ours).unwrap(), own_uid());
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(peer_uid(&tcp).is_err() || peer_uid(&tcp).unwrap() != own_uid());
+    }
+
+    /// Runs one test of this file in a process of its own, where the whole process may be changed.
+    fn alone(test: &str) -> std::process::Output {
+        let this = std::env::current_exe().unwrap();
+        let name = format!("sys::process::tests::{test}");
+        Command::new(this)
+            .args([&name, "--exact", "--nocapture"])
+            .env("BOT4_TEST_ALONE", "1")
+            .output()
+            .unwrap()
+    }
+
+    fn is_alone() -> bool {
+        std::env::var_os("BOT4_TEST_ALONE").is_some()
+    }
+
+    #[test]
+    fn a_panic_tells_its_place_and_no_value() {
+        if is_alone() {
+            set_panic_hook(|| {
+                let _closed = io::stderr().write_all(b"after\n");
+            });
+            let canary = std::hint::black_box("CANARY");
+            panic!("value {canary}");
+        }
+        let output = alone("a_panic_tells_its_place_and_no_value");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!output.status.success());
+        assert!(err.contains("src/sys/process.rs:") && err.contains("withheld\nafter\n"), "{err}");
+        assert!(!format!("{out}{err}").contains("CANARY"), "{out}{err}");
+    }
+
+    #[test]
+    fn locking_memory_works_or_says_what_to_set() {
+        if is_alone() {
+            let told = lock_memory().map_or_else(|why| why, |()| "locked".to_owned());
+            let _closed = io::stderr().write_all(told.as_bytes());
+            return;
+        }
+        let output = alone("locking_memory_works_or_says_what_to_set");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("locked") && output.status.success(), "{told}");
+    }
+}

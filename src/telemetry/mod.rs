@@ -1,0 +1,15 @@
+//! What the engine tells about itself: latency histograms, the closing summary, the status page, and the layer that
+//! turns `tracing` events into the same flat lines as everything else.
+//!
+//! `Telemetry` watches every record and journal entry that the `store` thread sees; nothing here is on the hot path.
+
+pub mod latency;
+pub mod log;
+pub mod status;
+pub mod summary;
+pub mod watch;
+
+pub use latency::Percentiles;
+pub use status::Status;
+pub use summary::Summary;
+pub use watch::Telemetry;

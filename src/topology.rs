@@ -1,0 +1,177 @@
+//! THE table: which threads run where and which ring joins whom; it builds and starts them, and ends them in order.
+//! Called by the verb `run`. With its folder the only code that sees every stage.
+//!
+//! | ring | from → to | depth | when full |
+//! |---|---|---|---|
+//! | `md_spread[v]`, `md_order[v]` | `md:<venue>` → `spread`, `order` | `QUOTE_RING` | conflate: newest wins |
+//! | `spread_order` | `spread` → `order` | `INTENT_RING` | refuse: an old intent is worthless |
+//! | `order_spread` | `order` → `spread` | `EXPOSURE_RING` | one pending slot a pair, newest wins |
+//! | `order_rules` | `order` → `spread` | `KEEPER_RING` | drop: refreshed every five minutes |
+//! | `order_keeper[v]`, `keeper_order[v]` | `order` ↔ `keeper:<venue>` | `KEEPER_RING` | drop: every deadline asks again |
+//! | `md_keeper[v]`, `keeper_md[v]` | `md:<venue>` ↔ `keeper:<venue>` | `COMMAND_RING` | drop: stays wanted |
+//! | `main_order` | `main` → `order` | `COMMAND_RING` | refused to the operator |
+//! | `*_store` | everyone → `store` | `RECORD_RING` | drop and count |
+
+mod build;
+mod plan;
+mod restore;
+mod startup;
+mod watch;
+mod wires;
+
+use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
+use crate::journal::{self, FileJournal, Supply};
+use crate::order::core::Core;
+use crate::order::paper::PaperTrader;
+use crate::store::{Level, Output, Redactor, Target};
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::lock::InstanceLock;
+use crate::sys::process;
+use crate::sys::signals::Signals;
+use crate::telemetry;
+use crate::types::Secret;
+use crate::venue::{Desk, Feed, REGISTRY, SetupError, Trader};
+use startup::Opening;
+use wires::Wires;
+
+/// What the command line decides about a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Given together with `mode = "live"`, or neither; the verb has checked that they agree.
+    pub live: bool,
+    /// Start trading after the reconcile instead of waiting for `resume`; a latched halt overrides it.
+    pub auto_resume: bool,
+    /// Close every pair on SIGINT and SIGTERM instead of keeping hedged ones.
+    pub flatten_on_stop: bool,
+}
+
+/// Exit codes of DESIGN §4.
+const CLEAN: u8 = 0;
+const SOMETHING_OPEN: u8 = 4;
+
+/// Runs the engine until it is told to stop. `Ok` is the exit code: 0 nothing open or unknown and every pair flat or
+/// hedged, 4 ended with something open, which has been named. `Err` says why it did not start (exit 3).
+pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Result<u8, String> {
+    let clock = SystemClock::start();
+    let (output, _flush) = logging(&config, &credentials, &clock);
+    let signals = Signals::install().map_err(|error| error.to_string())?;
+    harden();
+    config.announcements().iter().for_each(|line| tracing::info!(event_type = "CONFIG", "{line}"));
+    let _lock = InstanceLock::take(&config.journal.dir).map_err(|error| error.to_string())?;
+    let url = Secret::new(config.database_url(&credentials).to_owned());
+    let database = Target::parse(&url, config.store.ca_file.as_deref()).map_err(|error| error.to_string())?;
+    let parts = open_venues(&config, credentials, &clock, options.live)?;
+    for sum in startup::check_arithmetic(&config, &parts)? {
+        let text = sum.to_string().replace('\n', ";");
+        tracing::info!(event_type = "ARITHMETIC", pair = %sum.name, "{text}");
+    }
+    let opened = open_journal(&config, &database, &parts, &clock)?;
+    let engine = build::Engine::new(&config, parts, opened, database, output, &clock, options)?;
+    engine.run(signals)
+}
+
+/// Standard output as JSON lines, with every secret of this run taken out.
+fn logging(config: &Config, credentials: &Credentials, clock: &SystemClock) -> (Output, impl Sized + use<>) {
+    let secrets = credentials.venues.iter().flat_map(|secrets| secrets.0.values());
+    let redactor = Redactor::new(secrets.chain(&credentials.database_url));
+    let (output, guard) = Output::stdout(redactor, level(config.log_level));
+    // Installed once per process: `run` is the last thing that a process does.
+    let _ = telemetry::log::install(output.clone(), Box::new(clock.clone()));
+    (output, guard)
+}
+
+fn level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Error => Level::Error,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Info => Level::Info,
+        LogLevel::Debug | LogLevel::Trace => Level::Debug,
+    }
+}
+
+/// No dumps, no swapped keys, no values in panic texts (SAFETY 5.2).
+fn harden() {
+    process::set_panic_hook(|| {});
+    if let Err(error) = process::forbid_dumps() {
+        tracing::warn!(event_type = "PROCESS", "core dumps cannot be forbidden: {error}");
+    }
+    if let Err(why) = process::lock_memory() {
+        tracing::warn!(event_type = "PROCESS", "{why}");
+    }
+}
+
+/// One venue, ready to be wired in.
+struct Part {
+    feed: Box<dyn Feed>,
+    trader: Box<dyn Trader>,
+    desk: Box<dyn Desk>,
+    opening: Opening,
+}
+
+/// Asks every venue what must be known before the start, all of them at once: the slowest one decides how long it takes.
+fn open_venues(
+    config: &Config,
+    credentials: Credentials,
+    clock: &SystemClock,
+    live: bool,
+) -> Result<Vec<Part>, String> {
+    let leverage = config.settings.risk.leverage;
+    let mut secrets = credentials.venues.into_iter();
+    let mut parts = Vec::new();
+    for (section, venue) in config.venues.iter().zip(&REGISTRY) {
+        let setup = config.setup(section, secrets.next().unwrap_or_default());
+        let named = |error: SetupError| format!("{}: {error}", venue.title);
+        let feed = (venue.feed)(&setup).map_err(named)?;
+        let mut desk = (venue.desk)(&setup).map_err(named)?;
+        let trader: Box<dyn Trader> = if live {
+            (venue.trader)(&setup).map_err(named)?
+        } else {
+            Box::new(PaperTrader::new(venue.paper_latency_ms, clock.now().0))
+        };
+        let wires = wires(section, clock, false)?;
+        let opening = startup::open(section.id, desk.as_mut(), &mut wires.http(), clock, live, leverage);
+        let opening = opening.map_err(|error| error.to_string())?;
+        parts.push(Part { feed, trader, desk, opening });
+    }
+    Ok(parts)
+}
+
+fn wires(section: &VenueSection, clock: &SystemClock, md_blocks: bool) -> Result<Wires, String> {
+    Wires::new(section, clock.clone(), md_blocks).map_err(|error| error.to_string())
+}
+
+/// The journal, recovered and reopened, with the core that came out of it.
+struct Opened {
+    core: Core,
+    journal: FileJournal,
+    supply: Supply,
+    config_hash: u64,
+}
+
+fn open_journal(
+    config: &Config,
+    database: &Target,
+    parts: &[Part],
+    clock: &SystemClock,
+) -> Result<Opened, String> {
+    let dir = &config.journal.dir;
+    let recovered = journal::recover::recover(dir).map_err(|error| error.to_string())?;
+    if let Some(torn) = &recovered.torn {
+        let (at, lost) = (torn.at, torn.lost);
+        tracing::warn!(event_type = "JOURNAL", "the torn end was cut at byte {at}: {lost} bytes lost");
+    }
+    let mut core = Core::new(config.settings.clone());
+    recovered.entries.iter().for_each(|entry| core.recover(entry));
+    restore::compare(&mut core, recovered.entries.is_empty(), database, config, parts);
+    let config_hash = u64::from_str_radix(&config.hash, 16).unwrap_or_default();
+    let (now, epoch) = (clock.now(), core.epoch() + 1);
+    let opening = core.snapshot(epoch, config_hash, now);
+    let durability = match config.journal.durability {
+        Durability::Process => journal::Durability::Process,
+        Durability::Power => journal::Durability::Power,
+    };
+    let settings = journal::Options { durability, ..journal::Options::default() };
+    let (journal, supply) =
+        FileJournal::start(dir, settings, &recovered, &opening, now).map_err(|error| error.to_string())?;
+    Ok(Opened { core, journal, supply, config_hash })
+}

@@ -1,0 +1,153 @@
+//! Who runs where and how they wait: the operator's table, adapted to the machine that is there. With too few cores the
+//! engine falls back by itself and says so in one line. Pure.
+
+use crate::config::{Layout, ThreadSection, Threads, Wait as WantedWait};
+use crate::sys::thread::Wait;
+
+/// Longest sleep of a parked thread that also looks at sockets, ms: how late it may see a private event.
+const PARK_SOCKETS_MS: u32 = 1;
+/// Longest sleep of a parked thread that is woken for everything it has to do, ms.
+const PARK_RINGS_MS: u32 = 5;
+/// Longest sleep of the cold threads, ms.
+const PARK_COLD_MS: u32 = 10;
+/// Priority of the threads that must give way (DESIGN §1).
+const COLD_NICE: i32 = 10;
+
+/// Place and manners of one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub core: Option<usize>,
+    pub nice: i32,
+    pub wait: Wait,
+}
+
+/// The table as it will run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// True: both readers and `spread` are one OS thread.
+    pub shared: bool,
+    pub md: Vec<Place>,
+    pub spread: Place,
+    pub order: Place,
+    pub keeper: Place,
+    pub store: Place,
+    pub db: Place,
+    /// What differs from what was asked for, for the log; empty when nothing does.
+    pub notes: Vec<String>,
+}
+
+/// Makes the plan for a machine on which these cores may be used.
+pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
+    let hot = wanted.md.len() + 2;
+    // One core must be left for the cold threads when every hot thread has its own.
+    let enough = cores.len() > hot;
+    let shared = wanted.layout == Layout::Shared;
+    let mut notes = Vec::new();
+    if wanted.layout == Layout::Dedicated && !enough {
+        notes.push(format!("{} cores for {hot} hot threads: they sleep instead of spinning", cores.len()));
+    }
+    let mut desk = Desk { cores, enough, notes };
+    let md = wanted.md.iter().map(|section| desk.reader(section, shared)).collect();
+    let spread = desk.hot("spread", &wanted.spread, PARK_RINGS_MS);
+    let order = desk.hot("order", &wanted.order, PARK_SOCKETS_MS);
+    let spread = if shared { Place { wait: desk.busy(PARK_SOCKETS_MS), ..spread } } else { spread };
+    let [keeper, store, db] = [&wanted.keeper, &wanted.store, &wanted.db].map(|section| desk.cold(section));
+    if !enough && wanted.layout == Layout::Auto {
+        desk.notes.push(format!("{} cores: hot threads sleep when idle (dedicated cores spin)", cores.len()));
+    }
+    Plan { shared, md, spread, order, keeper, store, db, notes: desk.notes }
+}
+
+/// Gives out places.
+struct Desk<'a> {
+    cores: &'a [usize],
+    enough: bool,
+    notes: Vec<String>,
+}
+
+impl Desk<'_> {
+    fn core(&mut self, name: &str, wanted: Option<u16>) -> Option<usize> {
+        let core = usize::from(wanted?);
+        if self.cores.contains(&core) {
+            return Some(core);
+        }
+        self.notes.push(format!("{name}: core {core} is not ours to use: not pinned"));
+        None
+    }
+
+    fn busy(&self, park_ms: u32) -> Wait {
+        if self.enough { Wait::Spin } else { Wait::Park { timeout_ms: park_ms } }
+    }
+
+    fn hot(&mut self, name: &str, section: &ThreadSection, park_ms: u32) -> Place {
+        let park = Wait::Park { timeout_ms: park_ms };
+        let wait = match section.wait {
+            WantedWait::Spin if self.enough => Wait::Spin,
+            WantedWait::Spin => {
+                self.notes.push(format!("{name}: too few cores to spin: it parks"));
+                park
+            }
+            WantedWait::Yield => Wait::Yield,
+            WantedWait::Park | WantedWait::Block => park,
+            WantedWait::Auto => self.busy(park_ms),
+        };
+        Place { core: self.core(name, section.core), nice: 0, wait }
+    }
+
+    /// A reader blocks in its socket unless it shares a thread or is told to spin.
+    fn reader(&mut self, section: &ThreadSection, shared: bool) -> Place {
+        let wait = match section.wait {
+            _ if shared => self.busy(PARK_SOCKETS_MS),
+            WantedWait::Spin if self.enough => Wait::Spin,
+            WantedWait::Yield => Wait::Yield,
+            _ => Wait::Block,
+        };
+        Place { core: self.core("md", section.core), nice: 0, wait }
+    }
+
+    fn cold(&mut self, section: &ThreadSection) -> Place {
+        let wait = Wait::Park { timeout_ms: PARK_COLD_MS };
+        Place { core: self.core("cold", section.core), nice: COLD_NICE, wait }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn threads(layout: Layout, wait: WantedWait) -> Threads {
+        let section = ThreadSection { core: None, wait };
+        Threads {
+            layout,
+            md: vec![section; 2],
+            spread: section,
+            order: section,
+            signer: section,
+            keeper: section,
+            store: section,
+            db: section,
+            main: section,
+        }
+    }
+
+    #[test]
+    fn many_cores_spin_and_few_sleep() {
+        let large = plan(&threads(Layout::Auto, WantedWait::Auto), &[0, 1, 2, 3, 4, 5]);
+        assert_eq!((large.spread.wait, large.order.wait), (Wait::Spin, Wait::Spin));
+        assert!(large.notes.is_empty());
+        let small = plan(&threads(Layout::Auto, WantedWait::Auto), &[0, 1]);
+        assert!(matches!(small.order.wait, Wait::Park { .. }));
+        assert_eq!(small.md[0].wait, Wait::Block);
+        assert_eq!(small.notes.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_is_said() {
+        let mut wanted = threads(Layout::Dedicated, WantedWait::Spin);
+        wanted.order.core = Some(9);
+        let plan = plan(&wanted, &[0, 1]);
+        assert_eq!(plan.order.core, None);
+        assert!(plan.notes.iter().any(|note| note.contains("core 9")), "{:?}", plan.notes);
+        assert!(matches!(plan.spread.wait, Wait::Park { .. }));
+    }
+}

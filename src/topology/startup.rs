@@ -1,0 +1,69 @@
+//! What is done before any thread runs: the venues are asked for rules, clocks, accounts and open orders, and the
+//! arithmetic must leave a profit. An engine that cannot reconcile does not start (exit 3).
+
+use super::Part;
+use crate::config::{Arithmetic, Config};
+use crate::keeper::thread::clock_offset;
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::rest::Http;
+use crate::types::report::Fact;
+use crate::types::{MarketRules, PairId, Rate, VenueId};
+use crate::venue::{Desk, DeskError, REGISTRY};
+
+/// Everything that one venue said at start.
+pub struct Opening {
+    pub facts: Vec<Fact>,
+    pub rules: Vec<(PairId, MarketRules)>,
+}
+
+/// Asks one venue. `private` = live trading.
+pub fn open(
+    venue: VenueId,
+    desk: &mut dyn Desk,
+    http: &mut dyn Http,
+    clock: &SystemClock,
+    private: bool,
+    leverage: u32,
+) -> Result<Opening, DeskError> {
+    if private {
+        desk.login(http, clock.now())?;
+        desk.check_environment(http)?;
+    }
+    let rules = desk.rules(http)?;
+    let mut facts: Vec<Fact> =
+        rules.iter().map(|&(pair, rules)| Fact::Rules { venue, pair, rules }).collect();
+    facts.push(Fact::Mode { venue, mode: desk.mode(http)? });
+    if let Some(offset_ms) = clock_offset(desk, http, clock)? {
+        facts.push(Fact::Clock { venue, offset_ms });
+    }
+    if private {
+        desk.prepare_trading(http, leverage, clock.now())?;
+        let asked = clock.now();
+        facts.push(Fact::Account { venue, asked, report: desk.account(http, asked)? });
+        let asked = clock.now();
+        facts.push(Fact::OpenOrders { venue, asked, orders: desk.open_orders(http, asked)? });
+    }
+    Ok(Opening { facts, rules })
+}
+
+/// The sum of every pair at the venues' own fees; an error is the sum of the first that loses money, or what a venue
+/// did not tell.
+pub fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Arithmetic>, String> {
+    let mut sums = Vec::new();
+    for pair in &config.settings.pairs {
+        let taker = |leg: usize| -> Result<(&str, Rate), String> {
+            let venue = pair.venues[leg].index();
+            let found = parts[venue].opening.rules.iter().find(|(id, _)| *id == pair.id);
+            let title = REGISTRY[venue].title;
+            let rules = found
+                .ok_or_else(|| format!("{title} does not list {}: check the pair", pair.symbols[leg]))?;
+            Ok((title, rules.1.taker))
+        };
+        let sum = Arithmetic::of(pair, &config.settings.risk, [taker(0)?, taker(1)?]);
+        if !sum.passes() {
+            return Err(format!("the thresholds of {} lose money; widen them:\n{sum}", pair.name));
+        }
+        sums.push(sum);
+    }
+    Ok(sums)
+}

@@ -1,0 +1,134 @@
+//! Thread `main` while the engine runs: signals, the control socket, heartbeats and the end. It never trades; it sends
+//! commands to `order` and waits for what the board shows.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::control::{self, Reply, Request, Verb};
+use crate::order::board::Board;
+use crate::sys::clock::Clock;
+use crate::sys::notify::{Notifier, State};
+use crate::sys::ring::Tx;
+use crate::sys::signals::Signals;
+use crate::sys::thread::Handle;
+use crate::types::{Command, Mode, Nanos};
+
+/// Pause between two looks, ms.
+const LOOK_EVERY_MS: u64 = 10;
+/// The watchdog is fed this often, ms; the unit's `WatchdogSec` is 5 s.
+const FEED_EVERY_MS: u64 = 1_000;
+
+/// Everything that `main` holds while the engine runs.
+pub struct Watch<C> {
+    pub clock: C,
+    pub signals: Signals,
+    pub notifier: Notifier,
+    pub control: control::Server,
+    pub commands: Tx<Command>,
+    pub board: Arc<Board>,
+    /// Handles whose heartbeats must be young, and those that may block.
+    pub handles: Vec<Handle>,
+    pub may_block: Vec<Handle>,
+    pub heartbeat_max_ms: u64,
+    pub stop_deadline_ms: u64,
+    pub flatten_on_stop: bool,
+    /// Status object of the verb `status`.
+    pub status: Box<dyn FnMut() -> serde_json::Value>,
+}
+
+/// How the run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing open, nothing unknown, verified on the venues.
+    Clean,
+    /// The deadline came first.
+    Open,
+    /// A thread died.
+    Broken,
+}
+
+impl<C: Clock> Watch<C> {
+    /// Runs until the engine has stopped.
+    pub fn run(&mut self) -> End {
+        self.notifier.say(State::Ready);
+        let mut fed = Nanos::NEVER;
+        loop {
+            let now = self.clock.now();
+            self.answer(now);
+            if self.signals.stops() > 0 {
+                return self.stop(now);
+            }
+            if self.handles.iter().chain(&self.may_block).any(Handle::is_finished) {
+                tracing::error!(event_type = "SHUTDOWN", "a thread has ended: stopping");
+                self.stop(now);
+                return End::Broken;
+            }
+            if now.ms_since(fed) >= FEED_EVERY_MS && self.hearts_beat(now) {
+                self.notifier.say(State::Watchdog);
+                fed = now;
+            }
+            pause();
+        }
+    }
+
+    fn hearts_beat(&self, now: Nanos) -> bool {
+        self.handles.iter().all(|handle| now.ms_since(handle.heartbeat.last()) < self.heartbeat_max_ms)
+    }
+
+    fn answer(&mut self, now: Nanos) {
+        let (commands, board, status) = (&mut self.commands, &self.board, &mut self.status);
+        self.control.poll(now, &mut |request: Request| match request.verb {
+            Verb::Status => Reply::Done(status()),
+            Verb::Pause => command(commands, board, Command::Pause, "Paused"),
+            Verb::Resume => command(commands, board, Command::Resume, "Active"),
+        });
+    }
+
+    /// The orderly end: `order` does it, `main` waits for it. A second signal shortens the wait for pairs to be
+    /// closed; it never skips the cancel and the verification.
+    fn stop(&mut self, since: Nanos) -> End {
+        tracing::info!(event_type = "SHUTDOWN", "[SHUTDOWN] Graceful shutdown initiated");
+        self.notifier.say(State::Stopping);
+        let mut flatten = self.flatten_on_stop;
+        let mut sent = false;
+        loop {
+            let now = self.clock.now();
+            self.answer(now);
+            sent = sent || self.commands.push(Command::Stop { flatten }).is_ok();
+            if self.board.is_stopped() {
+                return End::Clean;
+            }
+            let hasty = self.signals.stops() > 1;
+            if hasty && flatten {
+                (flatten, sent) = (false, false);
+            }
+            let limit = if hasty { self.stop_deadline_ms / 2 } else { self.stop_deadline_ms };
+            let dead = self.handles.iter().any(Handle::is_finished);
+            if dead || now.ms_since(since) > limit {
+                return End::Open;
+            }
+            pause();
+        }
+    }
+}
+
+fn command(commands: &mut Tx<Command>, board: &Board, command: Command, follows: &str) -> Reply {
+    if command == Command::Resume && board.mode() == Mode::Halted {
+        return Reply::Refused("the engine is Halted: a person must look first".to_owned());
+    }
+    match commands.push(command) {
+        Ok(()) => Reply::Done(serde_json::json!({ "mode": follows })),
+        Err(_) => Reply::Refused("the engine is busy with earlier commands; try again".to_owned()),
+    }
+}
+
+/// Removes the control socket of this run.
+pub fn remove_socket(path: &Path) {
+    // It may be gone already; a stale one is replaced at the next start.
+    let _ = std::fs::remove_file(path);
+}
+
+#[expect(clippy::disallowed_methods, reason = "main sleeps between looks; it is on no path")]
+pub fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(LOOK_EVERY_MS));
+}

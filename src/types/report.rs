@@ -1,0 +1,175 @@
+//! What the venues say, beyond the books: events of the private stream, answers to questions, accounts. And the
+//! questions that the hot threads have for `keeper`.
+
+use super::ids::{ClientId, PairId, Side, VenueId};
+use super::limits::PAIRS_MAX;
+use super::market::{MarketRules, VenueMode};
+use super::money::{Price, Qty, Usd};
+use super::order::{OrderNews, OrderReport, Reason, VenueOrderId};
+use super::record::Role;
+use super::time::Nanos;
+
+/// What a venue's private side says, already matched to our identity where the message names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TraderEvent {
+    Order {
+        key: OrderKey,
+        news: OrderNews,
+        t_venue: Nanos,
+    },
+    /// Position as the venue states it, signed.
+    Position {
+        pair: PairId,
+        qty: Qty,
+    },
+    /// Equity and free margin.
+    Account {
+        equity: Usd,
+        free: Usd,
+    },
+    /// Account taken over by the venue's liquidation.
+    Liquidation,
+    /// All that is needed to send orders and to learn their outcome is up (or no more).
+    Ready(bool),
+    LinkDown {
+        role: Role,
+        why: Reason,
+    },
+    BadFrame {
+        why: Reason,
+    },
+}
+
+/// By which name a message speaks of an order. `order` resolves `Nonce` and `Venue` against its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderKey {
+    Client(ClientId),
+    Nonce(u64),
+    Venue(VenueOrderId),
+}
+
+/// A cancel of one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CancelSpec {
+    pub id: ClientId,
+    pub venue: VenueId,
+    pub pair: PairId,
+    pub venue_id: VenueOrderId,
+    pub signed_ms: u64,
+    pub nonce: u64,
+}
+
+/// An account as the venue states it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountReport {
+    /// Cash balance (collateral without unrealised profit).
+    pub balance: Usd,
+    /// Balance with unrealised profit.
+    pub equity: Usd,
+    pub free_margin: Usd,
+    /// Positions by `PairId`; a market without a row is flat.
+    pub positions: [PositionReport; PAIRS_MAX],
+    /// Markets held that no pair names.
+    pub foreign_markets: u32,
+    /// Venue's own time of the report, ms; zero = not told.
+    pub venue_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PositionReport {
+    /// Signed: positive = long.
+    pub qty: Qty,
+    pub entry_price: Price,
+    /// Zero = none stated.
+    pub liquidation_price: Price,
+}
+
+/// An open order as the venue lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOrder {
+    pub pair: Option<PairId>,
+    pub venue_id: VenueOrderId,
+    /// `None` = not one of ours.
+    pub id: Option<ClientId>,
+    pub nonce: u64,
+}
+
+/// What a query wants to know of one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderQuery {
+    pub id: ClientId,
+    pub pair: PairId,
+    pub venue_id: VenueOrderId,
+    pub nonce: u64,
+    pub side: Side,
+    pub qty: Qty,
+    /// When it was signed: bounds the search in the venue's history.
+    pub signed_ms: u64,
+}
+
+/// A wish for something that blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A fresh link for this role; `keeper` keeps trying with back-off until it has one.
+    Link {
+        venue: VenueId,
+        role: Role,
+    },
+    /// One order, by every name we know of it.
+    Order {
+        venue: VenueId,
+        query: OrderQuery,
+    },
+    /// Cancel over REST, where the stream is down or has none.
+    Cancel {
+        target: CancelSpec,
+    },
+    /// Balances and positions.
+    Account {
+        venue: VenueId,
+    },
+    OpenOrders {
+        venue: VenueId,
+    },
+}
+
+/// An answer to an `Ask`, or what `keeper` learned on its own schedule. `asked` is the time at which the question left:
+/// an answer older than a later event is not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// `None` = the venue answered and knows no such order.
+    Order {
+        venue: VenueId,
+        id: ClientId,
+        asked: Nanos,
+        report: Option<OrderReport>,
+    },
+    Account {
+        venue: VenueId,
+        asked: Nanos,
+        report: AccountReport,
+    },
+    OpenOrders {
+        venue: VenueId,
+        asked: Nanos,
+        orders: Vec<OpenOrder>,
+    },
+    Rules {
+        venue: VenueId,
+        pair: PairId,
+        rules: MarketRules,
+    },
+    Mode {
+        venue: VenueId,
+        mode: VenueMode,
+    },
+    /// Venue's clock minus ours.
+    Clock {
+        venue: VenueId,
+        offset_ms: i64,
+    },
+    /// The question got no answer; it proves nothing (SAFETY rule 8).
+    Failed {
+        ask: Ask,
+    },
+}

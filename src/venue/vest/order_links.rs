@@ -1,0 +1,221 @@
+//! The pool of warm HTTP connections that orders leave on (sheet `vest`, 2): at most one request in flight on each, so
+//! that a reply always belongs to the request that is remembered. Owned by `trader`. Never sends a request twice.
+
+use serde::Deserialize;
+
+use super::errors::{self, DELETED_BY_LIQUIDATION};
+use super::json;
+use super::private::link_reason;
+use crate::sys::link::{Inbound, Link, LinkError, Outbound};
+use crate::types::order::{Reason, VenueOrderId};
+use crate::types::record::Role;
+use crate::types::{ClientId, Nanos, OrderNews, Reject, RejectClass};
+use crate::venue::{OrderKey, SendError, TraderEvent};
+
+/// Connections kept: the legs of two pairs and a cancel at the same time.
+pub const LINKS: usize = 3;
+/// An unanswered request after this means a dead connection, ms. The order is unknown long before.
+const REPLY_MS: u64 = 10_000;
+/// A connection idle for this long is used once, so that neither side closes it, ms.
+const WARM_MS: u64 = 15_000;
+
+/// What a request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    Order(ClientId),
+    Cancel(ClientId),
+    Warm,
+}
+
+struct Lane {
+    link: Box<dyn Link>,
+    flight: Option<Errand>,
+    /// When it last sent or answered anything.
+    used: Nanos,
+    /// Why it must be dropped: a send failed.
+    broken: Option<Reason>,
+}
+
+/// The pool.
+#[derive(Default)]
+pub struct OrderLinks {
+    lanes: [Option<Lane>; LINKS],
+}
+
+/// What a poll of one lane came to.
+enum Turn {
+    Idle,
+    Answered(Errand, Answer),
+    Lost(Reason),
+}
+
+/// What the venue said to a request.
+enum Answer {
+    Named(VenueOrderId),
+    Refused(Reject, Option<i64>),
+    Ignored,
+}
+
+impl OrderLinks {
+    /// Takes a connection into the first free place; one too many is dropped.
+    pub fn install(&mut self, link: Box<dyn Link>, now: Nanos) {
+        if let Some(place) = self.lanes.iter_mut().find(|lane| lane.is_none()) {
+            *place = Some(Lane { link, flight: None, used: now, broken: None });
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.lanes.iter().all(Option::is_some)
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.lanes.iter().any(Option::is_some)
+    }
+
+    /// Sends on the idle connection that was used last, being the least likely to have gone stale. After a failed send
+    /// the connection is marked, and the next poll reports and drops it.
+    pub fn send(&mut self, request: &[u8], errand: Errand, now: Nanos) -> Result<(), SendError> {
+        let idle = self.lanes.iter_mut().flatten().filter(|lane| lane.is_idle());
+        let lane = idle.max_by_key(|lane| lane.used);
+        let lane = lane.ok_or_else(|| SendError::Nothing(Reason::cut("no idle order connection")))?;
+        Ok(lane.send(request, errand, now)?)
+    }
+
+    /// Takes replies and reports losses. `named` is told of every id that the venue gave.
+    pub fn poll(
+        &mut self,
+        now: Nanos,
+        warm: &[u8],
+        events: &mut Vec<TraderEvent>,
+        named: &mut dyn FnMut(ClientId, VenueOrderId),
+    ) -> bool {
+        let mut worked = false;
+        for place in &mut self.lanes {
+            while let Some(lane) = place {
+                match lane.turn(now) {
+                    Turn::Idle => break,
+                    Turn::Answered(errand, answer) => report(errand, answer, events, named),
+                    Turn::Lost(why) => {
+                        report_loss(lane.flight, why, events);
+                        *place = None;
+                    }
+                }
+                worked = true;
+            }
+        }
+        worked | self.keep_warm(now, warm)
+    }
+
+    pub fn close(&mut self) {
+        for lane in self.lanes.iter_mut().filter_map(Option::take) {
+            let mut link = lane.link;
+            // The connection ends either way.
+            let _ = link.send(Outbound::Close);
+        }
+    }
+
+    /// Uses one stale idle connection, only while another idle one stands by for an order.
+    fn keep_warm(&mut self, now: Nanos, warm: &[u8]) -> bool {
+        if self.lanes.iter().flatten().filter(|lane| lane.is_idle()).count() < 2 {
+            return false;
+        }
+        let mut stale = self.lanes.iter_mut().flatten();
+        let Some(lane) = stale.find(|lane| lane.is_idle() && now.ms_since(lane.used) >= WARM_MS) else {
+            return false;
+        };
+        // A failure is reported by the next poll.
+        let _ = lane.send(warm, Errand::Warm, now);
+        true
+    }
+}
+
+impl Lane {
+    const fn is_idle(&self) -> bool {
+        self.flight.is_none() && self.broken.is_none()
+    }
+
+    fn send(&mut self, request: &[u8], errand: Errand, now: Nanos) -> Result<(), LinkError> {
+        (self.flight, self.used) = (Some(errand), now);
+        self.link.send(Outbound::Request(request)).inspect_err(|error| self.broken = Some(link_reason(error)))
+    }
+
+    fn turn(&mut self, now: Nanos) -> Turn {
+        if let Some(why) = self.broken {
+            return Turn::Lost(why);
+        }
+        match self.link.recv() {
+            Ok(Some(Inbound::Response { status, body })) => {
+                self.used = now;
+                match self.flight.take() {
+                    Some(errand) => Turn::Answered(errand, read_answer(errand, status, body)),
+                    None => Turn::Lost(Reason::cut("a reply without a request")),
+                }
+            }
+            Ok(Some(_)) => Turn::Lost(Reason::cut("not an HTTP response")),
+            Ok(None) if self.flight.is_some() && now.ms_since(self.used) > REPLY_MS => {
+                Turn::Lost(Reason::cut("no reply within 10 s"))
+            }
+            Ok(None) => Turn::Idle,
+            Err(error) => Turn::Lost(link_reason(&error)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    id: &'a str,
+}
+
+/// Success is the presence of a usable `id`, whatever the status; anything else is a refusal of some class (sheet
+/// `vest`, 6).
+fn read_answer(errand: Errand, status: u16, body: &[u8]) -> Answer {
+    if errand == Errand::Warm {
+        return Answer::Ignored;
+    }
+    match json::from_slice::<Named>(body).ok().and_then(|reply| json::order_id(reply.id).ok()) {
+        Some(id) => Answer::Named(id),
+        None => {
+            let refusal = errors::read_refusal(status, body);
+            Answer::Refused(refusal.reject(), refusal.code)
+        }
+    }
+}
+
+/// An acknowledged order, a refused one, or a refused cancel, which only says that the order must be asked for.
+fn report(
+    errand: Errand,
+    answer: Answer,
+    events: &mut Vec<TraderEvent>,
+    named: &mut dyn FnMut(ClientId, VenueOrderId),
+) {
+    match (errand, answer) {
+        (Errand::Order(id), Answer::Named(venue_id)) => {
+            named(id, venue_id);
+            events.push(news(id, OrderNews::Acked));
+        }
+        (Errand::Order(id), Answer::Refused(reject, code)) => {
+            if code == Some(DELETED_BY_LIQUIDATION) {
+                events.push(TraderEvent::Liquidation);
+            }
+            events.push(news(id, OrderNews::Rejected(reject)));
+        }
+        (Errand::Cancel(id), Answer::Refused(reject, _)) => events.push(unclear(id, reject.code)),
+        (Errand::Cancel(_) | Errand::Warm, _) | (Errand::Order(_), Answer::Ignored) => {}
+    }
+}
+
+/// The order of a lost connection may or may not have arrived.
+fn report_loss(flight: Option<Errand>, why: Reason, events: &mut Vec<TraderEvent>) {
+    if let Some(Errand::Order(id) | Errand::Cancel(id)) = flight {
+        events.push(unclear(id, Reason::cut("LINK LOST")));
+    }
+    events.push(TraderEvent::LinkDown { role: Role::Orders, why });
+}
+
+fn unclear(id: ClientId, code: Reason) -> TraderEvent {
+    news(id, OrderNews::Rejected(Reject { class: RejectClass::Ambiguous, code }))
+}
+
+const fn news(id: ClientId, news: OrderNews) -> TraderEvent {
+    TraderEvent::Order { key: OrderKey::Client(id), news, t_venue: Nanos::NEVER }
+}

@@ -1,0 +1,75 @@
+//! What the tests of this folder share: setups with throw-away keys, the vectors and the sample frames.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::access::{ACCOUNT_GROUP, API_KEY, PRIMARY_ADDRESS, SIGNING_KEY};
+use crate::types::{
+    MarketRules, MarketStatus, OrderKind, PairId, Price, Profile, Qty, Rate, Secret, Usd, VenueId,
+};
+use crate::venue::{Secrets, Setup};
+
+/// Published throw-away key of a development chain, and its address.
+pub const TEST_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+pub const TEST_ADDRESS: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+pub const BTC: PairId = PairId(0);
+pub const ETH: PairId = PairId(1);
+
+pub fn vectors() -> Vec<Json> {
+    serde_json::from_str(include_str!("../../../tests/data/vest_vectors.json")).unwrap()
+}
+
+/// Payload of every sample, with what it is.
+pub fn frames() -> Vec<(String, Vec<u8>)> {
+    let rows: Vec<Json> = serde_json::from_str(include_str!("../../../tests/data/vest_frames.json")).unwrap();
+    rows.iter()
+        .map(|row| (row["what"].as_str().unwrap().into(), row["payload"].to_string().into_bytes()))
+        .collect()
+}
+
+pub fn frame(what: &str) -> Vec<u8> {
+    frames().into_iter().find(|frame| frame.0 == what).unwrap().1
+}
+
+pub fn paper_setup() -> Setup {
+    Setup {
+        id: VenueId(0),
+        env: "sim".into(),
+        rest_url: "https://127.0.0.1:8443/v2".into(),
+        ws_url: "wss://localhost:8444/ws-api".into(),
+        order_kind: OrderKind::Market,
+        profile: Profile::Pro,
+        markets: vec![(BTC, "BTC-PERP".into()), (ETH, "ETH-PERP".into())],
+        secrets: Secrets::default(),
+    }
+}
+
+pub fn setup() -> Setup {
+    let keys = [
+        (PRIMARY_ADDRESS, TEST_ADDRESS),
+        (SIGNING_KEY, TEST_KEY),
+        (API_KEY, "test-api-key"),
+        (ACCOUNT_GROUP, "3"),
+    ];
+    let secrets = keys.map(|(key, text)| (key, Secret::new(text.into())));
+    Setup { secrets: Secrets(BTreeMap::from(secrets)), ..paper_setup() }
+}
+
+pub fn rules(price_places: u8, qty_places: u8) -> MarketRules {
+    let step = |places: u8| 10_i64.pow(8 - u32::from(places));
+    MarketRules {
+        tick: Price::from_raw(step(price_places)),
+        lot: Qty::from_raw(step(qty_places)),
+        min_qty: Qty::from_raw(step(qty_places)),
+        max_qty: Qty::ZERO,
+        min_notional: Usd::ZERO,
+        price_places,
+        qty_places,
+        taker: Rate::from_bps(1),
+        initial_margin: Rate::from_bps(1000),
+        maintenance_margin: Rate::from_bps(500),
+        price_band: Rate::ZERO,
+        status: MarketStatus::Trading,
+    }
+}
