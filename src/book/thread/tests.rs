@@ -249,7 +249,7 @@ fn lots_follow_the_rules_of_both_venues() {
     bench.frame("m10000");
     for (venue, lot) in [(0, 30), (1, 20)] {
         let rules = MarketRules { lot: Qty::from_raw(lot), min_qty: Qty::from_raw(150), ..rules() };
-        let told = Answer::Rules { venue: VenueId(venue), pair: PairId(0), rules };
+        let told = Answer::Fact(Fact::Rules { venue: VenueId(venue), pair: PairId(0), rules });
         assert!(bench.answers.push(told).is_ok());
     }
     bench.frame("m10000");
