@@ -1,5 +1,5 @@
-//! The hops of this venue's wire: decoding a recorded delta and a recorded whole book, hashing and signing an order, and
-//! writing its body. `empty` measures the harness itself.
+//! The hops of this venue's wire: decoding a recorded delta and a recorded whole book, hashing and signing an order,
+//! and writing its body. `empty` measures the harness itself.
 
 use std::hint::black_box;
 

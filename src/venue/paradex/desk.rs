@@ -1,8 +1,8 @@
 //! The cold side: environment proof, rules, account, queries and cancels over REST (sheet 4, 7), and where to open the
 //! sockets. Owned by `keeper` and by the verbs `check` and `flatten`; `client` makes the calls.
 //!
-//! `login` comes before `check_environment` and `rules` wherever there are credentials: those two are not told the time,
-//! and use the token at hand.
+//! `login` comes before `check_environment` and `rules` wherever there are credentials: those two are not told the
+//! time, and use the token at hand.
 
 use starknet_crypto::Felt;
 
@@ -24,8 +24,8 @@ use crate::venue::{
     Target, WireError, WsTarget,
 };
 
-/// Asked again for a target within this time, ms, the last one is taken to have been refused for its schema version.
-const REFUSED_WITHIN_MS: u64 = 10_000;
+/// How a failed upgrade shows that the venue does not speak the schema version that was asked for (sheet 5.3).
+const VERSION_REFUSED: &str = "HTTP 400";
 /// Collateral whose balance is the account's cash.
 const COLLATERAL: &str = "USDC";
 
@@ -37,26 +37,9 @@ pub struct ParadexDesk {
     chain_id: &'static str,
     markets: Markets,
     client: Client,
-    offered: [Offer; Role::ALL.len()],
-}
-
-/// The schema version last offered for a role: its place in `sbe::VERSIONS`, and when.
-#[derive(Clone, Copy, Default)]
-struct Offer {
-    nth: usize,
-    at: Nanos,
-}
-
-impl Offer {
-    /// The version to ask for now. The newest, unless the last target was asked for a moment ago: then its upgrade
-    /// failed, and the next older one is tried, from the oldest on to the newest again. So an old server costs one refused
-    /// upgrade, and an outage leaves nothing behind.
-    fn next(&mut self, now: Nanos) -> u16 {
-        let refused = self.at != Nanos::NEVER && now.ms_since(self.at) < REFUSED_WITHIN_MS;
-        self.nth = if refused { (self.nth + 1) % sbe::VERSIONS.len() } else { 0 };
-        self.at = now;
-        sbe::VERSIONS.get(self.nth).copied().unwrap_or_default()
-    }
+    /// Per role, the place in `sbe::VERSIONS` of the schema version to ask for: the newest until it is refused, then
+    /// the next older one, and after the oldest the newest again.
+    versions: [usize; Role::ALL.len()],
 }
 
 impl ParadexDesk {
@@ -70,7 +53,7 @@ impl ParadexDesk {
             chain_id: chain_id(&setup.env)?,
             markets: Markets::new(setup)?,
             client: Client::new(setup.rest_url.clone(), setup.profile, signer),
-            offered: Default::default(),
+            versions: Default::default(),
         })
     }
 
@@ -344,9 +327,16 @@ impl Desk for ParadexDesk {
                 self.client.token().map(Secret::duplicate)
             }
         };
-        let version = self.offered.get_mut(role as usize).map_or(sbe::VERSIONS[0], |offer| offer.next(now));
+        let nth = self.versions.get(role as usize).copied().unwrap_or_default();
+        let version = sbe::VERSIONS.get(nth).copied().unwrap_or_default();
         let url = format!("{}?sbeSchemaId={}&sbeSchemaVersion={version}", self.ws_url, sbe::SCHEMA_ID);
         Ok(Target::WebSocket(WsTarget { url, headers: Vec::new(), secret }))
+    }
+
+    fn link_failed(&mut self, role: Role, why: &str) {
+        if let Some(nth) = self.versions.get_mut(role as usize).filter(|_| why.contains(VERSION_REFUSED)) {
+            *nth = (*nth + 1) % sbe::VERSIONS.len();
+        }
     }
 }
 

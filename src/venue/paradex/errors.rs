@@ -1,5 +1,6 @@
-//! What every documented refusal of this venue means for an order (sheet 3.2, 4.3, 5.1; SAFETY O10): one table, read by
-//! `session` and `desk`. A code that no sheet lists is ambiguous: it proves nothing, and the order is resolved by query.
+//! What every documented refusal of this venue means for an order (sheet 3.2, 4.3, 5.1; SAFETY O10): one table, read
+//! by `rpc`, `events` and `client`; pure. A code that no sheet lists is ambiguous: it proves nothing, and the order is
+//! resolved by query.
 
 use crate::types::Reject;
 use crate::types::RejectClass::{self, Ambiguous, Definitive, Halt, RetryLater};
@@ -159,8 +160,8 @@ mod tests {
             ACCOUNT_NOT_FOUND MARKET_NOT_FOUND MARKET_NOT_OPEN GEO_IP_BLOCK REQUEST_NOT_ALLOWED \
             BATCH_SIZE_OUT_OF_RANGE ISOLATED_MARKET_ACCOUNT_MISMATCH NO_ACCESS_TO_MARKET \
             RPI_ACCOUNT_NOT_WHITELISTED SYSTEM_STATUS_POST_ONLY SYSTEM_STATUS_CANCEL_ONLY \
-            MARKET_MARGIN_RESTRICTED INVALID_SUBKEY INVALID_TOKEN_SCOPE IP_NOT_ALLOWED INVALID_PRICE_PRECISION \
-            INVALID_SIGNATURE_EXPIRATION ORDER_IS_NOT_OPEN_YET BAD_STARKNET_REQUEST";
+            MARKET_MARGIN_RESTRICTED INVALID_SUBKEY INVALID_TOKEN_SCOPE IP_NOT_ALLOWED \
+            INVALID_PRICE_PRECISION INVALID_SIGNATURE_EXPIRATION ORDER_IS_NOT_OPEN_YET BAD_STARKNET_REQUEST";
         for code in documented.split_whitespace() {
             assert!(class(code).is_some(), "{code}");
         }

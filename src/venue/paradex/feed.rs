@@ -1,9 +1,9 @@
-//! The public stream: the book by `order_book.{market}.deltas`, mark price and funding by `markets_summary.{market}` and
-//! `funding_data.{market}` (sheet 5.5, 5.6). Owned by `md:paradex`; pure. It never lets a book pass whose sequence has
-//! a hole.
+//! The public stream: the book by `order_book.{market}.deltas`, mark price and funding by `markets_summary.{market}`
+//! and `funding_data.{market}` (sheet 5.5, 5.6). Owned by this venue's market data thread; pure. It never lets a book
+//! pass whose sequence has a hole.
 //!
-//! Funding: the venue states a rate per funding period (8 h unless `funding_data` says otherwise) and accrues it by the
-//! second, so the rate per hour is that rate divided by the hours of the period.
+//! Funding: the venue states a rate per funding period (8 h unless `funding_data` says otherwise) and accrues it by
+//! the second, so the rate per hour is that rate divided by the hours of the period.
 
 use super::Markets;
 use super::rpc::{self, Incoming, Requests};

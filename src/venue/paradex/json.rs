@@ -128,7 +128,7 @@ pub struct PositionJson<'a> {
     liquidation_price: Option<Word<'a>>,
 }
 
-impl<'a> PositionJson<'a> {
+impl PositionJson<'_> {
     /// Signed size. The sheet calls it signed; should it come without a sign, `side` gives it.
     pub fn qty(&self) -> Result<Qty, WireError> {
         let stated = signed_qty("position size", &self.size)?;
@@ -244,10 +244,22 @@ mod tests {
     use super::super::fixture::{BTC, Dice};
     use super::*;
 
-    const FILL: &str = r#"{"id":"1718947571560201703986670001","side":"BUY","liquidity":"TAKER","market":"BTC-USD-PERP","order_id":"1718947571540201703992340000","price":"64852.9","size":"0.01","fee":"0.1945587","fee_currency":"USDC","created_at":1718947571569,"remaining_size":"0","client_id":"","fill_type":"FILL"}"#;
-    const ORDER: &str = r#"{"id":"1718941725080201704028870000","account":"0x49d","market":"BTC-USD-PERP","side":"SELL","type":"LIMIT","size":"10.153","remaining_size":"10.153","price":"70784.5","status":"CLOSED","created_at":1718941725082,"last_updated_at":1718958002991,"timestamp":1718941724678,"cancel_reason":"USER_CANCELED","client_id":"","seq_no":1718958002991595738,"instruction":"GTC","avg_fill_price":"","stp":"EXPIRE_TAKER","flags":[],"trigger_price":"0"}"#;
-    const POSITION: &str = r#"{"id":"0x49d-BTC-USD-PERP","market":"BTC-USD-PERP","status":"OPEN","side":"LONG","size":"0.01","average_entry_price":"64839.96053748","unrealized_pnl":"-2.39677214","last_fill_id":"1718947571560201703986670001","seq_no":1718950074249176253,"liquidation_price":""}"#;
-    const ACCOUNT: &str = r#"{"account":"0x49d","account_value":"99980.2382266290601","free_collateral":"90000","status":"ACTIVE"}"#;
+    const FILL: &str = r#"{"id":"1718947571560201703986670001","side":"BUY","liquidity":"TAKER",
+        "market":"BTC-USD-PERP","order_id":"1718947571540201703992340000","price":"64852.9",
+        "size":"0.01","fee":"0.1945587","fee_currency":"USDC","created_at":1718947571569,
+        "remaining_size":"0","client_id":"","fill_type":"FILL"}"#;
+    const ORDER: &str = r#"{"id":"1718941725080201704028870000","account":"0x49d",
+        "market":"BTC-USD-PERP","side":"SELL","type":"LIMIT","size":"10.153","remaining_size":"10.153",
+        "price":"70784.5","status":"CLOSED","created_at":1718941725082,"last_updated_at":1718958002991,
+        "timestamp":1718941724678,"cancel_reason":"USER_CANCELED","client_id":"",
+        "seq_no":1718958002991595738,"instruction":"GTC","avg_fill_price":"","stp":"EXPIRE_TAKER",
+        "flags":[],"trigger_price":"0"}"#;
+    const POSITION: &str = r#"{"id":"0x49d-BTC-USD-PERP","market":"BTC-USD-PERP","status":"OPEN",
+        "side":"LONG","size":"0.01","average_entry_price":"64839.96053748",
+        "unrealized_pnl":"-2.39677214","last_fill_id":"1718947571560201703986670001",
+        "seq_no":1718950074249176253,"liquidation_price":""}"#;
+    const ACCOUNT: &str = r#"{"account":"0x49d","account_value":"99980.2382266290601",
+        "free_collateral":"90000","status":"ACTIVE"}"#;
 
     #[test]
     fn recorded_messages_are_read() {

@@ -70,7 +70,8 @@ pub fn write_body(out: &mut String, symbol: &str, spec: &OrderSpec, signature: &
     push(
         out,
         format_args!(
-            "{{\"market\":\"{symbol}\",\"side\":\"{side}\",\"type\":\"LIMIT\",\"size\":\"{}\",\"price\":\"{}\",\
+            "{{\"market\":\"{symbol}\",\"side\":\"{side}\",\"type\":\"LIMIT\",\
+             \"size\":\"{}\",\"price\":\"{}\",\
              \"instruction\":\"IOC\",\"client_id\":\"{}\",{flags}\"stp\":\"EXPIRE_TAKER\",\"recv_window\":{},\
              \"signature_timestamp\":{},\"signature\":\"",
             spec.qty,
@@ -134,9 +135,15 @@ mod tests {
         let vector = vectors["messages"].as_array().unwrap().iter();
         let vector = vector.clone().find(|v| v["id"] == "testnet-05-order_limit_buy").unwrap();
         let wire = vector["wire"].as_str().unwrap().replace('"', "\\\"");
-        let expected = format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"order.create","params":{{"market":"BTC-USD-PERP","side":"BUY","type":"LIMIT","size":"0.00123","price":"83456.7","instruction":"IOC","client_id":"7-42-1","stp":"EXPIRE_TAKER","recv_window":500,"signature_timestamp":1767225600123,"signature":"{wire}"}}}}"#
-        );
+        let expected = [
+            format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"order.create","params":{{"market":"BTC-USD-PERP","#
+            ),
+            r#""side":"BUY","type":"LIMIT","size":"0.00123","price":"83456.7","instruction":"IOC","#.into(),
+            r#""client_id":"7-42-1","stp":"EXPIRE_TAKER","recv_window":500,"#.into(),
+            format!(r#""signature_timestamp":1767225600123,"signature":"{wire}"}}}}"#),
+        ]
+        .concat();
         assert_eq!(std::str::from_utf8(bytes).unwrap(), expected);
         assert!(bytes.len() < ORDER_BYTES_MAX);
     }

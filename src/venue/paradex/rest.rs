@@ -259,9 +259,17 @@ fn places(step: i64) -> u8 {
 mod tests {
     use super::*;
 
-    const BTC: &str = r#"{"symbol":"BTC-USD-PERP","asset_kind":"PERP","market_kind":"cross","trading_mode":"STANDARD","price_tick_size":"0.1","order_size_increment":"0.00001","min_notional":"10","max_order_size":"100","price_bands_width":"0.05","delta1_cross_margin_params":{"imf_base":"0.02","imf_factor":"0","imf_shift":"0","mmf_factor":"0.5"},"fee_config":{"api_fee":{"maker_fee":{"fee":"0.00003"},"taker_fee":{"fee":"0.00045"}},"interactive_fee":{"maker_fee":{"fee":"0"},"taker_fee":{"fee":"0"}}}}"#;
+    const BTC: &str = r#"{"symbol":"BTC-USD-PERP","asset_kind":"PERP","market_kind":"cross",
+        "trading_mode":"STANDARD","price_tick_size":"0.1","order_size_increment":"0.00001",
+        "min_notional":"10","max_order_size":"100","price_bands_width":"0.05",
+        "delta1_cross_margin_params":{"imf_base":"0.02","imf_factor":"0","imf_shift":"0",
+        "mmf_factor":"0.5"},"fee_config":{"api_fee":{"maker_fee":{"fee":"0.00003"},
+        "taker_fee":{"fee":"0.00045"}},"interactive_fee":{"maker_fee":{"fee":"0"},
+        "taker_fee":{"fee":"0"}}}}"#;
     /// Recorded on the test network, abridged by its recorder.
-    const ETH: &str = r#"{"symbol":"ETH-USD-PERP","order_size_increment":"0.0001","price_tick_size":"0.01","min_notional":"100","asset_kind":"PERP","market_kind":"cross","price_bands_width":"0.05","delta1_cross_margin_params":{"imf_base":"0.02","mmf_factor":"0.5"}}"#;
+    const ETH: &str = r#"{"symbol":"ETH-USD-PERP","order_size_increment":"0.0001",
+        "price_tick_size":"0.01","min_notional":"100","asset_kind":"PERP","market_kind":"cross",
+        "price_bands_width":"0.05","delta1_cross_margin_params":{"imf_base":"0.02","mmf_factor":"0.5"}}"#;
 
     fn market(text: &str) -> MarketJson<'_> {
         json::read("market", text.as_bytes()).unwrap()
@@ -310,7 +318,8 @@ mod tests {
         let ours = |account: &str| account == "0x2";
         for text in [
             r#"{"account":"0x2","fees":{"maker_rate":"0.00003","taker_rate":"0.00045"}}"#,
-            r#"{"results":[{"account":"0x1","fees":{"taker_rate":"1"}},{"account":"0x2","fees":{"taker_rate":"0.00045"}}]}"#,
+            r#"{"results":[{"account":"0x1","fees":{"taker_rate":"1"}},{"account":"0x2",
+                "fees":{"taker_rate":"0.00045"}}]}"#,
         ] {
             let info: AccountInfoJson = json::read("info", text.as_bytes()).unwrap();
             assert_eq!(info.taker(&ours).unwrap(), Rate::from_raw(450_000_000));

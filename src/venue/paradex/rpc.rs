@@ -125,16 +125,21 @@ mod tests {
         requests.with_text("auth", "bearer", "a.b-c_d");
         let (id, text) = requests.with_text("subscribe", "channel", "order_book.BTC-USD-PERP.deltas");
         assert_eq!(id, 2);
-        let expected = r#"{"jsonrpc":"2.0","id":2,"method":"subscribe","params":{"channel":"order_book.BTC-USD-PERP.deltas"}}"#;
+        let expected = concat!(
+            r#"{"jsonrpc":"2.0","id":2,"method":"subscribe","#,
+            r#""params":{"channel":"order_book.BTC-USD-PERP.deltas"}}"#
+        );
         assert_eq!(std::str::from_utf8(text).unwrap(), expected);
     }
 
     #[test]
     fn recorded_replies_errors_and_events_are_told_apart() {
-        let ack = br#"{"jsonrpc":"2.0","id":1,"result":{"channel":"order_book.BTC-USD-PERP.deltas"},"usIn":1791421535351531,"usDiff":143,"usOut":1791421535351674}
+        let ack = br#"{"jsonrpc":"2.0","id":1,"result":{"channel":"order_book.BTC-USD-PERP.deltas"},
+            "usIn":1791421535351531,"usDiff":143,"usOut":1791421535351674}
 "#;
         assert!(matches!(read(ack), Ok(Incoming::Reply { id: 1, .. })));
-        let refused = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"invalid subscribe request","data":"no parameters expected for deltas topic."}}"#;
+        let refused = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32600,
+            "message":"invalid subscribe request","data":"no parameters expected for deltas topic."}}"#;
         let Ok(Incoming::Error { id: Some(1), error }) = read(refused) else { panic!("not an error") };
         assert_eq!(error.code, -32600);
         assert_eq!(error.refusal().class, RejectClass::Definitive);
@@ -154,7 +159,8 @@ mod tests {
 
     #[test]
     fn no_damage_panics() {
-        let seed = br#"{"jsonrpc":"2.0","id":4,"error":{"code":-32601,"message":"method \"x\" does not exist","data":{"a":[1]}}}"#;
+        let seed = br#"{"jsonrpc":"2.0","id":4,"error":{"code":-32601,
+            "message":"method \"x\" does not exist","data":{"a":[1]}}}"#;
         let mut dice = Dice(3);
         for _ in 0..200_000 {
             let mut bytes = seed.to_vec();

@@ -1,6 +1,6 @@
 //! Order entry and private stream over one WebSocket (sheet 6): moves bytes between the link and `session`, signs and
-//! writes orders. Owned by `order`; never blocks, never reads a clock. `Private` is the same socket as `Orders`, so only
-//! `Orders` is ever missing.
+//! writes orders. Owned by `order`; never blocks, never reads a clock. `Private` is the same socket as `Orders`, so
+//! only `Orders` is ever missing.
 
 use super::Markets;
 use super::events::Memory;

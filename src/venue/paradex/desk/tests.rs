@@ -60,13 +60,16 @@ fn query() -> OrderQuery {
 
 fn order_json(status: &str, remaining: &str, reason: &str) -> String {
     format!(
-        r#"{{"id":"77","client_id":"7-42-1","market":"{BTC}","status":"{status}","size":"0.00123","remaining_size":"{remaining}","avg_fill_price":"","cancel_reason":"{reason}","last_updated_at":1767225600500}}"#
+        r#"{{"id":"77","client_id":"7-42-1","market":"{BTC}","status":"{status}","size":"0.00123",
+            "remaining_size":"{remaining}","avg_fill_price":"","cancel_reason":"{reason}",
+            "last_updated_at":1767225600500}}"#
     )
 }
 
 fn fill_json(id: &str, size: &str, price: &str) -> String {
     format!(
-        r#"{{"id":"{id}","order_id":"77","client_id":"7-42-1","market":"{BTC}","price":"{price}","size":"{size}","fee":"0.01","fill_type":"FILL","created_at":1767225600400}}"#
+        r#"{{"id":"{id}","order_id":"77","client_id":"7-42-1","market":"{BTC}","price":"{price}",
+            "size":"{size}","fee":"0.01","fill_type":"FILL","created_at":1767225600400}}"#
     )
 }
 
@@ -127,7 +130,9 @@ fn the_environment_is_proven_by_chain_and_account() {
 #[test]
 fn rules_carry_the_accounts_own_fee() {
     let market = format!(
-        r#"{{"results":[{{"symbol":"{BTC}","asset_kind":"PERP","price_tick_size":"0.1","order_size_increment":"0.00001","delta1_cross_margin_params":{{"imf_base":"0.02","mmf_factor":"0.5"}}}}]}}"#
+        r#"{{"results":[{{"symbol":"{BTC}","asset_kind":"PERP","price_tick_size":"0.1",
+            "order_size_increment":"0.00001","delta1_cross_margin_params":{{"imf_base":"0.02",
+            "mmf_factor":"0.5"}}}}]}}"#
     );
     let info = r#"{"fees":{"maker_rate":"0.00003","taker_rate":"0.00042"}}"#;
     let mut http =
@@ -144,7 +149,10 @@ fn the_account_is_put_together_and_foreign_markets_counted() {
     let balance =
         r#"{"results":[{"token":"DIME","size":"9"},{"token":"USDC","size":"1000.123456789012345678"}]}"#;
     let positions = format!(
-        r#"{{"results":[{{"market":"{BTC}","side":"SHORT","status":"OPEN","size":"-0.01","average_entry_price":"64839.96053748","liquidation_price":""}},{{"market":"SOL-USD-PERP","side":"LONG","status":"OPEN","size":"3"}},{{"market":"ETH-USD-PERP","side":"LONG","status":"CLOSED","size":"0"}}]}}"#
+        r#"{{"results":[{{"market":"{BTC}","side":"SHORT","status":"OPEN","size":"-0.01",
+            "average_entry_price":"64839.96053748","liquidation_price":""}},{{"market":"SOL-USD-PERP",
+            "side":"LONG","status":"OPEN","size":"3"}},{{"market":"ETH-USD-PERP","side":"LONG",
+            "status":"CLOSED","size":"0"}}]}}"#
     );
     let mut http = Script::new(&[
         TOKEN,
@@ -254,9 +262,9 @@ fn cancelling_what_is_not_open_is_no_error() {
 }
 
 #[test]
-fn targets_step_down_after_a_refused_upgrade_and_return_to_the_newest() {
+fn a_refused_schema_version_is_followed_by_the_next_older_one() {
     let (mut desk, mut http) = (desk(), Script::new(&[TOKEN]));
-    let mut version = |role, at: u64| match desk.target(&mut http, role, NOW.plus_ms(at)).unwrap() {
+    let mut version = |desk: &mut ParadexDesk, role| match desk.target(&mut http, role, NOW).unwrap() {
         Target::WebSocket(target) => {
             assert_eq!(target.secret.is_some(), role == Role::Orders);
             target
@@ -267,9 +275,13 @@ fn targets_step_down_after_a_refused_upgrade_and_return_to_the_newest() {
         }
         Target::Http { .. } => panic!("not a WebSocket"),
     };
-    let asked = [0, 1_000, 3_000, 4_000, 14_000].map(|at| version(Role::MarketData, at));
-    assert_eq!(asked, ["2", "1", "0", "2", "2"]);
-    assert_eq!(version(Role::Orders, 4_500), "2");
+    let refused = "localhost: upgrade refused: HTTP 400: ";
+    for (why, then) in [("refused", "2"), (refused, "1"), ("reset", "1"), (refused, "0"), (refused, "2")] {
+        desk.link_failed(Role::MarketData, why);
+        assert_eq!(version(&mut desk, Role::MarketData), then, "{why}");
+    }
+    desk.link_failed(Role::MarketData, refused);
+    assert_eq!(version(&mut desk, Role::Orders), "2", "each connection has its own version");
 }
 
 #[test]

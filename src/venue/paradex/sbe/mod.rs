@@ -73,7 +73,7 @@ pub(super) struct Block<'a> {
     bytes: &'a [u8],
 }
 
-impl<'a> Block<'a> {
+impl Block<'_> {
     /// The same block, known to be a message that had at least `least` bytes from its first version on.
     fn of(self, what: &'static str, least: usize) -> Result<Self, WireError> {
         if self.bytes.len() < least {

@@ -203,7 +203,11 @@ fn private_events_come_in_either_encoding() {
     };
     let texts = ["f1", "77", "7-42-1", "t", BTC, "USDC"];
     bench.far.to_us.send(Frame::Binary(build::frame(21, 2, 116, fill, &texts))).unwrap();
-    bench.says(r#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":"positions","data":{"market":"BTC-USD-PERP","status":"OPEN","side":"SHORT","size":"-0.5"}}}"#.into());
+    bench.says(
+        r#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":"positions",
+        "data":{"market":"BTC-USD-PERP","status":"OPEN","side":"SHORT","size":"-0.5"}}}"#
+            .into(),
+    );
     bench.says("not json".into());
     let events = bench.poll();
     let key = OrderKey::Client(ID);
