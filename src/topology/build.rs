@@ -27,7 +27,7 @@ use crate::sys::waker::Waker;
 use crate::telemetry::watch::{StatusPort, Telemetry};
 use crate::types::limits::{COMMAND_RING, EXPOSURE_RING, INTENT_RING, KEEPER_RING, QUOTE_RING, RECORD_RING};
 use crate::types::report::{Ask, Fact};
-use crate::types::{Command, MarketRules, Mode, Nanos, PairId, Record, RecordKind, VenueId};
+use crate::types::{Command, MarketRules, Mode, Nanos, PairId, Record, VenueId};
 use crate::venue::{Answer, REGISTRY};
 
 /// The engine, wired and not yet running.
@@ -51,7 +51,7 @@ pub struct Engine {
 /// How `main` asks the telemetry for the status object.
 struct StatusEnds {
     ask: Tx<()>,
-    answers: Rx<crate::telemetry::status::Status>,
+    answers: Rx<Box<crate::telemetry::status::Status>>,
 }
 
 /// One waker per thread, made before its rings so that producers can use it.
@@ -245,7 +245,7 @@ fn finish(handles: Vec<Handle>) {
 }
 
 /// The status object, asked of the telemetry; it answers within a few polls of `store`.
-fn status(ask: &mut Tx<()>, answers: &mut Rx<crate::telemetry::status::Status>) -> serde_json::Value {
+fn status(ask: &mut Tx<()>, answers: &mut Rx<Box<crate::telemetry::status::Status>>) -> serde_json::Value {
     while answers.pop().is_some() {}
     if ask.push(()).is_err() {
         return serde_json::Value::Null;
