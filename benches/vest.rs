@@ -30,7 +30,7 @@ fn decode(c: &mut Criterion) {
     c.bench_function("vest/decode depth 20x20", |b| {
         b.iter(|| {
             let frame = Inbound::Text(black_box(&frame));
-            feed.on_frame(NOW, frame, &mut sink, &mut Vec::new()).expect("a valid book")
+            feed.on_frame(NOW, frame, &mut sink, &mut Vec::new()).expect("a valid book");
         });
     });
     assert!(sink.0 > 0, "no book arrived");

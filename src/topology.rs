@@ -76,7 +76,7 @@ fn logging(config: &Config, credentials: &Credentials, clock: &SystemClock) -> (
     let redactor = Redactor::new(secrets.chain(&credentials.database_url));
     let (output, guard) = Output::stdout(redactor, level(config.log_level));
     // Installed once per process: `run` is the last thing that a process does.
-    let _ = telemetry::log::install(output.clone(), Box::new(clock.clone()));
+    let _ = telemetry::log::install(output.clone(), Box::new(*clock));
     (output, guard)
 }
 
@@ -137,7 +137,7 @@ fn open_venues(
 }
 
 fn wires(section: &VenueSection, clock: &SystemClock, md_blocks: bool) -> Result<Wires, String> {
-    Wires::new(section, clock.clone(), md_blocks).map_err(|error| error.to_string())
+    Wires::new(section, *clock, md_blocks).map_err(|error| error.to_string())
 }
 
 /// The journal, recovered and reopened, with the core that came out of it.

@@ -547,7 +547,7 @@ fn a_socket_lost_with_orders_in_flight_asks_at_once() {
     let mut rig = Rig::new();
     rig.enter();
     rig.asks.clear();
-    let down = TraderEvent::LinkDown { role: bot4::types::record::Role::Orders, why: Reason::cut("reset") };
+    let down = TraderEvent::LinkDown { role: record::Role::Orders, why: Reason::cut("reset") };
     rig.event(P, down);
     rig.wait_ms(2);
     assert!(rig.asks.iter().any(|ask| matches!(ask, Ask::Order { venue, .. } if *venue == P)));
@@ -632,7 +632,7 @@ fn stop_without_flatten_keeps_a_hedged_pair() {
 
 #[test]
 fn each_cap_refuses_an_entry() {
-    let refused = |change: fn(&mut Settings), wanted: record::Refusal| {
+    let refused = |change: fn(&mut Settings), wanted: Refusal| {
         let mut rig = Rig::new();
         let mut limits = settings(Legs::Together);
         change(&mut limits);

@@ -126,10 +126,10 @@ impl BookThread {
                     self.install(ready.link, now);
                 }
                 Answer::Fact(Fact::Failed { ask: Ask::Link { role: Role::MarketData, .. } }) => {
-                    self.asked = false
+                    self.asked = false;
                 }
                 Answer::Fact(Fact::Rules { venue, pair, rules }) => {
-                    self.markets.set_rules(venue, pair, rules)
+                    self.markets.set_rules(venue, pair, rules);
                 }
                 _ => {}
             }

@@ -118,7 +118,7 @@ impl Core {
         }
         let seq = self.next_seq();
         let mut approved = [None, None];
-        for leg in 0..2 {
+        for (leg, slot) in approved.iter_mut().enumerate() {
             let draft = Draft {
                 leg,
                 side: direction.close_side(leg),
@@ -128,7 +128,7 @@ impl Core {
             };
             let spec = self.spec(now, index, seq, &draft);
             match self.gate.approve_mending(now, &self.pairs[index], &spec) {
-                Ok(yes) => approved[leg] = Some(yes),
+                Ok(yes) => *slot = Some(yes),
                 Err(refusal) => {
                     fx.push(Effect::Log(RecordKind::EntryRefused { pair: intent.pair, refusal }));
                     return;

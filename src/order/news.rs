@@ -403,7 +403,7 @@ impl Core {
         let (venue, pair, filled) = (report.venue, report.pair, report.filled);
         match report.rejected {
             Some(reject) if reject.class != RejectClass::Ambiguous => {
-                self.rejected(now, index, id, reject, fx)
+                self.rejected(now, index, id, reject, fx);
             }
             _ => self.close(now, index, id, Reason::EMPTY, fx),
         }

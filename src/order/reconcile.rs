@@ -13,7 +13,7 @@ impl Core {
             Fact::Order { id, asked, report, .. } => self.take_report(now, id, asked, report, fx),
             Fact::Account { venue, asked, report } => self.take_account(now, venue, asked, &report, fx),
             Fact::OpenOrders { venue, asked, orders } => {
-                self.take_open_orders(now, venue, asked, &orders, fx)
+                self.take_open_orders(now, venue, asked, &orders, fx);
             }
             Fact::Rules { venue, pair, rules } => self.take_rules(now, venue, pair, rules, fx),
             Fact::Mode { venue, mode } => self.take_mode(now, venue, mode),
@@ -139,7 +139,7 @@ impl Core {
     fn is_live_here(&self, open: &OpenOrder) -> bool {
         self.pairs
             .iter()
-            .flat_map(|pair| pair.live_orders())
+            .flat_map(super::pair::Pair::live_orders)
             .any(|order| Some(order.id()) == open.id || (open.nonce != 0 && order.spec.nonce == open.nonce))
     }
 

@@ -104,7 +104,7 @@ struct Escape<'a> {
     left: usize,
 }
 
-impl fmt::Write for Escape<'_> {
+impl Write for Escape<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars().take(self.left) {
             match c {

@@ -149,7 +149,7 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, DbError> {
     match ca_file {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            add_roots(&mut roots, path).map_err(|why| DbError::CaFile { path: path.to_owned(), why })?
+            add_roots(&mut roots, path).map_err(|why| DbError::CaFile { path: path.to_owned(), why })?;
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

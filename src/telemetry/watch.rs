@@ -270,7 +270,7 @@ impl Observer for Telemetry {
                 self.placed(venue, purpose, nth, &stamps);
             }
             RecordKind::OrderAcked { venue, latency_ns, .. } => {
-                self.venues[venue.index()].ack.add(latency_ns)
+                self.venues[venue.index()].ack.add(latency_ns);
             }
             RecordKind::OrderFilled { venue, latency_ns, .. } => {
                 self.venues[venue.index()].fill.add(latency_ns);

@@ -138,7 +138,7 @@ impl Engine {
         let (commands, from_main) = waking(ring(COMMAND_RING), &wakers.order);
         let (remains_tx, remains) = std::sync::mpsc::channel();
         let Opened { core, journal, supply, config_hash } = opened;
-        let wired = maker.wire(parts, options.live, |mut core_parts| {
+        let wired = maker.wire(parts, options.live, |mut core_parts, rest| {
             let (core, effects) = begin(core, &core_parts.facts, clock.now(), options);
             let thread = OrderThread::new(
                 core,
@@ -147,8 +147,8 @@ impl Engine {
                 Arc::clone(&board),
                 std::mem::take(&mut core_parts.traders),
                 Box::new(journal),
-                Box::new(clock.clone()),
-                core_parts.rings(from_main),
+                Box::new(*clock),
+                core_parts.rings(from_main, rest),
             );
             OrderWorker { thread, remains: remains_tx }
         })?;
@@ -169,7 +169,7 @@ impl Engine {
             board,
             status: StatusEnds { ask, answers: status_answers },
             remains,
-            clock: clock.clone(),
+            clock: *clock,
             control,
             socket: config.control_socket.clone(),
             options,
@@ -181,7 +181,7 @@ impl Engine {
     /// Starts everything, waits for the end, and ends everything: producers before those who read them.
     pub fn run(self, signals: Signals) -> Result<u8, String> {
         let start = |(spec, worker): (ThreadSpec, Box<dyn Worker>)| {
-            spawn(spec, self.clock.clone(), worker).map_err(|error| error.to_string())
+            spawn(spec, self.clock, worker).map_err(|error| error.to_string())
         };
         let store = start(self.store)?;
         let db = start(self.db)?;
@@ -304,7 +304,6 @@ struct OrderParts {
     quotes: Vec<Rx<crate::types::Quote>>,
     answers: Vec<Rx<Answer>>,
     asks: Vec<Tx<Ask>>,
-    rest: Option<OrderRest>,
 }
 
 /// The order thread's ends of the rings that are not a venue's.
@@ -316,8 +315,7 @@ struct OrderRest {
 }
 
 impl OrderParts {
-    fn rings(self, commands: Rx<Command>) -> OrderRings {
-        let rest = self.rest.expect("the maker fills it before the order thread is made");
+    fn rings(self, commands: Rx<Command>, rest: OrderRest) -> OrderRings {
         OrderRings {
             quotes: self.quotes,
             intents: rest.intents,
@@ -351,7 +349,7 @@ impl Maker<'_> {
         &mut self,
         parts: Vec<Part>,
         live: bool,
-        order: impl FnOnce(OrderParts) -> OrderWorker,
+        order: impl FnOnce(OrderParts, OrderRest) -> OrderWorker,
     ) -> Result<Wired, String> {
         let rules: Vec<Vec<(PairId, MarketRules)>> =
             parts.iter().map(|part| part.opening.rules.clone()).collect();
@@ -393,9 +391,9 @@ impl Maker<'_> {
         let spread_rings =
             SpreadRings { quotes, exposure, rules: rules_rx, intents, records: self.records.tx() };
         let spread = self.spread(&rules, spread_rings);
-        order_parts.rest =
-            Some(OrderRest { intents: from_spread, exposures, rules: rules_tx, records: self.records.tx() });
-        let order = order(order_parts);
+        let records = self.records.tx();
+        let rest = OrderRest { intents: from_spread, exposures, rules: rules_tx, records };
+        let order = order(order_parts, rest);
         Ok(Wired { hot: self.place(readers, spread, order), keepers })
     }
 
@@ -438,7 +436,7 @@ impl Maker<'_> {
         let rings = BookRings { spread, order, ask, answers, records: self.records.tx() };
         let venue = VenueId(index as u8);
         let settings = &self.config.settings;
-        let mut thread = BookThread::new(venue, feed, Box::new(self.clock.clone()), settings, rings);
+        let mut thread = BookThread::new(venue, feed, Box::new(*self.clock), settings, rings);
         for pair in settings.pairs.iter().filter(|pair| pair.venues.contains(&venue)) {
             let of = |leg: usize| {
                 let listed = &rules[pair.venues[leg].index()];
@@ -454,7 +452,7 @@ impl Maker<'_> {
     }
 
     fn spread(&self, rules: &[Vec<(PairId, MarketRules)>], rings: SpreadRings) -> SpreadWorker {
-        let mut thread = SpreadThread::new(Box::new(self.clock.clone()), &self.config.settings, rings);
+        let mut thread = SpreadThread::new(Box::new(*self.clock), &self.config.settings, rings);
         for (venue, listed) in rules.iter().enumerate() {
             for (pair, rules) in listed {
                 thread.set_rules(VenueId(venue as u8), *pair, rules);
@@ -474,7 +472,7 @@ impl Maker<'_> {
         let wires = wires(&self.config.venues[index], self.clock, md_blocks)?;
         let http = Box::new(wires.http());
         let venue = VenueId(index as u8);
-        let clock = Box::new(self.clock.clone());
+        let clock = Box::new(*self.clock);
         let thread = KeeperThread::new(venue, desk, http, Box::new(wires), clock, live, rings);
         let spec = spec(named("keeper", index), &self.plan.keeper, &self.wakers.keepers[index]);
         Ok((spec, Box::new(KeeperWorker(thread))))

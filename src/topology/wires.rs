@@ -52,7 +52,7 @@ impl Connector for Wires {
             }
             Target::Http { host, port, .. } => {
                 let url = SecureUrl::https(host, *port).map_err(|error| error.to_string())?;
-                let link = HttpLink::connect(&self.dialer, &url, deadline, self.clock.clone());
+                let link = HttpLink::connect(&self.dialer, &url, deadline, self.clock);
                 Ok(Box::new(link.map_err(|error| error.to_string())?))
             }
         }

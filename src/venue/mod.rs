@@ -154,6 +154,7 @@ pub trait Feed: Send {
 }
 
 /// What comes back from `keeper`: a connection, or a fact.
+#[expect(clippy::large_enum_variant, reason = "moved once, by ring; a box would be freed on a hot thread")]
 pub enum Answer {
     Link(ReadyLink),
     Fact(Fact),

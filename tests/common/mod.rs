@@ -1,9 +1,10 @@
 //! What several integration tests share.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod bench;
 pub mod postgres;
 pub mod proxy;
 pub mod run;
 
+#[allow(unused_imports, reason = "the store tests have no engine")]
 pub use bench::Bench;
