@@ -12,12 +12,14 @@
 //! | `main_order` | `main` → `order` | `COMMAND_RING` | refused to the operator |
 //! | `*_store` | everyone → `store` | `RECORD_RING` | drop and count |
 
-mod build;
+mod engine;
 mod plan;
 mod restore;
 mod startup;
 mod watch;
 mod wires;
+mod wiring;
+mod workers;
 
 use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
 use crate::journal::{self, FileJournal, Supply};
@@ -66,7 +68,7 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
         tracing::info!(event_type = "ARITHMETIC", pair = %sum.name, "{text}");
     }
     let opened = open_journal(&config, &database, &parts, &clock)?;
-    let engine = build::Engine::new(&config, parts, opened, database, output, &clock, options)?;
+    let engine = engine::Engine::new(&config, parts, opened, database, output, &clock, options)?;
     engine.run(signals)
 }
 
