@@ -43,10 +43,10 @@ impl Model {
             *self = Self::default();
         }
         for &(price, qty) in bids {
-            set(&mut self.bids, price, qty, std::collections::BTreeMap::pop_first);
+            set(&mut self.bids, price, qty, BTreeMap::pop_first);
         }
         for &(price, qty) in asks {
-            set(&mut self.asks, price, qty, std::collections::BTreeMap::pop_last);
+            set(&mut self.asks, price, qty, BTreeMap::pop_last);
         }
     }
 }
