@@ -36,6 +36,8 @@ pub enum Entry {
     Closed { id: ClientId, state: OrderState, filled: Qty, reason: Reason, at: Nanos },
     /// Both legs of an entry stand.
     PairOpened { pair: PairId, direction: Direction, qty: Qty, spread: Rate, at: Nanos },
+    /// A pair that stood already when the segment began; follows its snapshot. No news: it was opened before.
+    PairHeld { pair: PairId, spread: Rate },
     /// A pair is flat; its books are closed into the totals.
     PairClosed { pair: PairId, reason: StopReason, spread: Rate, ledger: Ledger, at: Nanos },
     /// Funding settled outside an order.
