@@ -62,12 +62,13 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let _lock = InstanceLock::take(&config.journal.dir).map_err(|error| error.to_string())?;
     let url = Secret::new(config.database_url(&credentials).to_owned());
     let database = Target::parse(&url, config.store.ca_file.as_deref()).map_err(|error| error.to_string())?;
+    let answers = restore::check_database(&database)?;
     let parts = open_venues(&config, credentials, &clock, options.live)?;
     for sum in startup::check_arithmetic(&config, &parts)? {
         let text = sum.to_string().replace('\n', ";");
         tracing::info!(event_type = "ARITHMETIC", pair = %sum.name, "{text}");
     }
-    let opened = open_journal(&config, &database, &parts, &clock)?;
+    let opened = open_journal(&config, (&database, answers), &parts, &clock)?;
     let engine = engine::Engine::new(&config, parts, opened, database, output, &clock, options)?;
     engine.run(signals)
 }
@@ -148,11 +149,13 @@ struct Opened {
     journal: FileJournal,
     supply: Supply,
     config_hash: u64,
+    /// Number of this run's first entry: what is older has been told by the run that wrote it.
+    first_seq: u64,
 }
 
 fn open_journal(
     config: &Config,
-    database: &Target,
+    (database, answers): (&Target, bool),
     parts: &[Part],
     clock: &SystemClock,
 ) -> Result<Opened, String> {
@@ -164,7 +167,10 @@ fn open_journal(
     }
     let mut core = Core::new(config.settings.clone());
     recovered.entries.iter().for_each(|entry| core.recover(entry));
-    restore::compare(&mut core, recovered.entries.is_empty(), database, config, parts);
+    if answers {
+        let journal_is_empty = recovered.entries.is_empty();
+        restore::compare(&mut core, journal_is_empty, database, config, parts, clock.now());
+    }
     let config_hash = u64::from_str_radix(&config.hash, 16).unwrap_or_default();
     let (now, epoch) = (clock.now(), core.epoch() + 1);
     let opening = core.snapshot(epoch, config_hash, now);
@@ -175,5 +181,5 @@ fn open_journal(
     let settings = journal::Options { durability, ..journal::Options::default() };
     let (journal, supply) =
         FileJournal::start(dir, settings, &recovered, &opening, now).map_err(|error| error.to_string())?;
-    Ok(Opened { core, journal, supply, config_hash })
+    Ok(Opened { core, journal, supply, config_hash, first_seq: recovered.next_seq })
 }

@@ -72,11 +72,10 @@ impl Engine {
         let mut maker = Maker { config, plan: &plan, wakers: &wakers, clock, records: Records::default() };
         let names = names(config);
         let board = Arc::new(Board::default());
-        let tail_seq = 0;
-        let tail = Tail::open(&config.journal.dir, tail_seq).map_err(|error| text(&error))?;
+        let tail = Tail::open(&config.journal.dir, opened.first_seq).map_err(|error| text(&error))?;
         let (commands, from_main) = waking(ring(COMMAND_RING), &wakers.order);
         let (remains_tx, remains) = mpsc::channel();
-        let Opened { core, journal, supply, config_hash } = opened;
+        let Opened { core, journal, supply, config_hash, first_seq: _ } = opened;
         let wired = maker.wire(parts, options.live, |mut core_parts, rest| {
             let (core, effects) = begin(core, &core_parts.facts, clock.now(), options);
             let thread = OrderThread::new(
