@@ -12,7 +12,7 @@ use crate::types::{
 /// One fact. Fixed size, `Copy`; `journal::codec` gives it bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Entry {
-    /// A run begins. `epoch` rises by one each time and is part of every order id.
+    /// A run begins. `epoch` rises with each run and is part of every order id.
     Epoch { epoch: u32, config_hash: u64, at: Nanos },
     /// Books of one pair at the start of a segment.
     PairSnapshot { pair: PairId, book: PairBook },
