@@ -162,6 +162,14 @@ fn next_epoch(last: u32, now: crate::types::Nanos) -> u32 {
     seconds.max(last.saturating_add(1))
 }
 
+/// A lost journal may have belonged to a run of this very second.
+fn outlast_this_second(clock: &SystemClock) {
+    let second = clock.now().ms() / 1_000;
+    while clock.now().ms() / 1_000 == second {
+        watch::pause();
+    }
+}
+
 fn open_journal(
     config: &Config,
     (database, answers): (&Target, bool),
@@ -181,6 +189,9 @@ fn open_journal(
         restore::compare(&mut core, journal_is_empty, database, config, parts, clock.now());
     }
     let config_hash = u64::from_str_radix(&config.hash, 16).unwrap_or_default();
+    if recovered.entries.is_empty() {
+        outlast_this_second(clock);
+    }
     let now = clock.now();
     let epoch = next_epoch(core.epoch(), now);
     let opening = core.snapshot(epoch, config_hash, now);

@@ -12,7 +12,7 @@ use bot4::journal::recover::recover;
 use bot4::store::follow::Follow;
 use bot4::store::read::{self, PositionRow};
 use bot4::store::{Target, check_version};
-use bot4::types::{Secret, Usd};
+use bot4::types::Usd;
 use bot4_sim::Options;
 use bot4_sim::control::VenueName;
 use bot4_sim::core::Side;
