@@ -1,6 +1,7 @@
 //! What several integration tests share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod admin;
 pub mod bench;
 pub mod postgres;
 pub mod proxy;
