@@ -150,11 +150,13 @@ impl Core {
         self.settle(now, pair.index(), fx);
     }
 
-    /// Entries wait a minute after a venue has come back (SAFETY §7, maintenance).
+    /// After a venue has come back entries wait as long as after a lost link: a minute by default (SAFETY §7,
+    /// maintenance).
     fn take_mode(&mut self, now: Nanos, venue: VenueId, mode: VenueMode) {
+        let pause = u64::from(self.settings.risk.link_cooldown_ms);
         let facts = &mut self.venues[venue.index()];
         if facts.mode != VenueMode::Ok && mode == VenueMode::Ok {
-            facts.settled_at = now.plus_ms(60_000);
+            facts.settled_at = now.plus_ms(pause);
         }
         facts.mode = mode;
     }
