@@ -54,7 +54,8 @@ impl Link for TestLink {
     }
 }
 
-/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap; anything else is bad.
+/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap; anything else
+/// is bad.
 struct TestFeed;
 
 impl Feed for TestFeed {
