@@ -43,10 +43,10 @@ impl Model {
             *self = Self::default();
         }
         for &(price, qty) in bids {
-            set(&mut self.bids, price, qty, std::collections::BTreeMap::pop_first);
+            set(&mut self.bids, price, qty, BTreeMap::pop_first);
         }
         for &(price, qty) in asks {
-            set(&mut self.asks, price, qty, std::collections::BTreeMap::pop_last);
+            set(&mut self.asks, price, qty, BTreeMap::pop_last);
         }
     }
 }
@@ -104,8 +104,8 @@ proptest! {
             if known {
                 model.apply(whole, &bids, &asks);
             }
-            let bids: Vec<_> = model.bids.iter().rev().map(|(&p, &q)| (p, q)).collect();
-            let asks: Vec<_> = model.asks.iter().map(|(&p, &q)| (p, q)).collect();
+            let bids: Vec<(i64, i64)> = model.bids.iter().rev().map(|(&p, &q)| (p, q)).collect();
+            let asks: Vec<(i64, i64)> = model.asks.iter().map(|(&p, &q)| (p, q)).collect();
             prop_assert_eq!(raw(book.bids()), bids);
             prop_assert_eq!(raw(book.asks()), asks);
             let tops = (model.bids.last_key_value(), model.asks.first_key_value());
