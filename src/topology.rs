@@ -148,6 +148,8 @@ struct Opened {
     journal: FileJournal,
     supply: Supply,
     config_hash: u64,
+    /// Number of the first journal entry of this run.
+    first_seq: u64,
 }
 
 fn open_journal(
@@ -175,5 +177,5 @@ fn open_journal(
     let settings = journal::Options { durability, ..journal::Options::default() };
     let (journal, supply) =
         FileJournal::start(dir, settings, &recovered, &opening, now).map_err(|error| error.to_string())?;
-    Ok(Opened { core, journal, supply, config_hash })
+    Ok(Opened { core, journal, supply, config_hash, first_seq: recovered.next_seq })
 }

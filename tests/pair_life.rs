@@ -27,8 +27,20 @@ fn qty(text: &str) -> Qty {
     Qty::parse(text.as_bytes()).unwrap()
 }
 
+/// As shipped.
+fn upkeep() -> bot4::types::settings::Upkeep {
+    let shipped = bot4::config::parse("shipped.toml", "", &bot4::venue::REGISTRY);
+    shipped.map(|config| config.settings.upkeep).unwrap_or_else(|error| panic!("{error}"))
+}
+
 fn settings(legs: Legs) -> Settings {
-    let venue = |id| VenueSettings { id, max_book_age_ms: 1_500, orders_per_s: 50, orders_per_day: 0 };
+    let venue = |id| VenueSettings {
+        id,
+        max_book_age_ms: 1_500,
+        orders_per_s: 50,
+        orders_per_day: 0,
+        maintenance_minute: None,
+    };
     Settings {
         pairs: vec![PairSettings {
             id: PairId(0),
@@ -87,6 +99,7 @@ fn settings(legs: Legs) -> Settings {
             clock_halt_ms: 1_000,
         },
         dedicated_account: false,
+        upkeep: upkeep(),
     }
 }
 

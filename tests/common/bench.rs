@@ -285,6 +285,7 @@ fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
         rest_url = "{}"
         ws_url = "{}"
         ca_file = "{ca}"
+        maintenance_utc = ""
         [store]
         url = "sqlite:{}"
         [journal]
