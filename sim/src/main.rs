@@ -40,7 +40,7 @@ struct RunArgs {
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// Multiplies the cadence of the books.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, overrides_with = "load")]
     load: u32,
     /// Delays of both venues.
     #[arg(long, value_enum, default_value = "fast")]
@@ -89,7 +89,7 @@ struct DemoArgs {
     #[command(flatten)]
     run: RunArgs,
     /// How long the engine trades.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, overrides_with = "seconds")]
     seconds: u64,
     /// The engine's binary; default: `bot4` beside this one.
     #[arg(long)]

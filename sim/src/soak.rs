@@ -75,7 +75,8 @@ pub struct Verdict {
 impl Soak {
     /// Takes a sample when one is due; the line to show, then.
     pub fn look(&mut self, process: u32, at: Duration) -> Option<String> {
-        let due = self.samples.last().is_none_or(|last| at >= last.at + LOOK_EVERY);
+        let last = self.samples.last().map_or(Duration::ZERO, |last| last.at);
+        let due = at >= last + LOOK_EVERY;
         let text = due.then(|| std::fs::read_to_string(format!("/proc/{process}/status")))?.ok()?;
         let (resident, anonymous) = (kib(&text, "VmRSS:")?, kib(&text, "RssAnon:")?);
         self.samples.push(Sample { at, resident, anonymous });
@@ -208,9 +209,9 @@ mod tests {
         );
         let mut soak = Soak::default();
         let own = std::process::id();
-        assert!(soak.look(own, Duration::ZERO).is_some());
         assert_eq!(soak.look(own, Duration::from_secs(9)), None, "not due yet");
         assert!(soak.look(own, Duration::from_secs(10)).is_some());
+        assert_eq!(soak.look(own, Duration::from_secs(19)), None, "not due again");
     }
 
     #[test]
