@@ -248,7 +248,7 @@ pub mod tests {
     /// As shipped.
     fn upkeep() -> crate::types::settings::Upkeep {
         let shipped = crate::config::parse("shipped.toml", "", &crate::venue::REGISTRY);
-        shipped.map(|config| config.settings.upkeep).unwrap_or_else(|error| panic!("{error}"))
+        shipped.map_or_else(|error| panic!("{error}"), |config| config.settings.upkeep)
     }
 
     pub fn settings() -> Settings {

@@ -313,11 +313,12 @@ impl Core {
         }
     }
 
-    /// Next intent number and the nonce of an order in it. Nonces follow the clock and always rise (sheet `vest`, 9.10).
+    /// Number of the next intent.
     pub(super) fn next_seq(&self) -> u32 {
         self.seq + 1
     }
 
+    /// Nonces follow the clock and always rise (sheet `vest`, 9.10).
     pub(super) fn next_nonce(&mut self, now: Nanos) -> u64 {
         self.totals.nonce_high = (self.totals.nonce_high + 1).max(now.ms());
         self.totals.nonce_high

@@ -327,7 +327,7 @@ mod tests {
     /// As shipped: 15 minutes before, one minute after.
     fn upkeep() -> Upkeep {
         let shipped = crate::config::parse("shipped.toml", "", &crate::venue::REGISTRY);
-        shipped.map(|config| config.settings.upkeep).unwrap_or_else(|error| panic!("{error}"))
+        shipped.map_or_else(|error| panic!("{error}"), |config| config.settings.upkeep)
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Two ways home with one leg too many (SAFETY rule 6 and §2.3): complete the missing leg or unwind the filled one. Both
-//! are priced from the live books, fees included; the cheaper one inside its band is taken. Pure.
+//! Two ways home with one leg too many (SAFETY rule 6 and §2.3): complete the missing leg or unwind the filled one.
+//! Both are priced from the live books, fees included; the cheaper one inside its band is taken. Pure.
 
 use super::gate::floor_lot;
 use super::pair::Pair;

@@ -112,7 +112,7 @@ impl<C: Clock> Watch<C> {
         let blocked = self.may_block.iter().find(old).map(|handle| handle.name.clone());
         if blocked != self.said.blocked {
             if let Some(name) = &blocked {
-                tracing::warn!(event_type = "THREAD_BLOCKED", thread = %name, "{name} has not come back for long");
+                tracing::warn!(event_type = "THREAD_BLOCKED", thread = %name, "{name} has not come back");
             }
             self.said.blocked = blocked;
         }
