@@ -244,6 +244,19 @@ fn book_counts_are_recorded_once_a_second() {
 }
 
 #[test]
+fn the_end_accounts_for_every_message() {
+    let mut bench = bench(16);
+    bench.connect();
+    ["m10000", "m10001", "?"].iter().for_each(|frame| bench.frame(frame));
+    bench.records();
+    bench.thread.close();
+    let told = bench.records().into_iter().find(|kind| matches!(kind, RecordKind::BookCounts { .. }));
+    let (venue, messages, applied, rejected) = (HERE, 3, 2, 1);
+    let counts = RecordKind::BookCounts { venue, messages, applied, conflated: 0, rejected, waiting: 0 };
+    assert_eq!(told, Some(counts));
+}
+
+#[test]
 fn lots_follow_the_rules_of_both_venues() {
     let mut bench = bench(16);
     bench.connect();
