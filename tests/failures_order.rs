@@ -32,7 +32,8 @@ fn one_leg_refused_for_good(venue: VenueName, action: Action) {
     bench.wait_for("HALT");
     bench.wait_for("MENDED");
     let intents = |bench: &Bench| {
-        let entry = |line: &&common::bench::Line| line["event_type"] == "ORDER_PLACED" && line["purpose"] == "enter";
+        let entry =
+            |line: &&common::bench::Line| line["event_type"] == "ORDER_PLACED" && line["purpose"] == "enter";
         bench.log.iter().filter(entry).count()
     };
     bench.stop_and_settle();
@@ -228,7 +229,9 @@ fn fate_found_out(venue: VenueName, action: Action, unknown: bool) {
     bench.fault_opening(venue, 1, action);
     bench.open_through_trouble();
     let doubts = |bench: &Bench| {
-        let doubt = |line: &&common::bench::Line| line["event_type"] == "ORDER_UNKNOWN" && line["exchange"] == name(venue);
+        let doubt = |line: &&common::bench::Line| {
+            line["event_type"] == "ORDER_UNKNOWN" && line["exchange"] == name(venue)
+        };
         bench.log.iter().filter(doubt).count()
     };
     assert!(!unknown || doubts(&bench) > 0, "never in doubt:\n{}", bench.tail());
