@@ -3,11 +3,11 @@
 //!
 //! | ring | from → to | depth | when full |
 //! |---|---|---|---|
-//! | `md_spread[v]`, `md_order[v]` | `md:<venue>` → `spread`, `order` | `QUOTE_RING` | conflate: newest wins |
+//! | `md_spread[v]`, `md_order[v]` | `md:<venue>` → `spread`, `order` | `QUOTE_RING` | conflate |
 //! | `spread_order` | `spread` → `order` | `INTENT_RING` | refuse: an old intent is worthless |
 //! | `order_spread` | `order` → `spread` | `EXPOSURE_RING` | one pending slot a pair, newest wins |
 //! | `order_rules` | `order` → `spread` | `KEEPER_RING` | drop: refreshed every five minutes |
-//! | `order_keeper[v]`, `keeper_order[v]` | `order` ↔ `keeper:<venue>` | `KEEPER_RING` | drop: every deadline asks again |
+//! | `order_keeper[v]`, `keeper_order[v]` | `order` ↔ `keeper:<venue>` | `KEEPER_RING` | drop: asked again |
 //! | `md_keeper[v]`, `keeper_md[v]` | `md:<venue>` ↔ `keeper:<venue>` | `COMMAND_RING` | drop: stays wanted |
 //! | `main_order` | `main` → `order` | `COMMAND_RING` | refused to the operator |
 //! | `*_store` | everyone → `store` | `RECORD_RING` | drop and count |
@@ -24,7 +24,6 @@ mod workers;
 use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
 use crate::journal::{self, FileJournal, Supply};
 use crate::order::core::Core;
-use crate::order::paper::PaperTrader;
 use crate::store::{Level, Output, Redactor, Target};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::lock::InstanceLock;
@@ -32,6 +31,7 @@ use crate::sys::process;
 use crate::sys::signals::Signals;
 use crate::telemetry;
 use crate::types::{Pool, Secret};
+use crate::venue::paper::PaperTrader;
 use crate::venue::{Desk, Feed, REGISTRY, SetupError, Trader};
 use startup::Opening;
 use wires::Wires;
@@ -125,7 +125,7 @@ struct Part {
     opening: Opening,
 }
 
-/// Asks every venue what must be known before the start, all of them at once: the slowest one decides how long it takes.
+/// Asks every venue what must be known before the start.
 fn open_venues(
     config: &Config,
     credentials: Credentials,

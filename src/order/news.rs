@@ -2,7 +2,7 @@
 //! queries. Each is idempotent and may come in any order (SAFETY O14–O19). Part of `order::core`.
 
 use super::core::{Core, Effect, Effects, holder};
-use super::lifecycle::{Need, Order, UNKNOWN_ALARM_MS};
+use super::lifecycle::{Need, Order};
 use crate::journal::entry::Entry;
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::{Role, Stamps};
@@ -216,7 +216,7 @@ impl Core {
             return self.close(now, index, id, reason, fx);
         }
         order.closed_with = Some(filled);
-        order.ask_soon(now);
+        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
     }
 
     /// Ends the order with what is filled.
@@ -271,7 +271,7 @@ impl Core {
             _ => {}
         }
         if self.gate.count_error(now) && self.mode == Mode::Active {
-            self.paused_until = now.plus_ms(300_000);
+            self.paused_until = now.plus_ms(u64::from(self.settings.upkeep.pauses.order_errors_s) * 1_000);
             self.set_mode(now, Mode::Paused, "order errors", fx);
         }
     }
@@ -295,7 +295,7 @@ impl Core {
     /// Its outcome is not known from here on: it counts as nothing and as everything until it is resolved.
     pub(super) fn doubt(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        order.ask_soon(now);
+        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
         if order.is_live() && order.state != OrderState::Unknown {
             let (venue, pair) = (order.spec.venue, order.spec.pair);
             self.record(Entry::Unknown { id, at: now }, fx);
@@ -321,7 +321,8 @@ impl Core {
     fn alarm_unknown(&mut self, now: Nanos, index: usize, leg: usize, fx: &mut Effects) {
         let Some(order) = &mut self.pairs[index].orders[leg] else { return };
         let waited = now.ms_since(order.unknown_since);
-        let due = order.state == OrderState::Unknown && waited >= UNKNOWN_ALARM_MS && !order.alarmed;
+        let limit = u64::from(self.settings.upkeep.mending.unknown_alarm_s) * 1_000;
+        let due = order.state == OrderState::Unknown && waited >= limit && !order.alarmed;
         if due {
             order.alarmed = true;
             let (id, venue, pair) = (order.id(), order.spec.venue, order.spec.pair);
@@ -331,7 +332,7 @@ impl Core {
 
     fn query(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        order.asked(now);
+        order.asked(now, &self.settings.upkeep.mending.query_at_ms);
         let spec = order.spec;
         let query = OrderQuery {
             id,
@@ -354,7 +355,7 @@ impl Core {
         let nonce = self.next_nonce(now);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         order.cancel_sent = true;
-        order.ask_soon(now);
+        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
         fx.push(Effect::Cancel(CancelSpec {
             id,
             venue: order.spec.venue,

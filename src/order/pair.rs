@@ -1,5 +1,5 @@
-//! One pair: its books, its live orders, where it stands in its life. State changes only through [`Pair::apply`], fed by
-//! journal entries, so that a replay after a crash gives the same pair. Pure.
+//! One pair: its books, its live orders, where it stands in its life. State changes only through [`Pair::apply`], fed
+//! by journal entries, so that a replay after a crash gives the same pair. Pure.
 
 use super::lifecycle::Order;
 use crate::journal::entry::{Entry, IntentEntry};

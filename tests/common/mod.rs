@@ -6,6 +6,7 @@ pub mod bench;
 pub mod postgres;
 pub mod proxy;
 pub mod run;
+pub mod tables;
 
 #[allow(unused_imports, reason = "the store tests have no engine")]
 pub use bench::Bench;
