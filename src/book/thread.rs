@@ -212,6 +212,7 @@ impl BookThread {
         let now = self.markets.clock.now();
         let (venue, role) = (self.markets.venue, Role::MarketData);
         self.markets.record(now, RecordKind::LinkDown { venue, role, why });
+        self.markets.record(now, RecordKind::Reconnecting { venue, role, attempt: 1 });
         self.markets.invalidate_all();
         self.ask_link();
     }

@@ -14,6 +14,9 @@ const CLOCK_EVERY_MS: u64 = 30_000;
 /// reached well inside five seconds (NFR9).
 const BACKOFF_FIRST_MS: u64 = 100;
 const BACKOFF_LAST_MS: u64 = 2_000;
+/// Shortest time between two links of one role: a venue that takes connections only to drop them is not stormed (the
+/// strictest venue takes 600 in a minute).
+const LINK_PAUSE_MS: u64 = 150;
 /// A login that failed is tried again after this, ms.
 const LOGIN_RETRY_MS: u64 = 1_000;
 
@@ -55,6 +58,8 @@ struct Due {
 pub struct Schedule {
     asks: VecDeque<Ask>,
     links: [Option<Wanted>; Role::ALL.len()],
+    /// When the last link of each role was made.
+    linked: [Nanos; Role::ALL.len()],
     due: Due,
     every: Reconcile,
     /// Private calls are made (not in paper mode).
@@ -72,14 +77,19 @@ impl Schedule {
             mode: now.plus_ms(MODE_EVERY_MS),
             clock: now.plus_ms(CLOCK_EVERY_MS),
         };
-        Self { asks: VecDeque::new(), links: [None; Role::ALL.len()], due, every, private }
+        let linked = [Nanos::NEVER; Role::ALL.len()];
+        Self { asks: VecDeque::new(), links: [None; Role::ALL.len()], linked, due, every, private }
     }
 
     /// Takes a question. A link that is wanted already, or a question that waits already, is not taken twice.
     pub fn ask(&mut self, ask: Ask, now: Nanos) {
         match ask {
             Ask::Link { role, .. } => {
-                self.links[role as usize].get_or_insert(Wanted { attempt: 0, next: now });
+                let next = match self.linked[role as usize] {
+                    Nanos::NEVER => now,
+                    last => now.max(last.plus_ms(LINK_PAUSE_MS)),
+                };
+                self.links[role as usize].get_or_insert(Wanted { attempt: 0, next });
             }
             _ if self.asks.contains(&ask) => {}
             _ => self.asks.push_back(ask),
@@ -123,8 +133,9 @@ impl Schedule {
     }
 
     /// The link is made and handed over.
-    pub fn linked(&mut self, role: Role) {
+    pub fn linked(&mut self, role: Role, now: Nanos) {
         self.links[role as usize] = None;
+        self.linked[role as usize] = now;
     }
 
     /// The login holds until then.
@@ -162,8 +173,22 @@ mod tests {
         assert_eq!(schedule.next(start), Some(Job::Link { role: Role::Orders, attempt: 1 }));
         assert_eq!(schedule.next(start), None);
         assert_eq!(schedule.next(start.plus_ms(5_001)), Some(Job::Link { role: Role::Orders, attempt: 2 }));
-        schedule.linked(Role::Orders);
+        schedule.linked(Role::Orders, start.plus_ms(5_001));
         assert_eq!(schedule.next(start.plus_ms(5_001)), Some(Job::Mode));
+    }
+
+    #[test]
+    fn a_link_that_drops_at_once_is_not_stormed() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = Schedule::new(start, start.plus_ms(60_000), EVERY, true);
+        let wish = Ask::Link { venue: VENUE, role: Role::Private };
+        schedule.ask(wish, start);
+        assert!(schedule.next(start).is_some());
+        schedule.linked(Role::Private, start);
+        schedule.ask(wish, start.plus_ms(1));
+        assert_eq!(schedule.next(start.plus_ms(LINK_PAUSE_MS - 1)), None);
+        let job = Job::Link { role: Role::Private, attempt: 1 };
+        assert_eq!(schedule.next(start.plus_ms(LINK_PAUSE_MS)), Some(job));
     }
 
     #[test]

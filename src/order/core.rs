@@ -133,16 +133,8 @@ impl Core {
                     at: order.sent_at,
                 });
             }
-            if pair.opened
-                && let Some(direction) = pair.book.direction
-            {
-                entries.push(Entry::PairOpened {
-                    pair: pair.settings.id,
-                    direction,
-                    qty: pair.book.hedged(),
-                    spread: pair.entry_spread,
-                    at: pair.book.opened_at,
-                });
+            if pair.opened {
+                entries.push(Entry::PairHeld { pair: pair.settings.id, spread: pair.entry_spread });
             }
         }
         entries
@@ -350,6 +342,7 @@ fn pair_of(entry: &Entry, pairs: &[Pair]) -> Option<usize> {
     let named = match entry {
         Entry::PairSnapshot { pair, .. }
         | Entry::PairOpened { pair, .. }
+        | Entry::PairHeld { pair, .. }
         | Entry::PairClosed { pair, .. }
         | Entry::Funding { pair, .. } => *pair,
         Entry::OrderSnapshot { order, .. } => order.spec.pair,

@@ -58,7 +58,7 @@ pub struct Pair {
     pub rules: [Option<MarketRules>; 2],
     /// The last decision of `spread` that was acted on (mending orders are not decisions).
     pub decision: Option<IntentEntry>,
-    /// An entry stands: `PairOpened` was written.
+    /// An entry stands: `PairOpened` was written, or `PairHeld` by a later segment.
     pub opened: bool,
     /// Spread at the entry fills (adjusted), for the exposure.
     pub entry_spread: Rate,
@@ -106,7 +106,7 @@ impl Pair {
         match entry {
             Entry::PairSnapshot { book, .. } => {
                 self.book = *book;
-                self.opened = !book.is_flat();
+                self.opened = false;
             }
             Entry::OrderSnapshot { order, state, venue_id, filled, at } => {
                 let mut restored = Order::new(order.spec, usize::from(order.leg), order.expected);
@@ -133,7 +133,7 @@ impl Pair {
             Entry::Filled { id, fill, at } => self.apply_fill(*id, fill, *at),
             Entry::Busted { id, fill, .. } => self.apply_bust(*id, fill),
             Entry::Closed { id, state, .. } => self.with_order(*id, |order| order.state = *state),
-            Entry::PairOpened { spread, .. } => {
+            Entry::PairOpened { spread, .. } | Entry::PairHeld { spread, .. } => {
                 self.opened = true;
                 self.entry_spread = *spread;
             }

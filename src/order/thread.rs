@@ -127,7 +127,7 @@ impl OrderThread {
             worked |= self.traders[venue].poll(now, &mut self.events);
             let mut events = std::mem::take(&mut self.events);
             for event in events.drain(..) {
-                self.note_link(venue, &event);
+                self.note_link(now, venue, &event);
                 self.core.step(now, Input::Trader(VenueId(venue as u8), event), &mut self.effects);
                 worked |= self.run_effects(now);
             }
@@ -155,7 +155,9 @@ impl OrderThread {
                 worked = true;
                 match answer {
                     Answer::Link(link) => {
-                        self.asked[venue][link.role as usize] = false;
+                        let (venue_id, role) = (link.venue, link.role);
+                        self.asked[venue][role as usize] = false;
+                        self.log(now, RecordKind::LinkUp { venue: venue_id, role });
                         self.traders[venue].install(link, now);
                     }
                     Answer::Fact(fact) => {
@@ -283,9 +285,11 @@ impl OrderThread {
         }
     }
 
-    fn note_link(&mut self, venue: usize, event: &TraderEvent) {
-        if let TraderEvent::LinkDown { role, .. } = event {
-            self.asked[venue][*role as usize] = false;
+    /// A link that went down is wanted back at once; the operator is told so.
+    fn note_link(&mut self, now: Nanos, venue: usize, event: &TraderEvent) {
+        if let TraderEvent::LinkDown { role, .. } = *event {
+            self.asked[venue][role as usize] = false;
+            self.log(now, RecordKind::Reconnecting { venue: VenueId(venue as u8), role, attempt: 1 });
         }
     }
 

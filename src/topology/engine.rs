@@ -73,13 +73,12 @@ impl Engine {
         let mut maker = Maker { config, plan: &plan, wakers: &wakers, clock, records: Records::default() };
         let names = names(config);
         let board = Arc::new(Board::default());
-        // What earlier runs did was told by them.
         let tail = Tail::open(&config.journal.dir, opened.first_seq).map_err(|error| text(&error))?;
         let (commands, from_main) = waking(ring(COMMAND_RING), &wakers.order);
         let (remains_tx, remains) = mpsc::channel();
-        let Opened { core, journal, supply, config_hash, .. } = opened;
+        let Opened { core, epoch, journal, supply, config_hash, .. } = opened;
         let wired = maker.wire(parts, options.live, |mut core_parts, rest| {
-            let (core, effects) = begin(core, &core_parts.facts, clock.now(), options);
+            let (core, effects) = begin(core, epoch, &core_parts.facts, clock.now(), options);
             let thread = OrderThread::new(
                 core,
                 effects,
@@ -203,10 +202,10 @@ fn status(ask: &mut Tx<()>, answers: &mut Rx<Box<Status>>) -> serde_json::Value 
 }
 
 /// The core, told everything that was asked at start.
-fn begin(mut core: Core, facts: &[Fact], now: Nanos, options: RunOptions) -> (Core, Effects) {
+fn begin(mut core: Core, epoch: u32, facts: &[Fact], now: Nanos, options: RunOptions) -> (Core, Effects) {
     let mut effects = Effects::with_capacity(256);
     let mode = if !options.live || options.auto_resume { Mode::Active } else { Mode::Paused };
-    let start = Start { epoch: core.epoch() + 1, mode, paper: !options.live };
+    let start = Start { epoch, mode, paper: !options.live };
     core.start(now, start, &mut effects);
     for fact in facts {
         core.step(now, Input::Fact(fact.clone()), &mut effects);

@@ -3,6 +3,7 @@
 //! Wire code is pure translation: bytes in, facts out. It holds connections only as `Link`s that were handed to it.
 
 pub mod ask;
+mod nesting;
 pub mod paper;
 pub mod paradex;
 pub mod vest;

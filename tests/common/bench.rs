@@ -288,6 +288,8 @@ fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
         maintenance_utc = ""
         [store]
         url = "sqlite:{}"
+        [maintenance]
+        entries_on_after_s = 1
         [journal]
         dir = "{}"
         free_min_mb = 64
