@@ -85,7 +85,8 @@ impl Restore<'_> {
                 let book = book(pair, row, direction, qty, &costs);
                 core.recover(&Entry::PairSnapshot { pair: pair.id, book });
                 core.recover(&Entry::PairHeld { pair: pair.id, spread: row.entry_spread });
-                tracing::info!(event_type = "RESTORED", pair = %pair.name, "position taken from the database");
+                let pair = &pair.name;
+                tracing::info!(event_type = "RESTORED", pair, "position taken from the database");
                 Ok(true)
             }
             _ => self.refuse(pair, row, shown).map(|()| false),
