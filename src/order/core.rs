@@ -230,6 +230,7 @@ impl Core {
             Entry::Intent { intent } => {
                 self.seq = self.seq.max(intent.seq);
                 for order in intent.orders.iter().flatten() {
+                    self.gate.count_order(order.spec.venue, intent.at);
                     self.totals.nonce_high = self.totals.nonce_high.max(order.spec.nonce);
                 }
             }

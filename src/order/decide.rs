@@ -49,8 +49,7 @@ impl Core {
                 };
                 self.spec(now, index, seq, &draft)
             });
-            let pair = &self.pairs[index];
-            self.gate.approve_entry(now, pair, intent, &specs, &self.venues)
+            self.gate.approve_entry(now, &self.pairs, intent, &specs, &self.venues)
         });
         match outcome {
             Ok(approved) => self.open(now, intent, approved, fx),

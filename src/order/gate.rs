@@ -73,6 +73,8 @@ pub struct Gate {
     entries: VecDeque<Nanos>,
     /// Definitive rejections of the last minute.
     errors: VecDeque<Nanos>,
+    /// Orders of the last 24 hours per venue, kept where the account's profile has a budget of them.
+    sent: Vec<VecDeque<Nanos>>,
 }
 
 impl Gate {
@@ -86,6 +88,7 @@ impl Gate {
         Self {
             risk,
             budgets: venues.iter().map(budget).collect(),
+            sent: vec![VecDeque::new(); venues.len()],
             venues: venues.clone(),
             upkeep: settings.upkeep.clone(),
             entries: VecDeque::with_capacity(risk.max_entries_per_day as usize + 1),
@@ -96,6 +99,13 @@ impl Gate {
     /// An entry was made (also called in recovery, so that a crash loop counts).
     pub fn count_entry(&mut self, at: Nanos) {
         self.entries.push_back(at);
+    }
+
+    /// An order was sent (also called in recovery: the venue counts over restarts).
+    pub fn count_order(&mut self, venue: VenueId, at: Nanos) {
+        if self.venues[venue.index()].orders_per_day > 0 {
+            self.sent[venue.index()].push_back(at);
+        }
     }
 
     /// A definitive rejection; true when there were too many in a minute.
@@ -111,11 +121,12 @@ impl Gate {
     pub fn approve_entry(
         &mut self,
         now: Nanos,
-        pair: &Pair,
+        pairs: &[Pair],
         intent: &Intent,
         specs: &[OrderSpec; 2],
         facts: &[VenueFacts],
     ) -> Result<[Approved; 2], Refusal> {
+        let pair = pairs.get(intent.pair.index()).ok_or(Refusal::Minimum)?;
         if now.ms_since(intent.t_decide) > INTENT_AGE_MAX_MS {
             return Err(Refusal::OldIntent);
         }
@@ -137,6 +148,9 @@ impl Gate {
             return Err(Refusal::PairCap);
         }
         self.check_skew(pair)?;
+        if net_delta(pairs) > self.risk.max_net_delta {
+            return Err(Refusal::PairCap);
+        }
         self.count_entry(now);
         Ok([self.grant(&specs[0]), self.grant(&specs[1])])
     }
@@ -169,6 +183,16 @@ impl Gate {
         let budget = &mut self.budgets[spec.venue.index()];
         budget.tokens = budget.tokens.saturating_sub(1_000);
         Approved(*spec)
+    }
+
+    /// Orders of the last 24 hours, where the profile has a budget (sheet `paradex`, 7: Retail).
+    fn check_day(&mut self, now: Nanos, venue: VenueId) -> Result<(), Refusal> {
+        let budget = self.venues[venue.index()].orders_per_day as usize;
+        let sent = &mut self.sent[venue.index()];
+        while sent.front().is_some_and(|&first| now.ms_since(first) > DAY_MS) {
+            sent.pop_front();
+        }
+        if budget > 0 && sent.len() >= budget { Err(Refusal::Rate) } else { Ok(()) }
     }
 
     fn check_throttles(&mut self, now: Nanos) -> Result<(), Refusal> {
@@ -270,6 +294,7 @@ impl Gate {
 
     /// An entry leaves the closing reserve untouched: it may need two more orders to come home.
     fn check_budget(&mut self, now: Nanos, spec: &OrderSpec) -> Result<(), Refusal> {
+        self.check_day(now, spec.venue)?;
         let budget = self.budgets.get_mut(spec.venue.index()).ok_or(Refusal::Rate)?;
         budget.refill(now);
         let reserve = budget.per_s * 1_000 * CLOSING_RESERVE_TENTHS / 10;
@@ -289,6 +314,12 @@ fn near_maintenance(now: Nanos, minute: u32, upkeep: &Upkeep) -> bool {
         let start = day * DAY_MS + u64::from(minute) * 60_000;
         weekday && now.ms() + before >= start && now.ms() < start + after
     })
+}
+
+/// Sum of what the pairs hold unhedged, valued at the books' reference.
+fn net_delta(pairs: &[Pair]) -> Usd {
+    let lone = |pair: &Pair| pair.book.reference.times(pair.book.net().abs());
+    pairs.iter().fold(Usd::ZERO, |sum, pair| sum.saturating_add(lone(pair)))
 }
 
 fn check_minimums(spec: &OrderSpec, rules: &MarketRules, mid: Price) -> Result<(), Refusal> {

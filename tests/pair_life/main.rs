@@ -146,3 +146,20 @@ fn a_crash_with_orders_out_resumes_them_in_doubt() {
     assert!(!pair.has_live_orders());
     assert!(pair.book.is_flat() || pair.opened);
 }
+
+#[test]
+fn a_budget_of_orders_a_day_stops_entries_and_never_a_close() {
+    let mut limits = settings(Legs::Together);
+    limits.venues[0].orders_per_day = 1;
+    let mut rig = Rig::of(limits);
+    rig.opened();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.wait_ms(5_100);
+    rig.quotes();
+    rig.enter();
+    assert_eq!(rig.sent.len(), 4, "the second entry is over the budget");
+    let rate = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::Rate };
+    assert_eq!(rig.logged(|kind| *kind == rate), 1);
+}

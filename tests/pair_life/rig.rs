@@ -138,8 +138,12 @@ impl Rig {
     }
 
     pub fn with(legs: Legs) -> Self {
+        Self::of(settings(legs))
+    }
+
+    pub fn of(settings: Settings) -> Self {
         let mut rig = Self {
-            core: Core::new(settings(legs)),
+            core: Core::new(settings),
             now: Nanos::from_ms(1_800_000_000_000),
             journal: Vec::new(),
             sent: Vec::new(),
