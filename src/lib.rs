@@ -14,7 +14,7 @@
 //! A thread is a plain value with `poll(now) -> worked`; [`topology`] is the only place that knows which value runs on
 //! which operating-system thread and which ring joins whom. Between the last byte of a book update and the first byte
 //! of an order nothing blocks, nothing formats and nothing computes in floating point. Threads share rings with one
-//! producer and one consumer, the journal's mapping (one writer), a board of atomics, and read-only data from the start.
+//! producer and one consumer, the journal's mapping (one writer), a board of atomics, and read-only start-up data.
 //!
 //! # Reading order
 //!

@@ -121,7 +121,8 @@ impl Soak {
         for counts in &self.counts {
             let Counts { exchange, messages, applied, conflated, rejected, waiting } = counts;
             let text = format!(
-                "{exchange}: in {messages} = applied {applied} + conflated {conflated} + rejected {rejected} + waiting {waiting}"
+                "{exchange}: in {messages} = applied {applied} + conflated {conflated} + rejected {rejected} \
+                 + waiting {waiting}"
             );
             verdict.note("messages", &text, counts.adds_up());
         }
@@ -189,7 +190,8 @@ mod tests {
 
     fn line(exchange: &str, rejected: u64) -> String {
         format!(
-            r#"{{"event_type":"BOOK_COUNTS","exchange":"{exchange}","messages":9,"applied":7,"conflated":2,"rejected":{rejected},"waiting":0}}"#
+            r#"{{"event_type":"BOOK_COUNTS","exchange":"{exchange}","messages":9,"applied":7,"conflated":2,
+                "rejected":{rejected},"waiting":0}}"#
         )
     }
 

@@ -277,7 +277,7 @@ mod tests {
 
     /// What a second run writes while the pair of the first one stands.
     fn second_run(dir: &Path, entries: &[Entry]) -> FileJournal {
-        let pair = crate::types::PairId(0);
+        let pair = PairId(0);
         let mut follow = crate::store::follow::Follow::default();
         entries.iter().for_each(|entry| _ = follow.apply(entry));
         let book = *follow.book(pair);
@@ -304,7 +304,7 @@ mod tests {
         let before = restore_one(&target);
         drop(second_run(&dir.path().join("journal"), held));
         assert!(thread(dir.path()).poll(Nanos::from_ms(20)));
-        assert_eq!(read::positions(&target, 10).unwrap(), [before.clone()]);
+        assert_eq!(read::positions(&target, 10).unwrap(), std::slice::from_ref(&before));
         std::fs::remove_dir_all(dir.path().join("db")).unwrap();
         std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
         drop(second_run(&dir.path().join("journal"), held));

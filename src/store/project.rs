@@ -144,7 +144,8 @@ impl Projector {
         let book = self.follow.book(pair);
         let (long, short) = long_short(book.direction?);
         Some(Statement {
-            sql: "UPDATE positions SET long_qty_e8 = $2, short_qty_e8 = $3 WHERE pair = $1 AND status = 'open'",
+            sql: "UPDATE positions SET long_qty_e8 = $2, short_qty_e8 = $3
+                  WHERE pair = $1 AND status = 'open'",
             params: vec![
                 text(self.names.pair(pair)),
                 Value::Int(book.legs[long].qty.abs().raw()),

@@ -171,7 +171,8 @@ fn conclude(end: End, board: &Board) -> u8 {
     let (orders, lone, held) = (board.live_orders(), board.lone_legs(), board.held_pairs());
     tracing::error!(
         event_type = "SHUTDOWN",
-        "[SHUTDOWN] ended with {orders} orders open or unknown, {lone} lone legs, {held} pairs held: look at the venues"
+        "[SHUTDOWN] ended with {orders} orders open or unknown, {lone} lone legs, {held} pairs held: \
+         look at the venues"
     );
     SOMETHING_OPEN
 }

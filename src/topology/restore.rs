@@ -85,7 +85,8 @@ impl Restore<'_> {
                 let book = book(pair, row, direction, qty, &costs);
                 core.recover(&Entry::PairSnapshot { pair: pair.id, book });
                 core.recover(&Entry::PairHeld { pair: pair.id, spread: row.entry_spread });
-                tracing::info!(event_type = "RESTORED", pair = %pair.name, "position taken from the database");
+                let pair = &pair.name;
+                tracing::info!(event_type = "RESTORED", pair, "position taken from the database");
                 Ok(true)
             }
             _ => self.refuse(pair, row, shown).map(|()| false),
@@ -103,7 +104,11 @@ impl Restore<'_> {
             "[STATE] Position of the database not taken: it says long {long}, short {short}; \
              the venues show {first} and {second}"
         );
-        if shown == [Some(Qty::ZERO); 2] { read::dismiss(self.database, &pair.name, self.now) } else { Ok(()) }
+        if shown == [Some(Qty::ZERO); 2] {
+            read::dismiss(self.database, &pair.name, self.now)
+        } else {
+            Ok(())
+        }
     }
 
     /// What a venue said at start that it holds for us.

@@ -309,6 +309,11 @@ mod tests {
         RecordKind::AutoClose { pair: PAIR, venue: FIRST, qty, complete, notional }
     }
 
+    fn book_counts() -> RecordKind {
+        let (applied, conflated) = (5, 2);
+        RecordKind::BookCounts { venue: FIRST, messages: 9, applied, conflated, rejected: 1, waiting: 1 }
+    }
+
     /// Every record with the message and the event type that the requirements and the operator know it by.
     fn messages() -> Vec<(RecordKind, &'static str, &'static str)> {
         let (spread, threshold, raw) = (Rate::from_bps(31), Rate::from_bps(30), Rate::from_bps(33));
@@ -322,18 +327,7 @@ mod tests {
                 "Orderbook updated",
                 "ORDERBOOK_UPDATED",
             ),
-            (
-                RecordKind::BookCounts {
-                    venue: FIRST,
-                    messages: 9,
-                    applied: 5,
-                    conflated: 2,
-                    rejected: 1,
-                    waiting: 1,
-                },
-                "Market messages accounted for",
-                "BOOK_COUNTS",
-            ),
+            (book_counts(), "Market messages accounted for", "BOOK_COUNTS"),
             (
                 RecordKind::SpreadDetected { pair, direction, spread, raw, threshold, qty },
                 "Spread opportunity detected: spread=0.3100%, threshold=0.3000%",
