@@ -14,7 +14,7 @@ use bot4::venue::vest::VENUE;
 use bot4::venue::vest::abi::Encoder;
 use bot4::venue::vest::body::{BodyWriter, Terms};
 use bot4::venue::vest::sign::Signer;
-use bot4::venue::{FeedSink, ReadyLink, Secrets, Setup, Trader};
+use bot4::venue::{FeedSink, ReadyLink, Secrets, Setup};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Published throw-away key of a development chain.

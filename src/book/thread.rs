@@ -113,6 +113,7 @@ impl BookThread {
         }
         self.asked = true;
         self.markets.invalidate_all();
+        self.markets.record_counts();
     }
 
     fn take_answers(&mut self, now: Nanos) -> bool {
@@ -211,6 +212,7 @@ impl BookThread {
         let now = self.markets.clock.now();
         let (venue, role) = (self.markets.venue, Role::MarketData);
         self.markets.record(now, RecordKind::LinkDown { venue, role, why });
+        self.markets.record(now, RecordKind::Reconnecting { venue, role, attempt: 1 });
         self.markets.invalidate_all();
         self.ask_link();
     }
@@ -344,6 +346,13 @@ impl Markets {
                 self.record(now, RecordKind::BookUpdated { venue, pair, updates, conflated });
             }
         }
+    }
+
+    fn record_counts(&mut self) {
+        let Counts { messages, applied, conflated, rejected, waiting } = self.counts();
+        let venue = self.venue;
+        let kind = RecordKind::BookCounts { venue, messages, applied, conflated, rejected, waiting };
+        self.record(self.clock.now(), kind);
     }
 
     fn counts(&self) -> Counts {

@@ -10,7 +10,7 @@ mod node;
 mod overlay;
 mod reader;
 mod settings;
-pub mod upkeep;
+mod upkeep;
 pub mod url;
 pub mod venues;
 
@@ -28,7 +28,6 @@ pub use machine::{
     Alerts, Durability, JournalSection, Layout, LogLevel, StoreSection, ThreadSection, Threads, Wait,
 };
 use reader::{Effective, Section};
-pub use upkeep::Upkeep;
 pub use url::{BaseUrl, Scheme};
 pub use venues::VenueSection;
 
@@ -69,7 +68,6 @@ pub struct Config {
     pub alerts: Alerts,
     pub status_listen: std::net::SocketAddr,
     pub log_level: LogLevel,
-    pub upkeep: Upkeep,
     /// Every value in force, one `path = value` a line, sorted, secrets as `(set)`.
     pub effective: String,
     /// First 16 hex digits of the SHA3-256 of `effective`: two engines with the same hash behave the same.
@@ -122,7 +120,6 @@ fn read(root: &Section<'_>, registry: &[Venue]) -> Result<Config, ConfigError> {
         alerts: machine.alerts,
         status_listen: machine.status_listen,
         log_level: machine.log_level,
-        upkeep: upkeep::read(root)?,
         effective: String::new(),
         hash: String::new(),
     })

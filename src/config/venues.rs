@@ -34,6 +34,8 @@ pub struct VenueSection {
     pub orders_per_s: u32,
     /// Zero = no such budget.
     pub orders_per_day: u32,
+    /// Minute of the day, UTC, of the planned maintenance on weekdays.
+    pub maintenance_minute: Option<u32>,
 }
 
 impl VenueSection {
@@ -44,6 +46,7 @@ impl VenueSection {
             max_book_age_ms: self.max_book_age_ms,
             orders_per_s: self.orders_per_s,
             orders_per_day: self.orders_per_day,
+            maintenance_minute: self.maintenance_minute,
         }
     }
 }
@@ -70,6 +73,7 @@ fn section(s: &Section<'_>, venue: &Venue, id: VenueId) -> Result<VenueSection, 
         max_book_age_ms: s.int("max_book_age_ms", 50..=10_000)?,
         orders_per_s: s.int("orders_per_s", 1..=560)?,
         orders_per_day: s.int("orders_per_day", 0..=1_000_000)?,
+        maintenance_minute: s.minute_of_day("maintenance_utc")?,
     };
     refuse_remote_simulation(s, &section)?;
     refuse_retail_excess(s, &section)?;

@@ -8,8 +8,9 @@ use crate::sys::rest::Http;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::record::Role;
 use crate::types::report::{Ask, Fact};
-use crate::types::{Nanos, Record, RecordKind, VenueId};
-use crate::venue::{Answer, Desk, DeskError, ReadyLink, Target, reason};
+use crate::types::settings::Reconcile;
+use crate::types::{Nanos, Record, RecordKind, VenueId, VenueMode};
+use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Target, reason};
 
 /// Opens links: production over TCP and TLS, a simulation over queues. Blocks, with a deadline.
 pub trait Connector: Send {
@@ -33,22 +34,26 @@ pub struct KeeperThread {
     connector: Box<dyn Connector>,
     clock: Box<dyn Clock>,
     schedule: Schedule,
+    /// What the venue last said; entries are off unless it is `Ok`.
+    mode: VenueMode,
     rings: Rings,
 }
 
 impl KeeperThread {
     /// `private` = live trading: accounts and orders are asked for.
+    #[expect(clippy::too_many_arguments, reason = "called once, by the topology")]
     pub fn new(
         venue: VenueId,
         desk: Box<dyn Desk>,
         http: Box<dyn Http>,
         connector: Box<dyn Connector>,
         clock: Box<dyn Clock>,
+        every: Reconcile,
         private: bool,
         rings: Rings,
     ) -> Self {
-        let schedule = Schedule::new(clock.now(), desk.login_due(), private);
-        Self { venue, desk, http, connector, clock, schedule, rings }
+        let schedule = Schedule::new(clock.now(), desk.login_due(), every, private);
+        Self { venue, desk, http, connector, clock, schedule, mode: VenueMode::Ok, rings }
     }
 
     /// Does the next thing that is due; may block for seconds.
@@ -135,7 +140,7 @@ impl KeeperThread {
         let ring = if role == Role::MarketData { &mut self.rings.to_md } else { &mut self.rings.to_order };
         // A ring that is full gets the link at the next attempt: it stays wanted.
         if ring.push(ready).is_ok() {
-            self.schedule.linked(role);
+            self.schedule.linked(role, self.clock.now());
         }
     }
 
@@ -157,6 +162,11 @@ impl KeeperThread {
     fn mode(&mut self) {
         let outcome = self.desk.mode(self.http.as_mut());
         if let Some(mode) = self.checked(outcome, "mode") {
+            if mode != self.mode {
+                let venue = REGISTRY[self.venue.index()].title;
+                tracing::warn!(event_type = "VENUE_MODE", "{venue} is in mode {mode:?}, was {:?}", self.mode);
+            }
+            self.mode = mode;
             self.tell(Fact::Mode { venue: self.venue, mode });
         }
     }

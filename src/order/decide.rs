@@ -68,6 +68,9 @@ impl Core {
         if self.mode != crate::types::Mode::Active || self.stop.is_some() {
             return Err(Refusal::Mode);
         }
+        if self.is_held_back() {
+            return Err(Refusal::JournalFull);
+        }
         if pair.phase != Phase::Idle || pair.has_live_orders() || !pair.book.is_flat() {
             return Err(Refusal::Busy);
         }

@@ -6,14 +6,10 @@ use crate::types::record::Stamps;
 use crate::types::settings::ExecutionSettings;
 use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Usd};
 
-/// Pauses between queries for an order whose outcome is not known, ms (SAFETY §7, unknown).
-const QUERY_AFTER_MS: [u64; 4] = [200, 500, 1_000, 2_000];
 /// Reads that must not know the order, asked after its window lapsed, before it is called dead.
 const CLEAN_READS: u32 = 2;
 /// After the receive window, before a read counts as clean: clocks differ and histories lag.
 const WINDOW_MARGIN_MS: u64 = 500;
-/// An order without outcome for this long is an alarm.
-pub const UNKNOWN_ALARM_MS: u64 = 5_000;
 
 /// One live order.
 #[derive(Clone, Debug)]
@@ -46,7 +42,7 @@ pub struct Order {
     pub unconfirmed: bool,
     /// The account was read after the window with our own books' position.
     pub position_clean: bool,
-    queries: u32,
+    queries: usize,
     next_query: Nanos,
     clean_reads: u32,
     fills_seen: Vec<Fill>,
@@ -179,17 +175,16 @@ impl Order {
     }
 
     /// Starts the queries after the first pause, unless they run already.
-    pub fn ask_soon(&mut self, now: Nanos) {
+    pub fn ask_soon(&mut self, now: Nanos, steps: &[u32]) {
         if self.next_query == Nanos::NEVER {
-            self.next_query = now.plus_ms(QUERY_AFTER_MS[0]);
+            self.next_query = now.plus_ms(pause(steps, 0));
         }
     }
 
     /// A query left: the next one waits longer.
-    pub fn asked(&mut self, now: Nanos) {
-        let pause = QUERY_AFTER_MS[(self.queries as usize).min(QUERY_AFTER_MS.len() - 1)];
+    pub fn asked(&mut self, now: Nanos, steps: &[u32]) {
+        self.next_query = now.plus_ms(pause(steps, self.queries));
         self.queries += 1;
-        self.next_query = now.plus_ms(pause);
     }
 
     /// The venue answered a question of `asked` and knows no such order. True when that makes it dead: the window has
@@ -224,6 +219,11 @@ impl Order {
     fn query_due(&self, now: Nanos) -> bool {
         (self.is_live() || self.unconfirmed) && self.next_query != Nanos::NEVER && now >= self.next_query
     }
+}
+
+/// Pause before query number `nth`; the last step repeats.
+fn pause(steps: &[u32], nth: usize) -> u64 {
+    steps.get(nth).or(steps.last()).copied().map_or(1_000, u64::from)
 }
 
 #[cfg(test)]

@@ -1,13 +1,10 @@
-//! Two ways home with one leg too many (SAFETY rule 6 and §2.3): complete the missing leg or unwind the filled one. Both
-//! are priced from the live books, fees included; the cheaper one inside its band is taken. Pure.
+//! Two ways home with one leg too many (SAFETY rule 6 and §2.3): complete the missing leg or unwind the filled one.
+//! Both are priced from the live books, fees included; the cheaper one inside its band is taken. Pure.
 
 use super::gate::floor_lot;
 use super::pair::Pair;
-use crate::types::settings::ExecutionSettings;
+use crate::types::settings::Settings;
 use crate::types::{IntentKind, Price, Purpose, Qty, Rate, Side, Usd};
-
-/// Collars of successive unwinds that were priced and missed, basis points; then `execution.max_unwind` (SAFETY §7).
-const UNWIND_COLLARS_BPS: [i64; 3] = [20, 50, 100];
 
 /// One priced order on the way home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +30,7 @@ pub struct Means {
 }
 
 /// The cheaper way home on the venues that can be used now, or `None` when neither can be priced or reached.
-pub fn choose(pair: &Pair, means: Means, rules: &ExecutionSettings) -> Option<Route> {
+pub fn choose(pair: &Pair, means: Means, rules: &Settings) -> Option<Route> {
     let net = pair.book.net();
     let heavy = heavy_leg(pair);
     let unwind = means.usable[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
@@ -58,15 +55,15 @@ fn forgone(pair: &Pair, qty: Qty) -> Usd {
 }
 
 /// An order that takes a leg to nothing, reduce-only, at the collar of the next step of the ladder.
-pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &ExecutionSettings) -> Option<Route> {
+pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route> {
     let market = pair.rules[leg]?;
     let held = pair.book.legs[leg].qty;
     let side = if held.raw() > 0 { Side::Sell } else { Side::Buy };
     let qty = floor_lot(qty.min(held.abs()), market.lot);
     let seen = best_price(pair, leg, side)?;
-    let collar = UNWIND_COLLARS_BPS
-        .get(pair.mend.missed_unwinds as usize)
-        .map_or(rules.max_unwind, |&bps| Rate::from_bps(bps).min(rules.max_unwind));
+    let bands = &rules.upkeep.mending.unwind_bands;
+    let widest = rules.execution.max_unwind;
+    let collar = bands.get(pair.mend.missed_unwinds as usize).map_or(widest, |&band| band.min(widest));
     let limit = bounded(seen, side, collar, market.tick);
     let paid = pair.decided_price(leg).unwrap_or(seen);
     let cost = adverse(paid, seen, side, qty).saturating_add(seen.times(qty).part(market.taker));
@@ -82,19 +79,19 @@ pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &ExecutionSettings) -> O
 }
 
 /// An order that brings the missing leg of an entry, while that is within `completion_slippage` of the decision.
-fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &ExecutionSettings) -> Option<Route> {
+fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route> {
     let market = pair.rules[leg]?;
     let decision = pair.decision.as_ref()?;
     let direction = pair.book.direction?;
     let entering = !pair.opened && !matches!(decision.kind, Some(IntentKind::Exit(_)));
-    if !entering || pair.mend.completions >= rules.retry_attempts || !pair.quotes[leg].tradable {
+    if !entering || pair.mend.completions >= rules.execution.retry_attempts || !pair.quotes[leg].tradable {
         return None;
     }
     let side = direction.open_side(leg);
     let decided = pair.decided_price(leg)?;
     let qty = floor_lot(qty, market.lot);
     let seen = price_for(pair, leg, side, qty)?;
-    let limit = bounded(decided, side, rules.completion_slippage, market.tick);
+    let limit = bounded(decided, side, rules.execution.completion_slippage, market.tick);
     let inside = match side {
         Side::Buy => seen <= limit,
         Side::Sell => seen >= limit,

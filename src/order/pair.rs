@@ -1,5 +1,5 @@
-//! One pair: its books, its live orders, where it stands in its life. State changes only through [`Pair::apply`], fed by
-//! journal entries, so that a replay after a crash gives the same pair. Pure.
+//! One pair: its books, its live orders, where it stands in its life. State changes only through [`Pair::apply`], fed
+//! by journal entries, so that a replay after a crash gives the same pair. Pure.
 
 use super::lifecycle::Order;
 use crate::journal::entry::{Entry, IntentEntry};
@@ -62,7 +62,7 @@ pub struct Pair {
     pub rules: [Option<MarketRules>; 2],
     /// The last decision of `spread` that was acted on (mending orders are not decisions).
     pub decision: Option<IntentEntry>,
-    /// An entry stands: `PairOpened` was written.
+    /// An entry stands: `PairOpened` was written, or `PairHeld` by a later segment.
     pub opened: bool,
     /// Spread at the entry fills (adjusted), for the exposure.
     pub entry_spread: Rate,
@@ -110,7 +110,7 @@ impl Pair {
         match entry {
             Entry::PairSnapshot { book, .. } => {
                 self.book = *book;
-                // An entry that stands is told by the `PairOpened` behind it.
+                // An entry that stands is told by the `PairHeld` behind it.
                 self.opened = false;
             }
             Entry::OrderSnapshot { order, state, venue_id, filled, at } => {
@@ -138,7 +138,7 @@ impl Pair {
             Entry::Filled { id, fill, at } => self.apply_fill(*id, fill, *at),
             Entry::Busted { id, fill, .. } => self.apply_bust(*id, fill),
             Entry::Closed { id, state, .. } => self.with_order(*id, |order| order.state = *state),
-            Entry::PairOpened { spread, .. } => {
+            Entry::PairOpened { spread, .. } | Entry::PairHeld { spread, .. } => {
                 self.opened = true;
                 self.entry_spread = *spread;
             }

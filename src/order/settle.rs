@@ -11,8 +11,6 @@ use crate::types::{Mode, Nanos, OrderState, Purpose, Qty, Rate, RecordKind, Stop
 
 /// A confirmation that has not come by then is not waited for, ms.
 const CONFIRM_MAX_MS: u64 = 3_000;
-/// A mend without a fill for this long latches Halted (SAFETY §7, lone leg); it goes on all the same.
-const NO_PROGRESS_MS: u64 = 10_000;
 const ALARM_EVERY_MS: u64 = 5_000;
 /// Longest pause between two mending orders, ms.
 const MEND_PAUSE_MAX_MS: u64 = 1_000;
@@ -129,14 +127,23 @@ impl Core {
     }
 
     fn check_losses(&mut self, now: Nanos, fx: &mut Effects) {
-        if -self.totals.day_result > self.settings.risk.daily_loss {
+        let lost = -self.totals.day_result;
+        let share = self.settings.upkeep.pauses.daily_loss_share;
+        let of_equity = !share.is_zero() && !self.equity().is_zero() && lost > self.equity().part(share);
+        if lost > self.settings.risk.daily_loss || of_equity {
             return self.halt(now, VenueId(0), "daily loss limit", fx);
         }
         if self.totals.losing_in_a_row >= self.settings.risk.losing_pairs_pause && self.mode == Mode::Active {
             self.totals.losing_in_a_row = 0;
-            self.paused_until = now.plus_ms(3_600_000);
+            self.paused_until = now.plus_ms(u64::from(self.settings.upkeep.pauses.losing_pairs_s) * 1_000);
             self.set_mode(now, Mode::Paused, "losing pairs in a row", fx);
         }
+    }
+
+    /// Equity over all venues, as last stated.
+    fn equity(&self) -> crate::types::Usd {
+        let stated = self.venues.iter().filter_map(|facts| facts.account);
+        stated.fold(crate::types::Usd::ZERO, |sum, report| sum.saturating_add(report.equity))
     }
 
     /// One leg too many: take the cheaper way home that can be taken now, again and again, until there is none.
@@ -150,9 +157,9 @@ impl Core {
         let pair = &self.pairs[index];
         let route = match sweepable(pair) {
             Some(leg) if pair.book.net().abs() < pair.common_lot().unwrap_or_default() => {
-                mend::unwind(pair, leg, pair.book.legs[leg].qty.abs(), &self.settings.execution)
+                mend::unwind(pair, leg, pair.book.legs[leg].qty.abs(), &self.settings)
             }
-            _ => mend::choose(pair, means, &self.settings.execution),
+            _ => mend::choose(pair, means, &self.settings),
         };
         let sent = route.is_some_and(|route| {
             let sent = self.send_route(now, index, &route, fx);
@@ -238,7 +245,10 @@ impl Core {
             let what = Reason::cut("lone leg not mended yet");
             fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
         }
-        if now.ms_since(pair.mend.progress) > NO_PROGRESS_MS && self.mode != Mode::Halted {
+        if now.ms_since(pair.mend.progress)
+            > u64::from(self.settings.upkeep.mending.no_progress_halt_s) * 1_000
+            && self.mode != Mode::Halted
+        {
             self.set_mode(now, Mode::Halted, "lone leg without progress", fx);
         }
     }

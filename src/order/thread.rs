@@ -50,6 +50,8 @@ pub struct OrderThread {
     next_tick: Nanos,
     journal_failed: bool,
     config_hash: u64,
+    /// Bytes of room under which nothing is opened.
+    journal_free_min: u64,
     board: Arc<Board>,
 }
 
@@ -67,6 +69,7 @@ impl OrderThread {
         rings: Rings,
     ) -> Self {
         let pairs = core.pairs().len();
+        let core_free_min = u64::from(core.settings().upkeep.journal_free_min_mb) << 20;
         Self {
             core,
             asked: vec![[false; Role::ALL.len()]; traders.len()],
@@ -80,6 +83,7 @@ impl OrderThread {
             next_tick: Nanos::NEVER,
             journal_failed: false,
             config_hash,
+            journal_free_min: core_free_min,
             board,
         }
     }
@@ -99,6 +103,7 @@ impl OrderThread {
             self.ask_links();
             self.tell_rest();
             self.rotate(now);
+            self.watch_journal(now);
             self.board.show(&self.core);
         }
         worked
@@ -122,7 +127,7 @@ impl OrderThread {
             worked |= self.traders[venue].poll(now, &mut self.events);
             let mut events = std::mem::take(&mut self.events);
             for event in events.drain(..) {
-                self.note_link(venue, &event);
+                self.note_link(now, venue, &event);
                 self.core.step(now, Input::Trader(VenueId(venue as u8), event), &mut self.effects);
                 worked |= self.run_effects(now);
             }
@@ -150,7 +155,9 @@ impl OrderThread {
                 worked = true;
                 match answer {
                     Answer::Link(link) => {
-                        self.asked[venue][link.role as usize] = false;
+                        let (venue_id, role) = (link.venue, link.role);
+                        self.asked[venue][role as usize] = false;
+                        self.log(now, RecordKind::LinkUp { venue: venue_id, role });
                         self.traders[venue].install(link, now);
                     }
                     Answer::Fact(fact) => {
@@ -208,6 +215,12 @@ impl OrderThread {
             self.journal_failed = true;
             tracing::error!(event_type = "JOURNAL", "{error}");
         }
+    }
+
+    fn watch_journal(&mut self, now: Nanos) {
+        let low = self.journal_failed || self.journal.free_bytes() < self.journal_free_min;
+        self.core.hold_for_journal(low, &mut self.effects);
+        self.run_effects(now);
     }
 
     /// Goes on in a fresh journal segment, at a moment when nothing is in flight.
@@ -272,9 +285,11 @@ impl OrderThread {
         }
     }
 
-    fn note_link(&mut self, venue: usize, event: &TraderEvent) {
-        if let TraderEvent::LinkDown { role, .. } = event {
-            self.asked[venue][*role as usize] = false;
+    /// A link that went down is wanted back at once; the operator is told so.
+    fn note_link(&mut self, now: Nanos, venue: usize, event: &TraderEvent) {
+        if let TraderEvent::LinkDown { role, .. } = *event {
+            self.asked[venue][role as usize] = false;
+            self.log(now, RecordKind::Reconnecting { venue: VenueId(venue as u8), role, attempt: 1 });
         }
     }
 

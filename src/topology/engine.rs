@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::plan::plan;
-use super::watch::{End, Watch, pause, remove_socket};
+use super::watch::{End, Said, Watch, pause, remove_socket};
 use super::wiring::{Maker, Records, Task, Wakers, spec, waking};
 use super::workers::{DbWorker, OrderWorker, StoreWorker};
 use super::{CLEAN, Opened, Part, RunOptions, SOMETHING_OPEN};
@@ -15,7 +15,7 @@ use crate::journal::Tail;
 use crate::order::board::Board;
 use crate::order::core::{Core, Effects, Input, Start};
 use crate::order::thread::OrderThread;
-use crate::store::{DbThread, Names, Output, PairName, StoreThread, Target, VenueName};
+use crate::store::{DbHealth, DbThread, Names, Output, PairName, StoreThread, Target, VenueName};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::cores;
 use crate::sys::notify::Notifier;
@@ -26,6 +26,7 @@ use crate::telemetry::status::Status;
 use crate::telemetry::watch::{StatusPort, Telemetry};
 use crate::types::limits::COMMAND_RING;
 use crate::types::report::Fact;
+use crate::types::settings::Upkeep;
 use crate::types::{Command, Mode, Nanos};
 use crate::venue::REGISTRY;
 
@@ -43,8 +44,8 @@ pub struct Engine {
     control: control::Server,
     socket: PathBuf,
     options: RunOptions,
-    heartbeat_max_ms: u64,
-    stop_deadline_ms: u64,
+    database: Arc<DbHealth>,
+    upkeep: Upkeep,
 }
 
 /// How `main` asks the telemetry for the status object.
@@ -72,13 +73,12 @@ impl Engine {
         let mut maker = Maker { config, plan: &plan, wakers: &wakers, clock, records: Records::default() };
         let names = names(config);
         let board = Arc::new(Board::default());
-        let tail_seq = 0;
-        let tail = Tail::open(&config.journal.dir, tail_seq).map_err(|error| text(&error))?;
+        let tail = Tail::open(&config.journal.dir, opened.first_seq).map_err(|error| text(&error))?;
         let (commands, from_main) = waking(ring(COMMAND_RING), &wakers.order);
         let (remains_tx, remains) = mpsc::channel();
-        let Opened { core, journal, supply, config_hash } = opened;
+        let Opened { core, epoch, journal, supply, config_hash, .. } = opened;
         let wired = maker.wire(parts, options.live, |mut core_parts, rest| {
-            let (core, effects) = begin(core, &core_parts.facts, clock.now(), options);
+            let (core, effects) = begin(core, epoch, &core_parts.facts, clock.now(), options);
             let thread = OrderThread::new(
                 core,
                 effects,
@@ -98,6 +98,7 @@ impl Engine {
         let store = StoreThread::new(records, Some((tail, supply)), names.clone(), output.clone(), telemetry);
         let store = StoreWorker { thread: store, output };
         let db = DbThread::new(config.journal.dir.clone(), database, names, clock.now());
+        let database = db.health();
         let control = control::Server::bind(&config.control_socket).map_err(|error| text(&error))?;
         Ok(Self {
             hot: wired.hot,
@@ -112,8 +113,8 @@ impl Engine {
             control,
             socket: config.control_socket.clone(),
             options,
-            heartbeat_max_ms: u64::from(config.upkeep.heartbeat_max_ms),
-            stop_deadline_ms: u64::from(config.upkeep.stop_deadline_s) * 1_000,
+            database,
+            upkeep: config.settings.upkeep.clone(),
         })
     }
 
@@ -135,8 +136,12 @@ impl Engine {
             board: self.board,
             handles: hot,
             may_block: keepers.into_iter().chain([db]).collect(),
-            heartbeat_max_ms: self.heartbeat_max_ms,
-            stop_deadline_ms: self.stop_deadline_ms,
+            database: self.database,
+            database_lag: self.upkeep.database,
+            blocking_max_ms: u64::from(self.upkeep.blocking_heartbeat_max_ms),
+            said: Said::default(),
+            heartbeat_max_ms: u64::from(self.upkeep.heartbeat_max_ms),
+            stop_deadline_ms: u64::from(self.upkeep.stop_deadline_s) * 1_000,
             flatten_on_stop: self.options.flatten_on_stop,
             status: Box::new(move || status(&mut ask, &mut answers)),
         };
@@ -166,7 +171,7 @@ fn conclude(end: End, board: &Board) -> u8 {
     let (orders, lone, held) = (board.live_orders(), board.lone_legs(), board.held_pairs());
     tracing::error!(
         event_type = "SHUTDOWN",
-        "[SHUTDOWN] ended with {orders} orders open or unknown, {lone} lone legs, {held} pairs held; look at both venues"
+        "[SHUTDOWN] ended with {orders} orders open or unknown, {lone} lone legs, {held} pairs held: look at the venues"
     );
     SOMETHING_OPEN
 }
@@ -197,10 +202,10 @@ fn status(ask: &mut Tx<()>, answers: &mut Rx<Box<Status>>) -> serde_json::Value 
 }
 
 /// The core, told everything that was asked at start.
-fn begin(mut core: Core, facts: &[Fact], now: Nanos, options: RunOptions) -> (Core, Effects) {
+fn begin(mut core: Core, epoch: u32, facts: &[Fact], now: Nanos, options: RunOptions) -> (Core, Effects) {
     let mut effects = Effects::with_capacity(256);
     let mode = if !options.live || options.auto_resume { Mode::Active } else { Mode::Paused };
-    let start = Start { epoch: core.epoch() + 1, mode, paper: !options.live };
+    let start = Start { epoch, mode, paper: !options.live };
     core.start(now, start, &mut effects);
     for fact in facts {
         core.step(now, Input::Fact(fact.clone()), &mut effects);

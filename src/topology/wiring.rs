@@ -268,7 +268,8 @@ impl Maker<'_> {
         let http = Box::new(wires.http());
         let venue = VenueId(index as u8);
         let clock = Box::new(*self.clock);
-        let thread = KeeperThread::new(venue, desk, http, Box::new(wires), clock, live, rings);
+        let every = self.config.settings.upkeep.reconcile;
+        let thread = KeeperThread::new(venue, desk, http, Box::new(wires), clock, every, live, rings);
         let spec = spec(named("keeper", index), &self.plan.keeper, &self.wakers.keepers[index]);
         Ok((spec, Box::new(KeeperWorker(thread))))
     }

@@ -3,6 +3,8 @@
 //! Wire code is pure translation: bytes in, facts out. It holds connections only as `Link`s that were handed to it.
 
 pub mod ask;
+mod nesting;
+pub mod paper;
 pub mod paradex;
 pub mod vest;
 
@@ -233,6 +235,10 @@ pub trait Desk: Send {
     fn login(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError>;
     /// When `login` should next be called so that nothing lapses; never later than the lapse.
     fn login_due(&self) -> Nanos;
+    /// When the key that signs orders lapses, ms since the epoch; `None` = never, or not known.
+    fn key_expires_ms(&self) -> Option<u64> {
+        None
+    }
     /// Environment proof: chain id, contract, account address agree with the configuration.
     fn check_environment(&mut self, http: &mut dyn Http) -> Result<(), DeskError>;
     /// Rules of every market of ours.

@@ -1,10 +1,12 @@
 //! What several integration tests share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod admin;
 pub mod bench;
 pub mod postgres;
 pub mod proxy;
 pub mod run;
+pub mod tables;
 pub mod trouble;
 
 #[allow(unused_imports, reason = "the store tests have no engine")]

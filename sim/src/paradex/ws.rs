@@ -55,7 +55,11 @@ pub async fn upgrade(
     let token = bearer(&headers).map(str::to_owned);
     match upgrade {
         Err(rejection) => rejection.into_response(),
-        Ok(upgrade) => upgrade.on_upgrade(move |socket| serve(app, peer, socket, form, token)),
+        Ok(upgrade) => {
+            // Before the client learns that it is connected, so that a cut that follows finds it.
+            peer.mark(Socket::Md);
+            upgrade.on_upgrade(move |socket| serve(app, peer, socket, form, token))
+        }
     }
 }
 
@@ -73,7 +77,6 @@ fn negotiate(app: &App, params: &BTreeMap<String, String>) -> Result<Form, ApiEr
 
 /// One connection from its upgrade to its end.
 async fn serve(app: Arc<App>, peer: Peer, socket: WebSocket, form: Form, token: Option<String>) {
-    peer.mark(Socket::Md);
     let mut session = Session::new(form, app.serial());
     if let Some(token) = token {
         app.floor(|floor| session.present(floor, &token));

@@ -46,11 +46,12 @@ pub async fn upgrade(
     query: Params,
     ws: WebSocketUpgrade,
 ) -> Response {
-    ws.on_upgrade(move |ws| serve(desk, peer, query.0, ws))
+    // Before the client learns that it is connected, so that a cut that follows finds it.
+    peer.mark(if query.0.contains_key("listenKey") { Socket::Private } else { Socket::Md });
+    ws.on_upgrade(move |ws| serve(desk, query.0, ws))
 }
 
-async fn serve(desk: Arc<Desk>, peer: Peer, query: BTreeMap<String, String>, mut ws: WebSocket) {
-    peer.mark(if query.contains_key("listenKey") { Socket::Private } else { Socket::Md });
+async fn serve(desk: Arc<Desk>, query: BTreeMap<String, String>, mut ws: WebSocket) {
     if let Err(code) = admit(&desk, &query) {
         return close(&mut ws, code).await;
     }

@@ -11,6 +11,7 @@ pub fn record(names: &Names, record: &Record) -> Line {
     let scribe = Scribe { names, at: record.at };
     match record.kind {
         RecordKind::BookUpdated { .. }
+        | RecordKind::BookCounts { .. }
         | RecordKind::LinkUp { .. }
         | RecordKind::LinkDown { .. }
         | RecordKind::Reconnecting { .. }
@@ -47,6 +48,13 @@ fn feeds(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
             .both(scribe.debug("ORDERBOOK_UPDATED", "Orderbook updated"), pair, venue)
             .number("updates", updates)
             .number("conflated", conflated),
+        RecordKind::BookCounts { venue, messages, applied, conflated, rejected, waiting } => scribe
+            .exchange(scribe.info("BOOK_COUNTS", "Market messages accounted for"), venue)
+            .number("messages", messages)
+            .number("applied", applied)
+            .number("conflated", conflated)
+            .number("rejected", rejected)
+            .number("waiting", waiting),
         RecordKind::LinkUp { venue, role } => {
             let message = match role {
                 Role::MarketData => format!("{} WebSocket connected", title(venue)),
@@ -313,6 +321,18 @@ mod tests {
                 RecordKind::BookUpdated { venue: FIRST, pair, updates: 3, conflated: 1 },
                 "Orderbook updated",
                 "ORDERBOOK_UPDATED",
+            ),
+            (
+                RecordKind::BookCounts {
+                    venue: FIRST,
+                    messages: 9,
+                    applied: 5,
+                    conflated: 2,
+                    rejected: 1,
+                    waiting: 1,
+                },
+                "Market messages accounted for",
+                "BOOK_COUNTS",
             ),
             (
                 RecordKind::SpreadDetected { pair, direction, spread, raw, threshold, qty },

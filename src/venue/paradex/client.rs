@@ -75,6 +75,12 @@ impl Client {
         Ok(())
     }
 
+    /// Gets a new token whatever the age of the one at hand, which the venue may have revoked.
+    pub fn renew(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
+        self.token = None;
+        self.login(http, now)
+    }
+
     /// A call with the token at hand, if there is one.
     pub fn call(
         &self,

@@ -40,6 +40,8 @@ pub struct ParadexDesk {
     /// Per role, the place in `sbe::VERSIONS` of the schema version to ask for: the newest until it is refused, then
     /// the next older one, and after the oldest the newest again.
     versions: [usize; Role::ALL.len()],
+    /// A socket was opened with the token at hand.
+    token_used: bool,
 }
 
 impl ParadexDesk {
@@ -54,7 +56,16 @@ impl ParadexDesk {
             markets: Markets::new(setup)?,
             client: Client::new(setup.rest_url.clone(), setup.profile, signer),
             versions: Default::default(),
+            token_used: false,
         })
+    }
+
+    /// A socket that was lost may have been lost because its token was revoked: the next one gets a fresh token.
+    fn socket_token(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
+        if std::mem::replace(&mut self.token_used, true) {
+            return self.client.renew(http, now);
+        }
+        self.client.login(http, now)
     }
 
     fn symbol(&self, what: &'static str, pair: PairId) -> Result<String, DeskError> {
@@ -323,7 +334,7 @@ impl Desk for ParadexDesk {
         let secret = match role {
             Role::MarketData => None,
             Role::Orders | Role::Private => {
-                self.login(http, now)?;
+                self.socket_token(http, now)?;
                 self.client.token().map(Secret::duplicate)
             }
         };

@@ -9,11 +9,16 @@ use serde::Deserialize;
 use super::events::{AccountFact, Fact, FillFact, FillKind, OrderFact, PositionFact};
 use crate::types::{DecimalError, Nanos, Price, Qty, Usd};
 use crate::venue::WireError;
+use crate::venue::nesting::is_shallow;
 
 /// Reads any of the shapes below; the error says which message did not have its shape.
 pub fn read<'a, T: Deserialize<'a>>(what: &'static str, text: &'a [u8]) -> Result<T, WireError> {
     let bad = |expected| WireError::new(what, text, expected);
-    // The JSON reader makes texts of raw values before it has validated them, so the bytes are validated first.
+    // The JSON reader passes over what it does not know by recursion.
+    if !is_shallow(text) {
+        return Err(bad("JSON that is not nested for ever"));
+    }
+    // It makes texts of raw values before it has validated them, so the bytes are validated first.
     let text = std::str::from_utf8(text).map_err(|_| bad("UTF-8"))?;
     sonic_rs::from_str(text).map_err(|_| bad("JSON of the documented shape"))
 }

@@ -168,6 +168,17 @@ mod tests {
     }
 
     #[test]
+    fn brackets_alone_do_not_run_the_stack_out() {
+        let mut feed = feed(["BTC-PERP", "ETH-PERP"]);
+        for head in ["", "{\"id\":", "{\"channel\":\"BTC-PERP@depth\",\"data\":", "{\"channel\":"] {
+            for bracket in ["[", "{\"a\":"] {
+                let frame = [head, &bracket.repeat(200_000)].concat();
+                assert!(say(&mut feed, frame.as_bytes()).0.is_err(), "{head}");
+            }
+        }
+    }
+
+    #[test]
     fn each_market_is_subscribed_alone() {
         let mut out: Vec<Vec<u8>> = Vec::new();
         feed(["BTC-PERP", "ETH-PERP"]).on_open(NOW, &mut out);

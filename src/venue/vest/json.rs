@@ -9,6 +9,7 @@ use crate::types::money::{self, PLACES};
 use crate::types::order::VenueOrderId;
 use crate::types::{Nanos, Price, Qty, Usd};
 use crate::venue::WireError;
+use crate::venue::nesting::is_shallow;
 
 /// Milliseconds since the epoch beyond which a venue's time is nonsense (year 2286); keeps the product in range.
 const MS_MAX: u64 = 9_999_999_999_999;
@@ -17,9 +18,13 @@ const MS_MAX: u64 = 9_999_999_999_999;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotThis;
 
-/// Reads a whole text. UTF-8 is checked first and as a whole: the parser hands out texts before its own check.
+/// Reads a whole text. UTF-8 is checked first and as a whole: the parser hands out texts before its own check. So is
+/// the nesting: the parser passes over what it does not know by recursion.
 pub fn from_slice<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotThis> {
     let text = std::str::from_utf8(bytes).map_err(|_| NotThis)?;
+    if !is_shallow(bytes) {
+        return Err(NotThis);
+    }
     sonic_rs::from_str(text).map_err(|_| NotThis)
 }
 

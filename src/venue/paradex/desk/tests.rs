@@ -285,6 +285,18 @@ fn a_refused_schema_version_is_followed_by_the_next_older_one() {
 }
 
 #[test]
+fn the_next_socket_gets_a_fresh_token() {
+    let second = ("Post /auth", 200, r#"{"jwt_token":"second"}"#);
+    let (mut desk, mut http) = (desk(), Script::new(&[TOKEN, second]));
+    let mut token = |desk: &mut ParadexDesk| match desk.target(&mut http, Role::Orders, NOW).unwrap() {
+        Target::WebSocket(target) => target.secret.unwrap().expose().to_owned(),
+        Target::Http { .. } => panic!("not a WebSocket"),
+    };
+    assert_ne!(token(&mut desk), "second");
+    assert_eq!(token(&mut desk), "second");
+}
+
+#[test]
 fn venue_texts_in_errors_are_escaped_and_short() {
     let body = format!(r#"{{"error":"X","message":"\u001b[31m{}"}}"#, "a".repeat(5_000));
     let error = desk().mode(&mut Script::new(&[("Get /system/state", 400, &body)])).unwrap_err().to_string();
