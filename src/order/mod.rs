@@ -1,5 +1,5 @@
 //! 6 ORDER. From a wish to two signed orders and back to a flat pair. `core` decides (pure), `gate` permits, `pair` and
-//! `lifecycle` remember, `mend` prices the way home of a lone leg; `thread` moves the bytes.
+//! `lifecycle` remember, `news` and `resolve` find out what became of orders, `mend` prices the way home of a lone leg; `thread` moves the bytes.
 
 pub mod board;
 pub mod core;
@@ -10,6 +10,7 @@ pub mod mend;
 pub mod news;
 pub mod pair;
 pub mod reconcile;
+mod resolve;
 pub mod settle;
 pub mod stop;
 pub mod thread;

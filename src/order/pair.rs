@@ -110,7 +110,7 @@ impl Pair {
         match entry {
             Entry::PairSnapshot { book, .. } => {
                 self.book = *book;
-                // An entry that stands is told by the `PairOpened` behind it.
+                // An entry that stands is told by the `PairHeld` behind it.
                 self.opened = false;
             }
             Entry::OrderSnapshot { order, state, venue_id, filled, at } => {

@@ -3,6 +3,7 @@
 
 mod mending;
 mod rig;
+mod trouble;
 
 use bot4::order::core::{Core, Effects, Input, Start};
 use bot4::types::report::{Ask, Fact, TraderEvent};

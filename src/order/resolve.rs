@@ -1,0 +1,161 @@
+//! An order whose outcome is not known: doubted, asked after, cancelled when it stays pending, and either found or
+//! proven dead; never sent again meanwhile (SAFETY rules 1, 2 and 5). Part of `order::core`.
+
+use super::core::{Core, Effect, Effects, holder};
+use super::lifecycle::Need;
+use crate::journal::entry::Entry;
+use crate::types::order::Reason;
+use crate::types::report::{Ask, CancelSpec, OrderQuery};
+use crate::types::{ClientId, Nanos, OrderReport, OrderState, Qty, RecordKind, RejectClass};
+
+impl Core {
+    /// Its outcome is not known from here on: it counts as nothing and as everything until it is resolved.
+    pub(super) fn doubt(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
+        if order.is_live() && order.state != OrderState::Unknown {
+            let (venue, pair) = (order.spec.venue, order.spec.pair);
+            self.record(Entry::Unknown { id, at: now }, fx);
+            fx.push(Effect::Log(RecordKind::OrderUnknown { id, venue, pair, for_ms: 0 }));
+        }
+    }
+
+    /// Deadlines of the live orders of one pair.
+    pub(super) fn tick_orders(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        for leg in 0..2 {
+            let Some(order) = &self.pairs[index].orders[leg] else { continue };
+            let id = order.id();
+            match order.need(now, &self.settings.execution) {
+                Need::Nothing => {}
+                Need::Doubt => self.doubt(now, index, id, fx),
+                Need::Query => self.query(now, index, id, fx),
+                Need::Cancel => self.cancel(now, index, id, fx),
+            }
+            self.alarm_unknown(now, index, leg, fx);
+        }
+    }
+
+    fn alarm_unknown(&mut self, now: Nanos, index: usize, leg: usize, fx: &mut Effects) {
+        let Some(order) = &mut self.pairs[index].orders[leg] else { return };
+        let waited = now.ms_since(order.unknown_since);
+        let limit = u64::from(self.settings.upkeep.mending.unknown_alarm_s) * 1_000;
+        let due = order.state == OrderState::Unknown && waited >= limit && !order.alarmed;
+        if due {
+            order.alarmed = true;
+            let (id, venue, pair) = (order.id(), order.spec.venue, order.spec.pair);
+            fx.push(Effect::Log(RecordKind::OrderUnknown { id, venue, pair, for_ms: waited }));
+        }
+    }
+
+    fn query(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        order.asked(now, &self.settings.upkeep.mending.query_at_ms);
+        let spec = order.spec;
+        let query = OrderQuery {
+            id,
+            pair: spec.pair,
+            venue_id: order.venue_id,
+            nonce: spec.nonce,
+            side: spec.side,
+            qty: spec.qty,
+            signed_ms: spec.signed_ms,
+        };
+        let lapsed = now > order.window_end();
+        fx.push(Effect::Ask(Ask::Order { venue: spec.venue, query }));
+        if lapsed && order.is_live() {
+            // Death needs an unchanged position too.
+            fx.push(Effect::Ask(Ask::Account { venue: spec.venue }));
+        }
+    }
+
+    pub(super) fn cancel(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let nonce = self.next_nonce(now);
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        order.cancelled_at = now;
+        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
+        fx.push(Effect::Cancel(CancelSpec {
+            id,
+            venue: order.spec.venue,
+            pair: order.spec.pair,
+            venue_id: order.venue_id,
+            signed_ms: now.ms(),
+            nonce,
+        }));
+    }
+
+    /// The venue's answer to a query.
+    pub(super) fn take_report(
+        &mut self,
+        now: Nanos,
+        id: ClientId,
+        asked: Nanos,
+        report: Option<OrderReport>,
+        fx: &mut Effects,
+    ) {
+        let Some(index) = holder(id, &self.pairs) else { return };
+        match report {
+            Some(report) => self.take_found(now, index, id, &report, fx),
+            None => self.take_missing(now, index, id, asked, fx),
+        }
+        self.settle(now, index, fx);
+    }
+
+    fn take_found(&mut self, now: Nanos, index: usize, id: ClientId, report: &OrderReport, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !order.is_live() {
+            return self.confirm(now, index, id, report, fx);
+        }
+        let doubted = order.state == OrderState::Unknown;
+        if matches!(order.state, OrderState::Intent | OrderState::Sent | OrderState::Unknown) {
+            self.record(Entry::Acked { id, venue_id: report.venue_id, at: now }, fx);
+        }
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if report.terminal
+            && let Some(fill) = order.missing_fill(report)
+        {
+            self.record(Entry::Filled { id, fill, at: now }, fx);
+        }
+        if !report.terminal {
+            return;
+        }
+        let (venue, pair, filled) = (report.venue, report.pair, report.filled);
+        match report.rejected {
+            Some(reject) if reject.class != RejectClass::Ambiguous => {
+                self.rejected(now, index, id, reject, fx);
+            }
+            _ => self.close(now, index, id, Reason::EMPTY, fx),
+        }
+        if doubted {
+            fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled }));
+        }
+    }
+
+    /// The row of a closed order: funding that its event did not tell.
+    fn confirm(&mut self, now: Nanos, index: usize, id: ClientId, report: &OrderReport, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if !order.unconfirmed || !report.terminal {
+            return;
+        }
+        order.unconfirmed = false;
+        if !report.funding.is_zero() {
+            let (venue, pair, amount) = (report.venue, report.pair, report.funding);
+            self.record(Entry::Funding { venue, pair, amount, at: now }, fx);
+        }
+    }
+
+    fn take_missing(&mut self, now: Nanos, index: usize, id: ClientId, asked: Nanos, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if order.is_live() && order.not_found(asked) {
+            self.bury(now, index, id, fx);
+        }
+    }
+
+    /// Proven never to have arrived (SAFETY O2).
+    pub(super) fn bury(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let (venue, pair) = (order.spec.venue, order.spec.pair);
+        let (state, reason) = (OrderState::NeverAccepted, Reason::cut("never arrived"));
+        self.record(Entry::Closed { id, state, filled: Qty::ZERO, reason, at: now }, fx);
+        fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled: Qty::ZERO }));
+    }
+}

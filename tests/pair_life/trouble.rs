@@ -1,0 +1,95 @@
+//! What the failure tests of the order path brought to light, stepped by hand.
+
+use bot4::types::*;
+
+use crate::rig::*;
+
+#[test]
+fn a_missing_leg_is_tried_three_times_and_no_more() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.reject(1, RejectClass::Definitive);
+    while rig.sent.last().unwrap().purpose == Purpose::Complete {
+        rig.reject(rig.sent.len() - 1, RejectClass::Definitive);
+        rig.wait_ms(1_100);
+        rig.quotes();
+        rig.wait_ms(1);
+    }
+    assert_eq!(rig.sent.len(), 2 + 3 + 1, "three tries, then the unwind");
+    let tries = |kind: &RecordKind| matches!(kind, RecordKind::Retry { attempt, max, .. } if attempt <= max);
+    assert_eq!(rig.logged(tries), 3);
+    rig.fill(5, "u", "1", "100.36");
+    rig.assert_home();
+}
+
+#[test]
+fn a_venue_that_says_later_does_not_hold_up_the_other_way_home() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.reject(1, RejectClass::RetryLater);
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].venue), (Purpose::Unwind, V), "at once");
+    rig.fill(2, "u", "1", "100.36");
+    rig.assert_home();
+}
+
+#[test]
+fn a_halted_engine_unwinds_rather_than_completes() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.reject(1, RejectClass::Halt);
+    assert_eq!(rig.core.mode(), Mode::Halted);
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].venue), (Purpose::Unwind, V));
+    rig.fill(2, "u", "1", "100.36");
+    rig.assert_home();
+}
+
+/// 0.05 at about 100 USD is below both venues' minimum of 10 USD.
+#[test]
+fn a_difference_too_small_to_trade_leaves_with_the_close() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.fill(1, "f", "0.95", "100.02");
+    rig.close(1, "0.95");
+    assert_eq!(rig.sent.len(), 2, "nothing that the venue would refuse is sent");
+    assert!(matches!(rig.exposure, ExposureState::Held { .. }));
+    rig.wait_ms(1_000);
+    assert_eq!(rig.core.mode(), Mode::Active);
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    assert_eq!([rig.sent[2].qty, rig.sent[3].qty], [qty("1"), qty("0.95")], "each leg closes whole");
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "0.95", "100.10");
+    rig.assert_home();
+    assert!(rig.core.pairs()[0].book.is_flat());
+}
+
+#[test]
+fn an_order_that_was_called_dead_and_fills_is_adopted() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.reject(0, RejectClass::Definitive);
+    rig.fill(0, "late", "1", "100.30");
+    assert_eq!(rig.core.mode(), Mode::Halted, "what proved it dead was wrong");
+    assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::Alarm { .. })), 1);
+    rig.fill(1, "f", "1", "100.02");
+    assert_eq!(rig.sent.len(), 2, "the legs match: nothing is left to mend");
+    assert!(matches!(rig.exposure, ExposureState::Held { .. }), "it closes in every mode");
+    rig.assert_home();
+}
+
+#[test]
+fn a_lost_cancel_is_sent_again() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(1, "f", "1", "100.02");
+    rig.ack(0);
+    rig.wait_ms(1_100);
+    assert_eq!(rig.cancels, 1);
+    rig.wait_ms(1_100);
+    assert_eq!(rig.cancels, 2);
+    rig.fill(0, "f", "1", "100.30");
+    rig.assert_home();
+}
