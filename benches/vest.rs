@@ -14,7 +14,7 @@ use bot4::venue::vest::VENUE;
 use bot4::venue::vest::abi::Encoder;
 use bot4::venue::vest::body::{BodyWriter, Terms};
 use bot4::venue::vest::sign::Signer;
-use bot4::venue::{FeedSink, ReadyLink, Secrets, Setup, Trader};
+use bot4::venue::{FeedSink, ReadyLink, Secrets, Setup};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Published throw-away key of a development chain.
@@ -95,6 +95,7 @@ fn setup() -> Setup {
         ws_url: "wss://127.0.0.1:8444/ws-api".into(),
         order_kind: OrderKind::Market,
         profile: Profile::Pro,
+        pool: bot4::types::Pool::default(),
         markets: vec![(PAIR, "BTC-PERP".into())],
         secrets: Secrets(BTreeMap::from(keys.map(|(key, text)| (key, Secret::new(text.into()))))),
     }

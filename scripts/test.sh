@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Sets up what the tests need and runs all of them. Continuous integration calls the same script.
+# Sets up what the tests need and runs all of them. Continuous integration calls the same script. The last lines are
+# the runner's summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+command -v cargo >/dev/null || { echo "test: cargo is missing: install Rust 1.95 or later" >&2; exit 1; }
 
 has_postgres() {
     command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
@@ -20,10 +22,11 @@ fi
 
 # The tests that drive whole programs start both of them.
 cargo build --locked --workspace --bins
+cargo test --locked --workspace --doc --quiet
 
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --workspace
+    cargo nextest run --locked --workspace "$@"
 else
-    cargo test --locked --workspace --lib --bins --tests
+    # As .config/nextest.toml: few at once, since some of them start whole engines.
+    cargo test --locked --workspace --lib --bins --tests --no-fail-fast -- --test-threads=2 "$@"
 fi
-cargo test --locked --workspace --doc

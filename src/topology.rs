@@ -3,33 +3,35 @@
 //!
 //! | ring | from → to | depth | when full |
 //! |---|---|---|---|
-//! | `md_spread[v]`, `md_order[v]` | `md:<venue>` → `spread`, `order` | `QUOTE_RING` | conflate: newest wins |
+//! | `md_spread[v]`, `md_order[v]` | `md:<venue>` → `spread`, `order` | `QUOTE_RING` | conflate |
 //! | `spread_order` | `spread` → `order` | `INTENT_RING` | refuse: an old intent is worthless |
 //! | `order_spread` | `order` → `spread` | `EXPOSURE_RING` | one pending slot a pair, newest wins |
 //! | `order_rules` | `order` → `spread` | `KEEPER_RING` | drop: refreshed every five minutes |
-//! | `order_keeper[v]`, `keeper_order[v]` | `order` ↔ `keeper:<venue>` | `KEEPER_RING` | drop: every deadline asks again |
+//! | `order_keeper[v]`, `keeper_order[v]` | `order` ↔ `keeper:<venue>` | `KEEPER_RING` | drop: asked again |
 //! | `md_keeper[v]`, `keeper_md[v]` | `md:<venue>` ↔ `keeper:<venue>` | `COMMAND_RING` | drop: stays wanted |
 //! | `main_order` | `main` → `order` | `COMMAND_RING` | refused to the operator |
 //! | `*_store` | everyone → `store` | `RECORD_RING` | drop and count |
 
-mod build;
+mod engine;
 mod plan;
 mod restore;
 mod startup;
 mod watch;
 mod wires;
+mod wiring;
+mod workers;
 
 use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
 use crate::journal::{self, FileJournal, Supply};
 use crate::order::core::Core;
-use crate::order::paper::PaperTrader;
 use crate::store::{Level, Output, Redactor, Target};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::lock::InstanceLock;
 use crate::sys::process;
 use crate::sys::signals::Signals;
 use crate::telemetry;
-use crate::types::Secret;
+use crate::types::{Pool, Secret};
+use crate::venue::paper::PaperTrader;
 use crate::venue::{Desk, Feed, REGISTRY, SetupError, Trader};
 use startup::Opening;
 use wires::Wires;
@@ -57,16 +59,20 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let signals = Signals::install().map_err(|error| error.to_string())?;
     harden();
     config.announcements().iter().for_each(|line| tracing::info!(event_type = "CONFIG", "{line}"));
+    if options.live {
+        config.venues.iter().for_each(announce_pool);
+    }
     let _lock = InstanceLock::take(&config.journal.dir).map_err(|error| error.to_string())?;
     let url = Secret::new(config.database_url(&credentials).to_owned());
     let database = Target::parse(&url, config.store.ca_file.as_deref()).map_err(|error| error.to_string())?;
+    let answers = restore::check_database(&database)?;
     let parts = open_venues(&config, credentials, &clock, options.live)?;
     for sum in startup::check_arithmetic(&config, &parts)? {
         let text = sum.to_string().replace('\n', ";");
         tracing::info!(event_type = "ARITHMETIC", pair = %sum.name, "{text}");
     }
-    let opened = open_journal(&config, &database, &parts, &clock)?;
-    let engine = build::Engine::new(&config, parts, opened, database, output, &clock, options)?;
+    let opened = open_journal(&config, (&database, answers), &parts, &clock)?;
+    let engine = engine::Engine::new(&config, parts, opened, database, output, &clock, options)?;
     engine.run(signals)
 }
 
@@ -89,6 +95,17 @@ fn level(level: LogLevel) -> Level {
     }
 }
 
+/// What orders leave on (story 7.2); where they travel by a socket there is one.
+fn announce_pool(section: &VenueSection) {
+    let venue = &REGISTRY[section.id.index()];
+    let Pool { connections, keep_warm_s } = section.pool;
+    let text = match venue.order_wire {
+        "REST" => format!("{connections} kept open over TLS, each used after {keep_warm_s} s of silence"),
+        wire => format!("1 kept open over TLS ({wire})"),
+    };
+    tracing::info!(event_type = "POOL", exchange = venue.name, "[CONFIG] {} order connections: {text}", venue.title);
+}
+
 /// No dumps, no swapped keys, no values in panic texts (SAFETY 5.2).
 fn harden() {
     process::set_panic_hook(|| {});
@@ -108,7 +125,7 @@ struct Part {
     opening: Opening,
 }
 
-/// Asks every venue what must be known before the start, all of them at once: the slowest one decides how long it takes.
+/// Asks every venue what must be known before the start.
 fn open_venues(
     config: &Config,
     credentials: Credentials,
@@ -143,14 +160,33 @@ fn wires(section: &VenueSection, clock: &SystemClock, md_blocks: bool) -> Result
 /// The journal, recovered and reopened, with the core that came out of it.
 struct Opened {
     core: Core,
+    /// Of this run, as its journal segment says.
+    epoch: u32,
     journal: FileJournal,
     supply: Supply,
     config_hash: u64,
+    /// Number of this run's first entry: what is older has been told by the run that wrote it.
+    first_seq: u64,
+}
+
+/// Number of this run, part of every order's name: after the last one, and not before the seconds since 1970, so that a
+/// run whose journal was lost uses no name again.
+fn next_epoch(last: u32, now: crate::types::Nanos) -> u32 {
+    let seconds = u32::try_from(now.ms() / 1_000).unwrap_or(u32::MAX);
+    seconds.max(last.saturating_add(1))
+}
+
+/// A lost journal may have belonged to a run of this very second.
+fn outlast_this_second(clock: &SystemClock) {
+    let second = clock.now().ms() / 1_000;
+    while clock.now().ms() / 1_000 == second {
+        watch::pause();
+    }
 }
 
 fn open_journal(
     config: &Config,
-    database: &Target,
+    (database, answers): (&Target, bool),
     parts: &[Part],
     clock: &SystemClock,
 ) -> Result<Opened, String> {
@@ -162,9 +198,16 @@ fn open_journal(
     }
     let mut core = Core::new(config.settings.clone());
     recovered.entries.iter().for_each(|entry| core.recover(entry));
-    restore::compare(&mut core, recovered.entries.is_empty(), database, config, parts);
+    if answers {
+        let journal_is_empty = recovered.entries.is_empty();
+        restore::compare(&mut core, journal_is_empty, database, config, parts, clock.now());
+    }
     let config_hash = u64::from_str_radix(&config.hash, 16).unwrap_or_default();
-    let (now, epoch) = (clock.now(), core.epoch() + 1);
+    if recovered.entries.is_empty() {
+        outlast_this_second(clock);
+    }
+    let now = clock.now();
+    let epoch = next_epoch(core.epoch(), now);
     let opening = core.snapshot(epoch, config_hash, now);
     let durability = match config.journal.durability {
         Durability::Process => journal::Durability::Process,
@@ -173,5 +216,19 @@ fn open_journal(
     let settings = journal::Options { durability, ..journal::Options::default() };
     let (journal, supply) =
         FileJournal::start(dir, settings, &recovered, &opening, now).map_err(|error| error.to_string())?;
-    Ok(Opened { core, journal, supply, config_hash })
+    Ok(Opened { core, epoch, journal, supply, config_hash, first_seq: recovered.next_seq })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Nanos;
+
+    #[test]
+    fn no_run_takes_the_number_of_another() {
+        let now = Nanos::from_ms(1_800_000_000_999);
+        assert_eq!(next_epoch(0, now), 1_800_000_000, "the journal was lost");
+        assert_eq!(next_epoch(1_800_000_000, now), 1_800_000_001, "two runs in one second");
+        assert_eq!(next_epoch(1_900_000_000, now), 1_900_000_001, "the clock was set back");
+    }
 }

@@ -92,8 +92,8 @@ fn the_shipped_defaults_are_the_table_of_safety() {
     assert_eq!(config.venues[0].order_kind, OrderKind::Market);
     assert_eq!(config.venues[1].profile, Profile::Pro);
     assert_eq!((config.threads.layout, config.threads.spread.wait), (Layout::Auto, Wait::Auto));
-    assert_eq!(config.upkeep.mending.unwind_bands_bps, [20, 50, 100]);
-    assert_eq!(config.upkeep.stop_deadline_s, 20);
+    assert_eq!(config.settings.upkeep.mending.unwind_bands, [20, 50, 100].map(Rate::from_bps));
+    assert_eq!(config.settings.upkeep.stop_deadline_s, 20);
 }
 
 #[test]

@@ -43,10 +43,10 @@ impl Model {
             *self = Self::default();
         }
         for &(price, qty) in bids {
-            set(&mut self.bids, price, qty, std::collections::BTreeMap::pop_first);
+            set(&mut self.bids, price, qty, BTreeMap::pop_first);
         }
         for &(price, qty) in asks {
-            set(&mut self.asks, price, qty, std::collections::BTreeMap::pop_last);
+            set(&mut self.asks, price, qty, BTreeMap::pop_last);
         }
     }
 }
@@ -104,8 +104,10 @@ proptest! {
             if known {
                 model.apply(whole, &bids, &asks);
             }
-            prop_assert_eq!(raw(book.bids()), model.bids.iter().rev().map(|(&p, &q)| (p, q)).collect::<Vec<_>>());
-            prop_assert_eq!(raw(book.asks()), model.asks.iter().map(|(&p, &q)| (p, q)).collect::<Vec<_>>());
+            let bids: Vec<(i64, i64)> = model.bids.iter().rev().map(|(&p, &q)| (p, q)).collect();
+            let asks: Vec<(i64, i64)> = model.asks.iter().map(|(&p, &q)| (p, q)).collect();
+            prop_assert_eq!(raw(book.bids()), bids);
+            prop_assert_eq!(raw(book.asks()), asks);
             let tops = (model.bids.last_key_value(), model.asks.first_key_value());
             let state = match tops {
                 _ if !known => BookState::Incomplete,
@@ -159,7 +161,12 @@ fn fill(book: &mut PairBook, direction: Direction, leg: usize, purpose: Purpose,
 proptest! {
     /// Profit per unit = E(at the entry fills) - C(at the exit fills), to the last unit, in the books of the pair.
     #[test]
-    fn profit_is_edge_minus_cost(d in direction(), entry in prices(), exit in prices(), units in 1_i64..1_000) {
+    fn profit_is_edge_minus_cost(
+        d in direction(),
+        entry in prices(),
+        exit in prices(),
+        units in 1_i64..1_000,
+    ) {
         let qty = Qty::from_raw(units * SCALE);
         let mut book = PairBook::default();
         book.open(d, entry[0], Rate::ZERO, Rate::ZERO, Nanos(1));
@@ -177,18 +184,28 @@ proptest! {
     }
 
     #[test]
-    fn the_cost_of_one_direction_is_minus_the_edge_of_the_other(d in direction(), at in prices(), mid in any_price()) {
+    fn the_cost_of_one_direction_is_minus_the_edge_of_the_other(
+        d in direction(),
+        at in prices(),
+        mid in any_price(),
+    ) {
         prop_assert_eq!(exit_cost(d, at, mid), -edge(d.opposite(), at, mid));
         prop_assert_eq!(gain(d, at), -gain(d.opposite(), at));
     }
 
     /// Opening and closing at once loses both spreads: no book can be milked by a sign error.
     #[test]
-    fn an_instant_round_trip_loses_both_spreads(bids in prices(), widths in [1_i64..1_000_000, 1_i64..1_000_000], d in direction()) {
+    fn an_instant_round_trip_loses_both_spreads(
+        bids in prices(),
+        widths in [1_i64..1_000_000, 1_i64..1_000_000],
+        d in direction(),
+    ) {
         let quotes = [0, 1].map(|leg| top(bids[leg], bids[leg] + Price::from_raw(widths[leg])));
         let open = Trade::price(&quotes, d, 0);
         let close = Trade::price(&quotes, d.opposite(), 0);
-        let (Some(open), Some(close)) = (open, close) else { return Err(TestCaseError::fail("both are priced")) };
+        let (Some(open), Some(close)) = (open, close) else {
+            return Err(TestCaseError::fail("both are priced"));
+        };
         let result = gain(d, open.expected) + gain(d.opposite(), close.expected);
         prop_assert_eq!(result.raw(), -(widths[0] + widths[1]));
     }

@@ -63,7 +63,8 @@ mod tests {
         for text in [
             r#"{"fault":{"venue":"vest","rule":{"class":"order","action":{"hold_fill":{"ms":30000}}}}}"#,
             r#"{"clear":{}}"#,
-            r#"{"script":{"venue":"paradex","market":"BTC-USD-PERP","script":{"basis_bps":"-40","freeze":true}}}"#,
+            r#"{"script":{"venue":"paradex","market":"BTC-USD-PERP",
+                "script":{"basis_bps":"-40","freeze":true}}}"#,
             r#"{"disconnect":{"venue":"vest","socket":"private","code":1012}}"#,
             r#"{"disconnect":{"venue":"vest","socket":"md"}}"#,
             r#"{"mode":{"venue":"paradex","mode":"cancel_only"}}"#,

@@ -1,6 +1,7 @@
 //! Control of a run: faults, scripts, cuts, modes, and the venues' own truth.
 //!
-//! Called by in-process tests, by the demo, and over HTTP by `control_port`. It is no part of either venue's protocol, and no client under test may call it.
+//! Called by in-process tests, by the demo, and over HTTP by `control_port`. It is no part of either venue's protocol,
+//! and no client under test may call it.
 
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::soak::Soak;
 pub use crate::summary::Outcome;
 use crate::{Options, Running, Sim};
 
@@ -36,6 +37,8 @@ pub struct DemoOptions {
     pub bot4: Option<PathBuf>,
     pub config: PathBuf,
     pub json: bool,
+    /// Watch the engine's memory, and check afterwards that nothing was lost.
+    pub soak: bool,
     pub sim: Options,
 }
 
@@ -47,23 +50,34 @@ struct Progress {
     closed: u64,
     spread: Option<String>,
     summary: Map<String, Value>,
+    soak: Option<Soak>,
 }
 
-/// Runs the demo to its end and prints the summary.
-pub fn run(options: DemoOptions) -> anyhow::Result<Outcome> {
+/// Runs the demo to its end and prints the summary. True when all is as it should be.
+pub fn run(options: DemoOptions) -> anyhow::Result<bool> {
     let engine = engine_path(&options)?;
     let mut running = Sim::start(options.sim.clone()).context("cannot start the venues")?;
     let config = write_config(&options.config, &running)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (exit, progress) = runtime.block_on(trade(&engine, &config, &options, &running))?;
+    let (exit, mut progress) = runtime.block_on(trade(&engine, &config, &options, &running))?;
     let (truth, stats) = (running.control.truth(), running.control.stats());
-    let outcome = Outcome::new(options.sim.seed, exit, progress.summary, &truth, stats);
-    if !outcome.is_good() {
+    let summary = std::mem::take(&mut progress.summary);
+    let outcome = Outcome::new(options.sim.seed, exit, summary, &truth, stats);
+    match options.json {
+        true => println!("{}", outcome.json()),
+        false => println!("{}", outcome.text()),
+    }
+    let mut good = outcome.is_good();
+    if let Some(soak) = &progress.soak {
+        let verdict = soak.verdict(&truth, &running.state_dir.join("bot4.db"))?;
+        tell(&verdict.lines.join("\n"), options.json);
+        good &= verdict.good;
+    }
+    if !good {
         running.keep_files();
         explain(&running.state_dir);
     }
-    report(&outcome, options.json)?;
-    Ok(outcome)
+    Ok(good)
 }
 
 /// Waits for SIGINT or SIGTERM.
@@ -134,7 +148,8 @@ async fn trade(
     running: &Running,
 ) -> anyhow::Result<(Option<i32>, Progress)> {
     let (mut child, stdout) = spawn(engine, config, running)?;
-    let mut progress = Progress::default();
+    let process = child.id().unwrap_or_default();
+    let mut progress = Progress { soak: options.soak.then(Soak::default), ..Progress::default() };
     let mut screen = Screen::new(options.json);
     let started = Instant::now();
     let time = Duration::from_secs(options.seconds);
@@ -145,7 +160,13 @@ async fn trade(
             // The copy is for people who look for an error later; the demo does not depend on it.
             let _ = writeln!(log, "{line}");
         }
-        None => screen.refresh(&progress, running, started),
+        None => {
+            if let Some(line) = progress.soak.as_mut().and_then(|soak| soak.look(process, started.elapsed()))
+            {
+                screen.print(&line);
+            }
+            screen.refresh(&progress, running, started);
+        }
     })
     .await?;
     screen.show(&progress, running, started);
@@ -224,6 +245,9 @@ fn pass_interrupt(child: &Child) {
 impl Progress {
     /// Takes in one line of the log; what is no JSON object is not for us.
     fn read(&mut self, line: &str) {
+        if let Some(soak) = &mut self.soak {
+            soak.read(line);
+        }
         let Ok(Value::Object(event)) = serde_json::from_str(line) else {
             return;
         };
@@ -302,13 +326,12 @@ fn explain(dir: &Path) {
     eprintln!("the engine's log and configuration are in {}", dir.display());
 }
 
-fn report(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
+/// Text for people: beside the last line of standard output, which with `--json` belongs to a program.
+fn tell(text: &str, json: bool) {
     match json {
-        true => writeln!(stdout, "{}", outcome.json())?,
-        false => writeln!(stdout, "{}", outcome.text())?,
+        true => eprintln!("{text}"),
+        false => println!("{text}"),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub mod paradex;
 pub mod run;
 pub mod scenario;
 pub mod server;
+mod soak;
 mod summary;
 pub mod tls;
 pub mod venue;

@@ -65,7 +65,13 @@ mod tests {
 
     #[test]
     fn steps_are_sorted_and_comments_skipped() {
-        let text = "# twice\n\n{\"at_ms\":20,\"do\":{\"clear\":{}}}\n{\"at_ms\":5,\"do\":{\"mode\":{\"venue\":\"vest\",\"mode\":\"halt\"}}}\n";
+        let text = concat!(
+            "# twice\n\n",
+            r#"{"at_ms":20,"do":{"clear":{}}}"#,
+            "\n",
+            r#"{"at_ms":5,"do":{"mode":{"venue":"vest","mode":"halt"}}}"#,
+            "\n",
+        );
         let steps = parse(text).unwrap();
         assert_eq!(steps[0].command, Command::Mode { venue: VenueName::Vest, mode: Mode::Halt });
         assert_eq!(steps[1].at_ms, 20);

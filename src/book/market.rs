@@ -245,12 +245,19 @@ pub mod tests {
         }
     }
 
+    /// As shipped.
+    fn upkeep() -> crate::types::settings::Upkeep {
+        let shipped = crate::config::parse("shipped.toml", "", &crate::venue::REGISTRY);
+        shipped.map_or_else(|error| panic!("{error}"), |config| config.settings.upkeep)
+    }
+
     pub fn settings() -> Settings {
         let venue = |id, max_book_age_ms| VenueSettings {
             id: VenueId(id),
             max_book_age_ms,
             orders_per_s: 5,
             orders_per_day: 0,
+            maintenance_minute: None,
         };
         Settings {
             pairs: vec![pair()],
@@ -274,6 +281,7 @@ pub mod tests {
             },
             risk: risk(),
             dedicated_account: false,
+            upkeep: upkeep(),
         }
     }
 

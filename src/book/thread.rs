@@ -113,6 +113,7 @@ impl BookThread {
         }
         self.asked = true;
         self.markets.invalidate_all();
+        self.markets.record_counts();
     }
 
     fn take_answers(&mut self, now: Nanos) -> bool {
@@ -345,6 +346,13 @@ impl Markets {
                 self.record(now, RecordKind::BookUpdated { venue, pair, updates, conflated });
             }
         }
+    }
+
+    fn record_counts(&mut self) {
+        let Counts { messages, applied, conflated, rejected, waiting } = self.counts();
+        let venue = self.venue;
+        let kind = RecordKind::BookCounts { venue, messages, applied, conflated, rejected, waiting };
+        self.record(self.clock.now(), kind);
     }
 
     fn counts(&self) -> Counts {

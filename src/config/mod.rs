@@ -10,7 +10,7 @@ mod node;
 mod overlay;
 mod reader;
 mod settings;
-pub mod upkeep;
+mod upkeep;
 pub mod url;
 pub mod venues;
 
@@ -28,7 +28,6 @@ pub use machine::{
     Alerts, Durability, JournalSection, Layout, LogLevel, StoreSection, ThreadSection, Threads, Wait,
 };
 use reader::{Effective, Section};
-pub use upkeep::Upkeep;
 pub use url::{BaseUrl, Scheme};
 pub use venues::VenueSection;
 
@@ -69,7 +68,6 @@ pub struct Config {
     pub alerts: Alerts,
     pub status_listen: std::net::SocketAddr,
     pub log_level: LogLevel,
-    pub upkeep: Upkeep,
     /// Every value in force, one `path = value` a line, sorted, secrets as `(set)`.
     pub effective: String,
     /// First 16 hex digits of the SHA3-256 of `effective`: two engines with the same hash behave the same.
@@ -122,7 +120,6 @@ fn read(root: &Section<'_>, registry: &[Venue]) -> Result<Config, ConfigError> {
         alerts: machine.alerts,
         status_listen: machine.status_listen,
         log_level: machine.log_level,
-        upkeep: upkeep::read(root)?,
         effective: String::new(),
         hash: String::new(),
     })
@@ -138,6 +135,7 @@ impl Config {
             ws_url: section.ws_url.as_str().to_owned(),
             order_kind: section.order_kind,
             profile: section.profile,
+            pool: section.pool,
             markets: self.markets(section.id),
             secrets,
         }
@@ -164,6 +162,7 @@ impl Config {
         lines.extend(self.settings.pairs.iter().map(|pair| {
             format!("[CONFIG] Thresholds: entry={}, exit={}", pair.entry_threshold, pair.exit_threshold)
         }));
+        lines.push(format!("[CONFIG] Effective values: mode={}, hash={}", self.mode.name(), self.hash));
         lines
     }
 }
@@ -212,5 +211,6 @@ mod tests {
         let lines = parse("t.toml", "", &REGISTRY).ok().unwrap().announcements();
         assert_eq!(lines[0], "[CONFIG] Loaded pairs: [BTC]");
         assert_eq!(lines[1], "[CONFIG] Thresholds: entry=0.3000%, exit=0.0200%");
+        assert!(lines[2].starts_with("[CONFIG] Effective values: mode=paper, hash="), "{}", lines[2]);
     }
 }

@@ -208,6 +208,22 @@ impl<'a> Section<'a> {
         Ok((!text.is_empty()).then(|| PathBuf::from(text)))
     }
 
+    /// A time of day, `HH:MM` in UTC, as its minute; `None` for the empty text.
+    pub fn minute_of_day(&self, key: &str) -> Result<Option<u32>, ConfigError> {
+        const WANTED: &str = "HH:MM in UTC, or nothing";
+        let text = self.text_wanted(key, WANTED)?;
+        let number = |part: &str, below: u32| {
+            let digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+            part.parse().ok().filter(|&n: &u32| digits && n < below)
+        };
+        let minute = text.split_once(':').and_then(|(h, m)| Some(number(h, 24)? * 60 + number(m, 60)?));
+        if minute.is_none() && !text.is_empty() {
+            return Err(self.refused(key, shown(text), WANTED.to_owned()));
+        }
+        self.note(key, &format!("{text:?}"));
+        Ok(minute)
+    }
+
     /// A base of this scheme.
     pub fn url(&self, key: &str, scheme: Scheme) -> Result<BaseUrl, ConfigError> {
         let wanted = format!("a base like {}host/path", url::prefix(scheme));

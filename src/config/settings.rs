@@ -3,6 +3,7 @@
 
 use super::error::ConfigError;
 use super::reader::Section;
+use super::upkeep;
 use crate::types::limits::PAIRS_MAX;
 use crate::types::settings::{
     Basis, ExecutionSettings, Legs, PairSettings, RiskSettings, SignalSettings, VenueSettings,
@@ -23,6 +24,7 @@ pub(super) fn read(
         execution: execution(&root.section("execution")?, registry)?,
         risk: risk(&root.section("risk")?)?,
         dedicated_account: root.flag("dedicated_account")?,
+        upkeep: upkeep::read(root)?,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::types::{
 /// One fact. Fixed size, `Copy`; `journal::codec` gives it bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Entry {
-    /// A run begins. `epoch` rises by one each time and is part of every order id.
+    /// A run begins. `epoch` rises with each run and is part of every order id.
     Epoch { epoch: u32, config_hash: u64, at: Nanos },
     /// Books of one pair at the start of a segment.
     PairSnapshot { pair: PairId, book: PairBook },
@@ -36,6 +36,8 @@ pub enum Entry {
     Closed { id: ClientId, state: OrderState, filled: Qty, reason: Reason, at: Nanos },
     /// Both legs of an entry stand.
     PairOpened { pair: PairId, direction: Direction, qty: Qty, spread: Rate, at: Nanos },
+    /// A pair that stood already when the segment began; follows its snapshot. No news: it was opened before.
+    PairHeld { pair: PairId, spread: Rate },
     /// A pair is flat; its books are closed into the totals.
     PairClosed { pair: PairId, reason: StopReason, spread: Rate, ledger: Ledger, at: Nanos },
     /// Funding settled outside an order.

@@ -210,6 +210,7 @@ entries! {
     14 Funding { venue, pair, amount, at }
     15 Mode { mode, why, at }
     16 Stopped { at }
+    17 PairHeld { pair, spread }
 }
 
 impl Field for Nanos {

@@ -6,10 +6,8 @@ use std::collections::VecDeque;
 use crate::types::Nanos;
 use crate::types::record::Role;
 use crate::types::report::Ask;
+use crate::types::settings::Reconcile;
 
-const ACCOUNT_EVERY_MS: u64 = 15_000;
-const OPEN_ORDERS_EVERY_MS: u64 = 60_000;
-const RULES_EVERY_MS: u64 = 300_000;
 const MODE_EVERY_MS: u64 = 5_000;
 const CLOCK_EVERY_MS: u64 = 30_000;
 /// Pauses between attempts to connect: doubling from the first to the last, so that a venue that answers again is
@@ -63,22 +61,24 @@ pub struct Schedule {
     /// When the last link of each role was made.
     linked: [Nanos; Role::ALL.len()],
     due: Due,
+    every: Reconcile,
     /// Private calls are made (not in paper mode).
     private: bool,
 }
 
 impl Schedule {
     /// `now` is the end of start-up, when everything has just been read.
-    pub fn new(now: Nanos, login_due: Nanos, private: bool) -> Self {
+    pub fn new(now: Nanos, login_due: Nanos, every: Reconcile, private: bool) -> Self {
         let due = Due {
             login: login_due,
-            account: now.plus_ms(ACCOUNT_EVERY_MS),
-            open_orders: now.plus_ms(OPEN_ORDERS_EVERY_MS),
-            rules: now.plus_ms(RULES_EVERY_MS),
+            account: now.plus_ms(seconds(every.positions_s)),
+            open_orders: now.plus_ms(seconds(every.orders_s)),
+            rules: now.plus_ms(seconds(every.rules_s)),
             mode: now.plus_ms(MODE_EVERY_MS),
             clock: now.plus_ms(CLOCK_EVERY_MS),
         };
-        Self { asks: VecDeque::new(), links: [None; Role::ALL.len()], linked: [Nanos::NEVER; Role::ALL.len()], due, private }
+        let linked = [Nanos::NEVER; Role::ALL.len()];
+        Self { asks: VecDeque::new(), links: [None; Role::ALL.len()], linked, due, every, private }
     }
 
     /// Takes a question. A link that is wanted already, or a question that waits already, is not taken twice.
@@ -119,13 +119,13 @@ impl Schedule {
             due.login = now.plus_ms(LOGIN_RETRY_MS);
             return Some(Job::Login);
         }
-        let private = self.private;
+        let (private, every) = (self.private, self.every);
         let mut table = [
-            (Job::Account, &mut due.account, ACCOUNT_EVERY_MS, private),
+            (Job::Account, &mut due.account, seconds(every.positions_s), private),
             (Job::Mode, &mut due.mode, MODE_EVERY_MS, true),
             (Job::Clock, &mut due.clock, CLOCK_EVERY_MS, true),
-            (Job::OpenOrders, &mut due.open_orders, OPEN_ORDERS_EVERY_MS, private),
-            (Job::Rules, &mut due.rules, RULES_EVERY_MS, true),
+            (Job::OpenOrders, &mut due.open_orders, seconds(every.orders_s), private),
+            (Job::Rules, &mut due.rules, seconds(every.rules_s), true),
         ];
         let row = table.iter_mut().find(|(_, at, _, wanted)| *wanted && now >= **at)?;
         *row.1 = now.plus_ms(row.2);
@@ -144,6 +144,10 @@ impl Schedule {
     }
 }
 
+fn seconds(s: u32) -> u64 {
+    u64::from(s) * 1_000
+}
+
 /// Pause after a failed attempt; a quarter of it is spread by the attempt's number so that restarts do not align.
 fn backoff_ms(attempt: u32) -> u64 {
     let base = (BACKOFF_FIRST_MS << attempt.min(6).saturating_sub(1)).min(BACKOFF_LAST_MS);
@@ -156,11 +160,12 @@ mod tests {
     use crate::types::VenueId;
 
     const VENUE: VenueId = VenueId(0);
+    const EVERY: Reconcile = Reconcile { orders_s: 60, positions_s: 15, rules_s: 300 };
 
     #[test]
     fn questions_come_before_links_and_links_before_routine() {
         let start = Nanos::from_ms(1_000);
-        let mut schedule = Schedule::new(start, start.plus_ms(60_000), true);
+        let mut schedule = Schedule::new(start, start.plus_ms(60_000), EVERY, true);
         schedule.ask(Ask::Link { venue: VENUE, role: Role::Orders }, start);
         schedule.ask(Ask::Account { venue: VENUE }, start);
         schedule.ask(Ask::Account { venue: VENUE }, start);
@@ -175,7 +180,7 @@ mod tests {
     #[test]
     fn a_link_that_drops_at_once_is_not_stormed() {
         let start = Nanos::from_ms(1_000);
-        let mut schedule = Schedule::new(start, start.plus_ms(60_000), true);
+        let mut schedule = Schedule::new(start, start.plus_ms(60_000), EVERY, true);
         let wish = Ask::Link { venue: VENUE, role: Role::Private };
         schedule.ask(wish, start);
         assert!(schedule.next(start).is_some());
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn paper_makes_no_private_call() {
         let start = Nanos::from_ms(1_000);
-        let mut schedule = Schedule::new(start, start, false);
+        let mut schedule = Schedule::new(start, start, EVERY, false);
         let late = start.plus_ms(10_000_000);
         let jobs: Vec<_> = std::iter::from_fn(|| schedule.next(late)).take(10).collect();
         assert_eq!(jobs, [Job::Mode, Job::Clock, Job::Rules]);

@@ -8,6 +8,7 @@ use crate::sys::rest::Http;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::record::Role;
 use crate::types::report::{Ask, Fact};
+use crate::types::settings::Reconcile;
 use crate::types::{Nanos, Record, RecordKind, VenueId, VenueMode};
 use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Target, reason};
 
@@ -40,16 +41,18 @@ pub struct KeeperThread {
 
 impl KeeperThread {
     /// `private` = live trading: accounts and orders are asked for.
+    #[expect(clippy::too_many_arguments, reason = "called once, by the topology")]
     pub fn new(
         venue: VenueId,
         desk: Box<dyn Desk>,
         http: Box<dyn Http>,
         connector: Box<dyn Connector>,
         clock: Box<dyn Clock>,
+        every: Reconcile,
         private: bool,
         rings: Rings,
     ) -> Self {
-        let schedule = Schedule::new(clock.now(), desk.login_due(), private);
+        let schedule = Schedule::new(clock.now(), desk.login_due(), every, private);
         Self { venue, desk, http, connector, clock, schedule, mode: VenueMode::Ok, rings }
     }
 

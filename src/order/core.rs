@@ -40,6 +40,15 @@ pub enum Effect {
 /// Collected effects of one step.
 pub type Effects = Vec<Effect>;
 
+/// Why entries are held back while everything else goes on (SAFETY L1, L5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// The journal has little room left.
+    pub journal: bool,
+    /// The database lags too far behind the journal.
+    pub database: bool,
+}
+
 /// How the engine was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
@@ -60,8 +69,10 @@ pub struct Core {
     pub(super) seq: u32,
     pub(super) totals: Totals,
     pub(super) stop: Option<Stop>,
-    /// Entries of automatic pauses end here.
+    /// An automatic pause ends here.
     pub(super) paused_until: Nanos,
+    /// Entries are held back for these reasons; nothing else is.
+    holds: Holds,
     told: Vec<ExposureState>,
 }
 
@@ -69,7 +80,7 @@ impl Core {
     pub fn new(settings: Settings) -> Self {
         let pairs: Vec<Pair> = settings.pairs.iter().cloned().map(Pair::new).collect();
         Self {
-            gate: Gate::new(settings.risk, &settings.venues),
+            gate: Gate::new(&settings),
             venues: vec![VenueFacts::default(); settings.venues.len()],
             told: vec![ExposureState::Blocked; pairs.len()],
             pairs,
@@ -80,6 +91,7 @@ impl Core {
             totals: Totals::default(),
             stop: None,
             paused_until: Nanos::NEVER,
+            holds: Holds::default(),
             settings,
         }
     }
@@ -109,7 +121,6 @@ impl Core {
     /// What a journal segment begins with: enough to forget everything before it.
     pub fn snapshot(&self, epoch: u32, config_hash: u64, at: Nanos) -> Vec<Entry> {
         let mut entries = vec![Entry::Epoch { epoch, config_hash, at }];
-        entries.push(Entry::TotalsSnapshot { totals: self.totals });
         for pair in &self.pairs {
             entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
             for order in pair.live_orders() {
@@ -121,18 +132,12 @@ impl Core {
                     at: order.sent_at,
                 });
             }
-            if pair.opened
-                && let Some(direction) = pair.book.direction
-            {
-                entries.push(Entry::PairOpened {
-                    pair: pair.settings.id,
-                    direction,
-                    qty: pair.book.hedged(),
-                    spread: pair.entry_spread,
-                    at: pair.book.opened_at,
-                });
+            if pair.opened {
+                entries.push(Entry::PairHeld { pair: pair.settings.id, spread: pair.entry_spread });
             }
         }
+        // Last: what stands before it is counted in it already.
+        entries.push(Entry::TotalsSnapshot { totals: self.totals });
         entries
     }
 
@@ -169,6 +174,7 @@ impl Core {
                 self.set_mode(now, Mode::Active, "operator", fx);
             }
             Command::Stop { flatten } => self.begin_stop(now, flatten, fx),
+            Command::HoldForDatabase(on) => self.hold(Holds { database: on, ..self.holds }, fx),
             Command::Pause | Command::Resume => {}
         }
     }
@@ -183,6 +189,29 @@ impl Core {
             self.paused_until = Nanos::NEVER;
             self.set_mode(now, Mode::Active, "pause over", fx);
         }
+    }
+
+    /// The thread saw the journal's room fall under its limit, or rise above it again.
+    pub fn hold_for_journal(&mut self, on: bool, fx: &mut Effects) {
+        self.hold(Holds { journal: on, ..self.holds }, fx);
+    }
+
+    fn hold(&mut self, holds: Holds, fx: &mut Effects) {
+        if holds == self.holds {
+            return;
+        }
+        self.holds = holds;
+        let what = match (holds.journal, holds.database) {
+            (false, false) => "entries allowed again",
+            (true, _) => "entries held: the journal has little room",
+            (false, true) => "entries held: the database lags",
+        };
+        let (pair, venue, what) = (PairId(0), VenueId(0), Reason::cut(what));
+        fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what }));
+    }
+
+    pub(super) fn is_held_back(&self) -> bool {
+        self.holds != Holds::default()
     }
 
     /// Journals a fact and applies it: the only way in which anything that matters changes.
@@ -202,6 +231,7 @@ impl Core {
             Entry::Intent { intent } => {
                 self.seq = self.seq.max(intent.seq);
                 for order in intent.orders.iter().flatten() {
+                    self.gate.count_order(order.spec.venue, intent.at);
                     self.totals.nonce_high = self.totals.nonce_high.max(order.spec.nonce);
                 }
             }
@@ -262,6 +292,7 @@ impl Core {
         }
         let open = self.mode == Mode::Active
             && self.stop.is_none()
+            && !self.is_held_back()
             && now >= pair.cool_until
             && pair.book.is_flat()
             && !pair.foreign.contains(&true)
@@ -276,11 +307,12 @@ impl Core {
         }
     }
 
-    /// Next intent number and the nonce of an order in it. Nonces follow the clock and always rise (sheet `vest`, 9.10).
+    /// Number of the next intent.
     pub(super) fn next_seq(&self) -> u32 {
         self.seq + 1
     }
 
+    /// Nonces follow the clock and always rise (sheet `vest`, 9.10).
     pub(super) fn next_nonce(&mut self, now: Nanos) -> u64 {
         self.totals.nonce_high = (self.totals.nonce_high + 1).max(now.ms());
         self.totals.nonce_high
@@ -288,6 +320,10 @@ impl Core {
 
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     pub fn totals(&self) -> &Totals {
@@ -308,6 +344,7 @@ fn pair_of(entry: &Entry, pairs: &[Pair]) -> Option<usize> {
     let named = match entry {
         Entry::PairSnapshot { pair, .. }
         | Entry::PairOpened { pair, .. }
+        | Entry::PairHeld { pair, .. }
         | Entry::PairClosed { pair, .. }
         | Entry::Funding { pair, .. } => *pair,
         Entry::OrderSnapshot { order, .. } => order.spec.pair,

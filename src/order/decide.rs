@@ -49,8 +49,7 @@ impl Core {
                 };
                 self.spec(now, index, seq, &draft)
             });
-            let pair = &self.pairs[index];
-            self.gate.approve_entry(now, pair, intent, &specs, &self.venues)
+            self.gate.approve_entry(now, &self.pairs, intent, &specs, &self.venues)
         });
         match outcome {
             Ok(approved) => self.open(now, intent, approved, fx),
@@ -67,6 +66,9 @@ impl Core {
         let pair = &self.pairs[index];
         if self.mode != crate::types::Mode::Active || self.stop.is_some() {
             return Err(Refusal::Mode);
+        }
+        if self.is_held_back() {
+            return Err(Refusal::JournalFull);
         }
         if pair.phase != Phase::Idle || pair.has_live_orders() || !pair.book.is_flat() {
             return Err(Refusal::Busy);
@@ -117,13 +119,16 @@ impl Core {
             return;
         }
         let seq = self.next_seq();
+        // A close of all that is hedged takes a residual along.
+        let whole = intent.qty >= pair.book.hedged();
         let mut approved = [None, None];
         for (leg, slot) in approved.iter_mut().enumerate() {
+            let held = self.pairs[index].book.legs[leg].qty.abs();
             let draft = Draft {
                 leg,
                 side: direction.close_side(leg),
                 purpose: Purpose::Exit,
-                qty: intent.qty.min(self.pairs[index].book.legs[leg].qty.abs()),
+                qty: if whole { held } else { intent.qty.min(held) },
                 limit: intent.limits[leg],
             };
             let spec = self.spec(now, index, seq, &draft);

@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 use super::pair::Pair;
 use crate::types::record::Refusal;
 use crate::types::report::AccountReport;
-use crate::types::settings::{RiskSettings, VenueSettings};
-use crate::types::{Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Qty, Rate, Usd, VenueMode};
+use crate::types::settings::{RiskSettings, Upkeep, VenueSettings};
+use crate::types::{
+    Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Qty, Rate, Settings, Usd, VenueId, VenueMode,
+};
 
 /// Share of every rate budget that only closing orders may use (SAFETY §7, rate limits), of one in 10.
 const CLOSING_RESERVE_TENTHS: u64 = 3;
@@ -38,6 +40,8 @@ pub struct VenueFacts {
     pub account: Option<AccountReport>,
     pub reconciled: bool,
     pub clock_offset_ms: i64,
+    /// When the key that signs orders there lapses, ms since the epoch; `None` = never, or not known.
+    pub key_expires_ms: Option<u64>,
     /// Worst-case notional held and in flight on this venue, over all pairs.
     pub gross: Usd,
 }
@@ -63,15 +67,19 @@ impl Budget {
 pub struct Gate {
     risk: RiskSettings,
     budgets: Vec<Budget>,
-    ages_max_ms: Vec<u32>,
+    venues: Vec<VenueSettings>,
+    upkeep: Upkeep,
     /// When the entries of the last 24 hours were made.
     entries: VecDeque<Nanos>,
     /// Definitive rejections of the last minute.
     errors: VecDeque<Nanos>,
+    /// Orders of the last 24 hours per venue, kept where the account's profile has a budget of them.
+    sent: Vec<VecDeque<Nanos>>,
 }
 
 impl Gate {
-    pub fn new(risk: RiskSettings, venues: &[VenueSettings]) -> Self {
+    pub fn new(settings: &Settings) -> Self {
+        let (risk, venues) = (settings.risk, &settings.venues);
         let budget = |venue: &VenueSettings| Budget {
             per_s: u64::from(venue.orders_per_s),
             tokens: u64::from(venue.orders_per_s) * 1_000,
@@ -80,7 +88,9 @@ impl Gate {
         Self {
             risk,
             budgets: venues.iter().map(budget).collect(),
-            ages_max_ms: venues.iter().map(|venue| venue.max_book_age_ms).collect(),
+            sent: vec![VecDeque::new(); venues.len()],
+            venues: venues.clone(),
+            upkeep: settings.upkeep.clone(),
             entries: VecDeque::with_capacity(risk.max_entries_per_day as usize + 1),
             errors: VecDeque::with_capacity(risk.max_order_errors_per_min as usize + 1),
         }
@@ -89,6 +99,13 @@ impl Gate {
     /// An entry was made (also called in recovery, so that a crash loop counts).
     pub fn count_entry(&mut self, at: Nanos) {
         self.entries.push_back(at);
+    }
+
+    /// An order was sent (also called in recovery: the venue counts over restarts).
+    pub fn count_order(&mut self, venue: VenueId, at: Nanos) {
+        if self.venues[venue.index()].orders_per_day > 0 {
+            self.sent[venue.index()].push_back(at);
+        }
     }
 
     /// A definitive rejection; true when there were too many in a minute.
@@ -104,11 +121,12 @@ impl Gate {
     pub fn approve_entry(
         &mut self,
         now: Nanos,
-        pair: &Pair,
+        pairs: &[Pair],
         intent: &Intent,
         specs: &[OrderSpec; 2],
         facts: &[VenueFacts],
     ) -> Result<[Approved; 2], Refusal> {
+        let pair = pairs.get(intent.pair.index()).ok_or(Refusal::Minimum)?;
         if now.ms_since(intent.t_decide) > INTENT_AGE_MAX_MS {
             return Err(Refusal::OldIntent);
         }
@@ -118,7 +136,7 @@ impl Gate {
             let leg = pair.leg_of(spec.venue).ok_or(Refusal::Minimum)?;
             let venue = facts.get(spec.venue.index()).ok_or(Refusal::LinkDown)?;
             let rules = pair.rules[leg].ok_or(Refusal::NotReconciled)?;
-            self.check_venue(now, venue)?;
+            self.check_venue(now, spec.venue, venue)?;
             self.check_book(now, pair, leg)?;
             check_minimums(spec, &rules, intent.mid)?;
             self.check_caps(spec, venue, &rules, intent.mid)?;
@@ -130,6 +148,9 @@ impl Gate {
             return Err(Refusal::PairCap);
         }
         self.check_skew(pair)?;
+        if net_delta(pairs) > self.risk.max_net_delta {
+            return Err(Refusal::PairCap);
+        }
         self.count_entry(now);
         Ok([self.grant(&specs[0]), self.grant(&specs[1])])
     }
@@ -164,6 +185,16 @@ impl Gate {
         Approved(*spec)
     }
 
+    /// Orders of the last 24 hours, where the profile has a budget (sheet `paradex`, 7: Retail).
+    fn check_day(&mut self, now: Nanos, venue: VenueId) -> Result<(), Refusal> {
+        let budget = self.venues[venue.index()].orders_per_day as usize;
+        let sent = &mut self.sent[venue.index()];
+        while sent.front().is_some_and(|&first| now.ms_since(first) > DAY_MS) {
+            sent.pop_front();
+        }
+        if budget > 0 && sent.len() >= budget { Err(Refusal::Rate) } else { Ok(()) }
+    }
+
     fn check_throttles(&mut self, now: Nanos) -> Result<(), Refusal> {
         while self.entries.front().is_some_and(|&first| now.ms_since(first) > DAY_MS) {
             self.entries.pop_front();
@@ -174,15 +205,19 @@ impl Gate {
         if full { Err(Refusal::Rate) } else { Ok(()) }
     }
 
-    fn check_venue(&self, now: Nanos, venue: &VenueFacts) -> Result<(), Refusal> {
+    fn check_venue(&self, now: Nanos, id: VenueId, venue: &VenueFacts) -> Result<(), Refusal> {
         if !venue.ready || now < venue.settled_at {
             return Err(Refusal::LinkDown);
         }
         if !venue.reconciled {
             return Err(Refusal::NotReconciled);
         }
-        if venue.mode != VenueMode::Ok {
+        let planned = self.venues[id.index()].maintenance_minute;
+        if venue.mode != VenueMode::Ok || planned.is_some_and(|at| near_maintenance(now, at, &self.upkeep)) {
             return Err(Refusal::VenueState);
+        }
+        if venue.key_expires_ms.is_some_and(|at| at < self.key_needed_until(now)) {
+            return Err(Refusal::KeyExpiry);
         }
         if venue.clock_offset_ms.unsigned_abs() > u64::from(self.risk.clock_no_entries_ms) {
             return Err(Refusal::ClockOffset);
@@ -190,10 +225,16 @@ impl Gate {
         Ok(())
     }
 
+    /// A key must outlive the longest hold and a day to spare; closing is never blocked by it (SAFETY C8).
+    fn key_needed_until(&self, now: Nanos) -> u64 {
+        let spare = u64::from(self.upkeep.keys.spare_h) * HOUR_MS;
+        now.ms() + u64::from(self.risk.max_hold_s) * 1_000 + spare
+    }
+
     /// The book is fresh and sane at the send too, not only at the decision (SAFETY I6).
     fn check_book(&self, now: Nanos, pair: &Pair, leg: usize) -> Result<(), Refusal> {
         let quote = &pair.quotes[leg];
-        let age_max = self.ages_max_ms[pair.settings.venues[leg].index()];
+        let age_max = self.venues[pair.settings.venues[leg].index()].max_book_age_ms;
         if !quote.tradable || now.ms_since(quote.t_wire) > u64::from(age_max) {
             return Err(Refusal::Stale);
         }
@@ -253,11 +294,32 @@ impl Gate {
 
     /// An entry leaves the closing reserve untouched: it may need two more orders to come home.
     fn check_budget(&mut self, now: Nanos, spec: &OrderSpec) -> Result<(), Refusal> {
+        self.check_day(now, spec.venue)?;
         let budget = self.budgets.get_mut(spec.venue.index()).ok_or(Refusal::Rate)?;
         budget.refill(now);
         let reserve = budget.per_s * 1_000 * CLOSING_RESERVE_TENTHS / 10;
         if budget.tokens < reserve + 1_000 { Err(Refusal::Rate) } else { Ok(()) }
     }
+}
+
+/// From some minutes before a weekday's planned maintenance until a while after its beginning; from then on the venue's
+/// own mode tells (SAFETY V4).
+fn near_maintenance(now: Nanos, minute: u32, upkeep: &Upkeep) -> bool {
+    let before = u64::from(upkeep.maintenance.entries_off_before_s) * 1_000;
+    let after = u64::from(upkeep.maintenance.entries_on_after_s) * 1_000;
+    let today = now.ms() / DAY_MS;
+    [today, today + 1].into_iter().any(|day| {
+        // The first of January 1970 was a Thursday, day 3 of a week that begins on Monday.
+        let weekday = (day + 3) % 7 < 5;
+        let start = day * DAY_MS + u64::from(minute) * 60_000;
+        weekday && now.ms() + before >= start && now.ms() < start + after
+    })
+}
+
+/// Sum of what the pairs hold unhedged, valued at the books' reference.
+fn net_delta(pairs: &[Pair]) -> Usd {
+    let lone = |pair: &Pair| pair.book.reference.times(pair.book.net().abs());
+    pairs.iter().fold(Usd::ZERO, |sum, pair| sum.saturating_add(lone(pair)))
 }
 
 fn check_minimums(spec: &OrderSpec, rules: &MarketRules, mid: Price) -> Result<(), Refusal> {
@@ -275,7 +337,7 @@ pub fn within(price: Price, of: Price, band: Rate) -> bool {
 }
 
 /// Worst-case notional of every pair on one venue.
-pub fn gross(pairs: &[Pair], venue: crate::types::VenueId) -> Usd {
+pub fn gross(pairs: &[Pair], venue: VenueId) -> Usd {
     pairs.iter().fold(Usd::ZERO, |sum, pair| {
         let Some(leg) = pair.leg_of(venue) else { return sum };
         let quote = &pair.quotes[leg];
@@ -287,4 +349,29 @@ pub fn gross(pairs: &[Pair], venue: crate::types::VenueId) -> Usd {
 /// Largest multiple of `lot` not above `qty`, or zero.
 pub fn floor_lot(qty: Qty, lot: Qty) -> Qty {
     if lot.raw() <= 0 { Qty::ZERO } else { qty.floor_to(lot) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As shipped: 15 minutes before, one minute after.
+    fn upkeep() -> Upkeep {
+        let shipped = crate::config::parse("shipped.toml", "", &crate::venue::REGISTRY);
+        shipped.map_or_else(|error| panic!("{error}"), |config| config.settings.upkeep)
+    }
+
+    #[test]
+    fn entries_stop_before_a_weekdays_maintenance_and_not_before_a_saturdays() {
+        // 2026-11-23 is a Monday: 20,780 days after the epoch.
+        let monday = 20_780 * DAY_MS;
+        let at = |day: u64, minute: u64, second: u64| Nanos::from_ms(day + minute * 60_000 + second * 1_000);
+        let near = |now| near_maintenance(now, 4 * 60 + 30, &upkeep());
+        assert!(!near(at(monday, 254, 59)));
+        assert!(near(at(monday, 255, 0)));
+        assert!(near(at(monday, 270, 59)));
+        assert!(!near(at(monday, 271, 0)));
+        assert!(!near(at(monday - 2 * DAY_MS, 265, 0)), "a Saturday");
+        assert!(near_maintenance(at(monday - 1, 0, 0), 5, &upkeep()), "a lead that begins on Sunday night");
+    }
 }

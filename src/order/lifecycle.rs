@@ -6,14 +6,10 @@ use crate::types::record::Stamps;
 use crate::types::settings::ExecutionSettings;
 use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Usd};
 
-/// Pauses between queries for an order whose outcome is not known, ms (SAFETY §7, unknown).
-const QUERY_AFTER_MS: [u64; 4] = [200, 500, 1_000, 2_000];
 /// Reads that must not know the order, asked after its window lapsed, before it is called dead.
 const CLEAN_READS: u32 = 2;
 /// After the receive window, before a read counts as clean: clocks differ and histories lag.
 const WINDOW_MARGIN_MS: u64 = 500;
-/// An order without outcome for this long is an alarm.
-pub const UNKNOWN_ALARM_MS: u64 = 5_000;
 
 /// One live order.
 #[derive(Clone, Debug)]
@@ -38,15 +34,15 @@ pub struct Order {
     pub closed_with: Option<Qty>,
     /// Since when the outcome is not known.
     pub unknown_since: Nanos,
-    /// The cancel of a pending order has left.
-    pub cancel_sent: bool,
+    /// When a cancel of it last left. One that got lost is sent again: cancelling twice harms nothing.
+    pub cancelled_at: Nanos,
     /// The alarm for an unknown order was raised.
     pub alarmed: bool,
     /// Funding still to be read from the venue after a close without fill messages.
     pub unconfirmed: bool,
     /// The account was read after the window with our own books' position.
     pub position_clean: bool,
-    queries: u32,
+    queries: usize,
     next_query: Nanos,
     clean_reads: u32,
     fills_seen: Vec<Fill>,
@@ -81,7 +77,7 @@ impl Order {
             filled_at: Nanos::NEVER,
             closed_with: None,
             unknown_since: Nanos::NEVER,
-            cancel_sent: false,
+            cancelled_at: Nanos::NEVER,
             alarmed: false,
             unconfirmed: false,
             position_clean: false,
@@ -117,6 +113,12 @@ impl Order {
     /// Whether this fill is new: by its id, or, for a venue without fill ids, always.
     pub fn is_new_fill(&self, fill: &Fill) -> bool {
         self.is_live() && (fill.id.is_empty() || !self.fills_seen.iter().any(|seen| seen.id == fill.id))
+    }
+
+    /// An execution of an order that was held for dead: what proved it dead was wrong (SAFETY O5).
+    pub fn is_resurrected_by(&self, fill: &Fill) -> bool {
+        let seen = !fill.id.is_empty() && self.fills_seen.iter().any(|seen| seen.id == fill.id);
+        !self.is_live() && self.filled.is_zero() && !seen
     }
 
     /// Takes one execution into the totals.
@@ -173,17 +175,16 @@ impl Order {
     }
 
     /// Starts the queries after the first pause, unless they run already.
-    pub fn ask_soon(&mut self, now: Nanos) {
+    pub fn ask_soon(&mut self, now: Nanos, steps: &[u32]) {
         if self.next_query == Nanos::NEVER {
-            self.next_query = now.plus_ms(QUERY_AFTER_MS[0]);
+            self.next_query = now.plus_ms(pause(steps, 0));
         }
     }
 
     /// A query left: the next one waits longer.
-    pub fn asked(&mut self, now: Nanos) {
-        let pause = QUERY_AFTER_MS[(self.queries as usize).min(QUERY_AFTER_MS.len() - 1)];
+    pub fn asked(&mut self, now: Nanos, steps: &[u32]) {
+        self.next_query = now.plus_ms(pause(steps, self.queries));
         self.queries += 1;
-        self.next_query = now.plus_ms(pause);
     }
 
     /// The venue answered a question of `asked` and knows no such order. True when that makes it dead: the window has
@@ -204,9 +205,9 @@ impl Order {
         match self.state {
             OrderState::Sent if now.ms_since(self.sent_at) > u64::from(rules.ack_deadline_ms) => Need::Doubt,
             OrderState::Acked
-                if !self.cancel_sent
-                    && self.closed_with.is_none()
-                    && now.ms_since(self.acked_at) > u64::from(rules.pending_cancel_ms) =>
+                if self.closed_with.is_none()
+                    && now.ms_since(self.acked_at.max(self.cancelled_at))
+                        > u64::from(rules.pending_cancel_ms) =>
             {
                 Need::Cancel
             }
@@ -218,6 +219,11 @@ impl Order {
     fn query_due(&self, now: Nanos) -> bool {
         (self.is_live() || self.unconfirmed) && self.next_query != Nanos::NEVER && now >= self.next_query
     }
+}
+
+/// Pause before query number `nth`; the last step repeats.
+fn pause(steps: &[u32], nth: usize) -> u64 {
+    steps.get(nth).or(steps.last()).copied().map_or(1_000, u64::from)
 }
 
 #[cfg(test)]

@@ -1,13 +1,10 @@
-//! Two ways home with one leg too many (SAFETY rule 6 and §2.3): complete the missing leg or unwind the filled one. Both
-//! are priced from the live books, fees included; the cheaper one inside its band is taken. Pure.
+//! Two ways home with one leg too many (SAFETY rule 6 and §2.3): complete the missing leg or unwind the filled one.
+//! Both are priced from the live books, fees included; the cheaper one inside its band is taken. Pure.
 
 use super::gate::floor_lot;
 use super::pair::Pair;
-use crate::types::settings::ExecutionSettings;
+use crate::types::settings::Settings;
 use crate::types::{IntentKind, Price, Purpose, Qty, Rate, Side, Usd};
-
-/// Collars of successive unwinds that were priced and missed, basis points; then `execution.max_unwind` (SAFETY §7).
-const UNWIND_COLLARS_BPS: [i64; 3] = [20, 50, 100];
 
 /// One priced order on the way home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,29 +20,50 @@ pub struct Route {
     pub cost: Usd,
 }
 
+/// What may be used on the way home.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    /// Venues that take orders now, by leg.
+    pub usable: [bool; 2],
+    /// False in Halted: there the missing leg is only brought when the filled one cannot be unwound.
+    pub completing: bool,
+}
+
 /// The cheaper way home on the venues that can be used now, or `None` when neither can be priced or reached.
-pub fn choose(pair: &Pair, usable: [bool; 2], rules: &ExecutionSettings) -> Option<Route> {
+pub fn choose(pair: &Pair, means: Means, rules: &Settings) -> Option<Route> {
     let net = pair.book.net();
     let heavy = heavy_leg(pair);
-    let unwind = usable[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
+    let unwind = means.usable[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
     let light = 1 - heavy;
-    let complete = usable[light].then(|| complete(pair, light, net.abs(), rules)).flatten();
+    let complete = means.usable[light].then(|| complete(pair, light, net.abs(), rules)).flatten();
     match (complete, unwind) {
-        (Some(complete), Some(unwind)) => Some(if complete.cost <= unwind.cost { complete } else { unwind }),
+        (Some(complete), Some(unwind)) => {
+            let unwinding = unwind.cost.saturating_add(forgone(pair, unwind.qty));
+            let completes = means.completing && complete.cost <= unwinding;
+            Some(if completes { complete } else { unwind })
+        }
         (one, other) => one.or(other),
     }
 }
 
+/// What the pair was opened for and an unwind gives up: the edge of the decision less what closing it would cost. Never
+/// negative.
+fn forgone(pair: &Pair, qty: Qty) -> Usd {
+    let (Some(decision), [Some(a), Some(b)]) = (&pair.decision, &pair.rules) else { return Usd::ZERO };
+    let kept = decision.edge - decision.basis - pair.settings.exit_threshold - a.taker - b.taker;
+    decision.mid.times(qty).part(kept).max(Usd::ZERO)
+}
+
 /// An order that takes a leg to nothing, reduce-only, at the collar of the next step of the ladder.
-pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &ExecutionSettings) -> Option<Route> {
+pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route> {
     let market = pair.rules[leg]?;
     let held = pair.book.legs[leg].qty;
     let side = if held.raw() > 0 { Side::Sell } else { Side::Buy };
     let qty = floor_lot(qty.min(held.abs()), market.lot);
     let seen = best_price(pair, leg, side)?;
-    let collar = UNWIND_COLLARS_BPS
-        .get(pair.mend.missed_unwinds as usize)
-        .map_or(rules.max_unwind, |&bps| Rate::from_bps(bps).min(rules.max_unwind));
+    let bands = &rules.upkeep.mending.unwind_bands;
+    let widest = rules.execution.max_unwind;
+    let collar = bands.get(pair.mend.missed_unwinds as usize).map_or(widest, |&band| band.min(widest));
     let limit = bounded(seen, side, collar, market.tick);
     let paid = pair.decided_price(leg).unwrap_or(seen);
     let cost = adverse(paid, seen, side, qty).saturating_add(seen.times(qty).part(market.taker));
@@ -61,19 +79,19 @@ pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &ExecutionSettings) -> O
 }
 
 /// An order that brings the missing leg of an entry, while that is within `completion_slippage` of the decision.
-fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &ExecutionSettings) -> Option<Route> {
+fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route> {
     let market = pair.rules[leg]?;
     let decision = pair.decision.as_ref()?;
     let direction = pair.book.direction?;
     let entering = !pair.opened && !matches!(decision.kind, Some(IntentKind::Exit(_)));
-    if !entering || pair.mend.completions > rules.retry_attempts || !pair.quotes[leg].tradable {
+    if !entering || pair.mend.completions >= rules.execution.retry_attempts || !pair.quotes[leg].tradable {
         return None;
     }
     let side = direction.open_side(leg);
     let decided = pair.decided_price(leg)?;
     let qty = floor_lot(qty, market.lot);
     let seen = price_for(pair, leg, side, qty)?;
-    let limit = bounded(decided, side, rules.completion_slippage, market.tick);
+    let limit = bounded(decided, side, rules.execution.completion_slippage, market.tick);
     let inside = match side {
         Side::Buy => seen <= limit,
         Side::Sell => seen >= limit,

@@ -9,7 +9,6 @@ pub mod lifecycle;
 pub mod mend;
 pub mod news;
 pub mod pair;
-pub mod paper;
 pub mod reconcile;
 pub mod settle;
 pub mod stop;

@@ -2,7 +2,8 @@
 //! queries. Each is idempotent and may come in any order (SAFETY O14–O19). Part of `order::core`.
 
 use super::core::{Core, Effect, Effects, holder};
-use super::lifecycle::{Need, Order, UNKNOWN_ALARM_MS};
+use super::lifecycle::{Need, Order};
+use super::pair::Phase;
 use crate::journal::entry::Entry;
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::{Role, Stamps};
@@ -11,6 +12,9 @@ use crate::types::{
     ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, PairId, Qty, RecordKind, Reject,
     RejectClass, VenueId,
 };
+
+/// A venue that said "later" is left alone for this long, ms; the other leg's is not.
+const RETRY_LATER_MS: u64 = 1_000;
 
 /// What became of the write of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +150,9 @@ impl Core {
 
     fn filled(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if order.is_resurrected_by(&fill) {
+            return self.adopt(now, index, id, fill, fx);
+        }
         if !order.is_new_fill(&fill) {
             return;
         }
@@ -158,6 +165,19 @@ impl Core {
         if order.filled >= order.spec.qty || order.closed_with.is_some_and(|all| order.filled >= all) {
             self.close(now, index, id, Reason::EMPTY, fx);
         }
+    }
+
+    /// An order that was called dead has filled: it counts, its leg is mended, and a person has to look.
+    fn adopt(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let venue = order.spec.venue;
+        self.record(Entry::Filled { id, fill, at: now }, fx);
+        let (state, reason) = (OrderState::Filled, Reason::cut("filled after it was dead"));
+        self.record(Entry::Closed { id, state, filled: fill.qty, reason, at: now }, fx);
+        if self.pairs[index].phase == Phase::Idle {
+            self.pairs[index].phase = Phase::Opening;
+        }
+        self.halt(now, venue, "a dead order filled", fx);
     }
 
     /// A venue without fill messages tells the execution of the whole order at once.
@@ -188,7 +208,11 @@ impl Core {
             funding: crate::types::Usd::ZERO,
             at: now,
         };
-        let missing = if order.is_live() { order.missing_fill(&report) } else { None };
+        let missing = order.missing_fill(&report);
+        if let Some(fill) = missing.filter(|fill| order.is_resurrected_by(fill)) {
+            return self.adopt(now, index, id, fill, fx);
+        }
+        let missing = missing.filter(|_| order.is_live());
         // A close settles funding that only the order's row tells.
         order.unconfirmed |= missing.is_some() && order.spec.reduce_only;
         if order.unconfirmed {
@@ -216,7 +240,7 @@ impl Core {
             return self.close(now, index, id, reason, fx);
         }
         order.closed_with = Some(filled);
-        order.ask_soon(now);
+        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
     }
 
     /// Ends the order with what is filled.
@@ -263,15 +287,17 @@ impl Core {
             order.ask_now(now);
             return self.doubt(now, index, id, fx);
         }
-        let (state, filled) = (OrderState::Rejected, order.filled);
+        let (state, filled, leg) = (OrderState::Rejected, order.filled, order.leg);
         self.record(Entry::Closed { id, state, filled, reason: reject.code, at: now }, fx);
         match reject.class {
             RejectClass::Halt => self.halt(now, venue, reject.code.as_str(), fx),
-            RejectClass::RetryLater => self.pairs[index].mend.next_try = now.plus_ms(1_000),
+            RejectClass::RetryLater => {
+                self.pairs[index].mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
+            }
             _ => {}
         }
         if self.gate.count_error(now) && self.mode == Mode::Active {
-            self.paused_until = now.plus_ms(300_000);
+            self.paused_until = now.plus_ms(u64::from(self.settings.upkeep.pauses.order_errors_s) * 1_000);
             self.set_mode(now, Mode::Paused, "order errors", fx);
         }
     }
@@ -295,7 +321,7 @@ impl Core {
     /// Its outcome is not known from here on: it counts as nothing and as everything until it is resolved.
     pub(super) fn doubt(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        order.ask_soon(now);
+        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
         if order.is_live() && order.state != OrderState::Unknown {
             let (venue, pair) = (order.spec.venue, order.spec.pair);
             self.record(Entry::Unknown { id, at: now }, fx);
@@ -321,7 +347,8 @@ impl Core {
     fn alarm_unknown(&mut self, now: Nanos, index: usize, leg: usize, fx: &mut Effects) {
         let Some(order) = &mut self.pairs[index].orders[leg] else { return };
         let waited = now.ms_since(order.unknown_since);
-        let due = order.state == OrderState::Unknown && waited >= UNKNOWN_ALARM_MS && !order.alarmed;
+        let limit = u64::from(self.settings.upkeep.mending.unknown_alarm_s) * 1_000;
+        let due = order.state == OrderState::Unknown && waited >= limit && !order.alarmed;
         if due {
             order.alarmed = true;
             let (id, venue, pair) = (order.id(), order.spec.venue, order.spec.pair);
@@ -331,7 +358,7 @@ impl Core {
 
     fn query(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        order.asked(now);
+        order.asked(now, &self.settings.upkeep.mending.query_at_ms);
         let spec = order.spec;
         let query = OrderQuery {
             id,
@@ -353,8 +380,8 @@ impl Core {
     pub(super) fn cancel(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let nonce = self.next_nonce(now);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        order.cancel_sent = true;
-        order.ask_soon(now);
+        order.cancelled_at = now;
+        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
         fx.push(Effect::Cancel(CancelSpec {
             id,
             venue: order.spec.venue,

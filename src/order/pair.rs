@@ -1,5 +1,5 @@
-//! One pair: its books, its live orders, where it stands in its life. State changes only through [`Pair::apply`], fed by
-//! journal entries, so that a replay after a crash gives the same pair. Pure.
+//! One pair: its books, its live orders, where it stands in its life. State changes only through [`Pair::apply`], fed
+//! by journal entries, so that a replay after a crash gives the same pair. Pure.
 
 use super::lifecycle::Order;
 use crate::journal::entry::{Entry, IntentEntry};
@@ -28,9 +28,13 @@ pub enum Phase {
 pub struct Mend {
     /// Orders tried to complete the missing leg.
     pub completions: u32,
+    /// No completion is left to try.
+    pub spent: bool,
     /// Unwinds that were priced and missed: the collar widens with them.
     pub missed_unwinds: u32,
     pub next_try: Nanos,
+    /// Before this the venue of a leg is not tried: it said "later".
+    pub not_before: [Nanos; 2],
     /// Result of the unwinding lines when the mend began, for its cost.
     pub cost_before: i64,
     pub last_alarm: Nanos,
@@ -58,7 +62,7 @@ pub struct Pair {
     pub rules: [Option<MarketRules>; 2],
     /// The last decision of `spread` that was acted on (mending orders are not decisions).
     pub decision: Option<IntentEntry>,
-    /// An entry stands: `PairOpened` was written.
+    /// An entry stands: `PairOpened` was written, or `PairHeld` by a later segment.
     pub opened: bool,
     /// Spread at the entry fills (adjusted), for the exposure.
     pub entry_spread: Rate,
@@ -106,7 +110,8 @@ impl Pair {
         match entry {
             Entry::PairSnapshot { book, .. } => {
                 self.book = *book;
-                self.opened = !book.is_flat();
+                // An entry that stands is told by the `PairOpened` behind it.
+                self.opened = false;
             }
             Entry::OrderSnapshot { order, state, venue_id, filled, at } => {
                 let mut restored = Order::new(order.spec, usize::from(order.leg), order.expected);
@@ -133,7 +138,7 @@ impl Pair {
             Entry::Filled { id, fill, at } => self.apply_fill(*id, fill, *at),
             Entry::Busted { id, fill, .. } => self.apply_bust(*id, fill),
             Entry::Closed { id, state, .. } => self.with_order(*id, |order| order.state = *state),
-            Entry::PairOpened { spread, .. } => {
+            Entry::PairOpened { spread, .. } | Entry::PairHeld { spread, .. } => {
                 self.opened = true;
                 self.entry_spread = *spread;
             }
@@ -222,7 +227,21 @@ impl Pair {
 
     /// One leg holds more than the other by what could be traded away.
     pub fn is_lone(&self) -> bool {
-        self.common_lot().map_or(!self.book.net().is_zero(), |lot| self.book.net().abs() >= lot)
+        let net = self.book.net().abs();
+        self.common_lot().map_or(!net.is_zero(), |lot| net >= lot && !self.is_residual(net, lot))
+    }
+
+    /// A difference beside a hedge that the heavy leg's venue does not trade for being too small: it stays in the books until the
+    /// close takes it along (SAFETY O8).
+    fn is_residual(&self, net: Qty, lot: Qty) -> bool {
+        let heavy = usize::from(self.book.legs[1].qty.abs() > self.book.legs[0].qty.abs());
+        let takes = |leg: usize| {
+            self.rules[leg].is_some_and(|rules| {
+                net >= rules.min_qty && self.book.reference.times(net) >= rules.min_notional
+            })
+        };
+        let completable = !self.opened && !self.mend.spent && takes(1 - heavy);
+        self.book.hedged() >= lot && !takes(heavy) && !completable
     }
 
     /// Funding of a close is still being read.

@@ -4,6 +4,7 @@
 
 use super::core::{Core, Effect, Effects};
 use super::pair::Phase;
+use crate::types::order::Reason;
 use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder};
 use crate::types::{MarketRules, Mode, Nanos, PairId, RecordKind, Usd, VenueId, VenueMode};
 
@@ -18,6 +19,7 @@ impl Core {
             Fact::Rules { venue, pair, rules } => self.take_rules(now, venue, pair, rules, fx),
             Fact::Mode { venue, mode } => self.take_mode(now, venue, mode),
             Fact::Clock { venue, offset_ms } => self.take_clock(now, venue, offset_ms, fx),
+            Fact::KeyExpiry { venue, at_ms } => self.take_key_expiry(now, venue, at_ms, fx),
             // The next deadline asks again.
             Fact::Failed { .. } => {}
         }
@@ -150,13 +152,22 @@ impl Core {
         self.settle(now, pair.index(), fx);
     }
 
-    /// After a venue has come back entries wait as long as after a lost link: a minute by default (SAFETY §7,
-    /// maintenance).
+    /// Said in time; entries stop by themselves later, closing never does (SAFETY C8).
+    fn take_key_expiry(&mut self, now: Nanos, venue: VenueId, at_ms: u64, fx: &mut Effects) {
+        self.venues[venue.index()].key_expires_ms = Some(at_ms);
+        let warn_ms = u64::from(self.settings.upkeep.keys.warn_h) * 3_600_000;
+        if at_ms < now.ms() + warn_ms {
+            let what = Reason::cut("the signing key lapses soon: register a new one");
+            fx.push(Effect::Log(RecordKind::Alarm { pair: PairId(0), venue, what }));
+        }
+    }
+
+    /// Entries wait a while after a venue has come back (SAFETY §7, maintenance).
     fn take_mode(&mut self, now: Nanos, venue: VenueId, mode: VenueMode) {
-        let pause = u64::from(self.settings.risk.link_cooldown_ms);
         let facts = &mut self.venues[venue.index()];
         if facts.mode != VenueMode::Ok && mode == VenueMode::Ok {
-            facts.settled_at = now.plus_ms(pause);
+            facts.settled_at =
+                now.plus_ms(u64::from(self.settings.upkeep.maintenance.entries_on_after_s) * 1_000);
         }
         facts.mode = mode;
     }

@@ -11,8 +11,6 @@ use crate::types::{Mode, Nanos, OrderState, Purpose, Qty, Rate, RecordKind, Stop
 
 /// A confirmation that has not come by then is not waited for, ms.
 const CONFIRM_MAX_MS: u64 = 3_000;
-/// A mend without a fill for this long latches Halted (SAFETY §7, lone leg); it goes on all the same.
-const NO_PROGRESS_MS: u64 = 10_000;
 const ALARM_EVERY_MS: u64 = 5_000;
 /// Longest pause between two mending orders, ms.
 const MEND_PAUSE_MAX_MS: u64 = 1_000;
@@ -26,7 +24,7 @@ impl Core {
     pub(super) fn settle(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
         let pair = &self.pairs[index];
         let Some(lot) = pair.common_lot() else { return };
-        let lone = pair.book.net().abs() >= lot;
+        let lone = pair.is_lone();
         self.watch_lone(now, index, lone);
         let pair = &self.pairs[index];
         if pair.has_live_orders() {
@@ -102,8 +100,7 @@ impl Core {
 
     fn flat(&mut self, now: Nanos, index: usize, phase: Phase, fx: &mut Effects) {
         let pair = &self.pairs[index];
-        let traded = pair.book.legs.iter().any(|leg| !leg.cash.is_zero() || !leg.fees.is_zero());
-        if !traded {
+        if !pair.book.has_traded() {
             return;
         }
         let ledger = pair.book.ledger();
@@ -130,14 +127,23 @@ impl Core {
     }
 
     fn check_losses(&mut self, now: Nanos, fx: &mut Effects) {
-        if -self.totals.day_result > self.settings.risk.daily_loss {
+        let lost = -self.totals.day_result;
+        let share = self.settings.upkeep.pauses.daily_loss_share;
+        let of_equity = !share.is_zero() && !self.equity().is_zero() && lost > self.equity().part(share);
+        if lost > self.settings.risk.daily_loss || of_equity {
             return self.halt(now, VenueId(0), "daily loss limit", fx);
         }
         if self.totals.losing_in_a_row >= self.settings.risk.losing_pairs_pause && self.mode == Mode::Active {
             self.totals.losing_in_a_row = 0;
-            self.paused_until = now.plus_ms(3_600_000);
+            self.paused_until = now.plus_ms(u64::from(self.settings.upkeep.pauses.losing_pairs_s) * 1_000);
             self.set_mode(now, Mode::Paused, "losing pairs in a row", fx);
         }
+    }
+
+    /// Equity over all venues, as last stated.
+    fn equity(&self) -> crate::types::Usd {
+        let stated = self.venues.iter().filter_map(|facts| facts.account);
+        stated.fold(crate::types::Usd::ZERO, |sum, report| sum.saturating_add(report.equity))
     }
 
     /// One leg too many: take the cheaper way home that can be taken now, again and again, until there is none.
@@ -147,13 +153,13 @@ impl Core {
         if now < self.pairs[index].mend.next_try {
             return;
         }
-        let usable = self.pairs[index].settings.venues.map(|venue| self.is_usable(venue));
+        let means = self.means(now, index);
         let pair = &self.pairs[index];
         let route = match sweepable(pair) {
             Some(leg) if pair.book.net().abs() < pair.common_lot().unwrap_or_default() => {
-                mend::unwind(pair, leg, pair.book.legs[leg].qty.abs(), &self.settings.execution)
+                mend::unwind(pair, leg, pair.book.legs[leg].qty.abs(), &self.settings)
             }
-            _ => mend::choose(pair, usable, &self.settings.execution),
+            _ => mend::choose(pair, means, &self.settings),
         };
         let sent = route.is_some_and(|route| {
             let sent = self.send_route(now, index, &route, fx);
@@ -174,10 +180,10 @@ impl Core {
             return;
         }
         let since = if pair.lone_since == Nanos::NEVER { now } else { pair.lone_since };
-        let next_try = pair.mend.next_try;
+        let not_before = pair.mend.not_before;
         pair.phase = Phase::Mending { since };
         pair.mend = Mend {
-            next_try,
+            not_before,
             progress: now,
             last_alarm: now,
             cost_before: pair.book.unwinds.raw(),
@@ -217,6 +223,7 @@ impl Core {
         pair.mend.last_completed = route.purpose == Purpose::Complete;
         if pair.mend.last_completed {
             pair.mend.completions += 1;
+            pair.mend.spent = pair.mend.completions >= max;
             let attempt = pair.mend.completions;
             fx.push(Effect::Log(RecordKind::Retry { pair: id, venue, attempt, max }));
         } else if !pair.mend.announced {
@@ -238,7 +245,10 @@ impl Core {
             let what = Reason::cut("lone leg not mended yet");
             fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
         }
-        if now.ms_since(pair.mend.progress) > NO_PROGRESS_MS && self.mode != Mode::Halted {
+        if now.ms_since(pair.mend.progress)
+            > u64::from(self.settings.upkeep.mending.no_progress_halt_s) * 1_000
+            && self.mode != Mode::Halted
+        {
             self.set_mode(now, Mode::Halted, "lone leg without progress", fx);
         }
     }
@@ -255,6 +265,13 @@ impl Core {
             completed: pair.mend.last_completed,
             cost: crate::types::Usd::from_raw(pair.book.unwinds.raw() - pair.mend.cost_before),
         }));
+    }
+
+    fn means(&self, now: Nanos, index: usize) -> mend::Means {
+        let pair = &self.pairs[index];
+        let usable =
+            |leg: usize| self.is_usable(pair.settings.venues[leg]) && now >= pair.mend.not_before[leg];
+        mend::Means { usable: [usable(0), usable(1)], completing: self.mode != Mode::Halted }
     }
 
     /// The venue takes orders now.
@@ -275,8 +292,9 @@ impl Core {
                 }
             }
             let pair = &mut self.pairs[index];
-            let unfinished = pair.has_live_orders() || (!pair.opened && !pair.book.is_flat());
-            if unfinished {
+            // Held without an entry that stands, flat with one, or flat with a result that no close has booked.
+            let torn = pair.opened == pair.book.is_flat() || (pair.book.is_flat() && pair.book.has_traded());
+            if pair.has_live_orders() || torn {
                 pair.phase = Phase::Opening;
             }
             pair.touched = now;

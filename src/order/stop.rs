@@ -89,7 +89,7 @@ impl Core {
             return;
         }
         let qty = pair.book.hedged();
-        let routes = [0, 1].map(|leg| mend::unwind(pair, leg, qty, &self.settings.execution));
+        let routes = [0, 1].map(|leg| mend::unwind(pair, leg, qty, &self.settings));
         let [Some(a), Some(b)] = routes else { return };
         let spend = match a.side {
             crate::types::Side::Buy => a.expected - b.expected,

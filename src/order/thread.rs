@@ -50,6 +50,8 @@ pub struct OrderThread {
     next_tick: Nanos,
     journal_failed: bool,
     config_hash: u64,
+    /// Bytes of room under which nothing is opened.
+    journal_free_min: u64,
     board: Arc<Board>,
 }
 
@@ -67,6 +69,7 @@ impl OrderThread {
         rings: Rings,
     ) -> Self {
         let pairs = core.pairs().len();
+        let core_free_min = u64::from(core.settings().upkeep.journal_free_min_mb) << 20;
         Self {
             core,
             asked: vec![[false; Role::ALL.len()]; traders.len()],
@@ -80,6 +83,7 @@ impl OrderThread {
             next_tick: Nanos::NEVER,
             journal_failed: false,
             config_hash,
+            journal_free_min: core_free_min,
             board,
         }
     }
@@ -99,6 +103,7 @@ impl OrderThread {
             self.ask_links();
             self.tell_rest();
             self.rotate(now);
+            self.watch_journal(now);
             self.board.show(&self.core);
         }
         worked
@@ -210,6 +215,12 @@ impl OrderThread {
             self.journal_failed = true;
             tracing::error!(event_type = "JOURNAL", "{error}");
         }
+    }
+
+    fn watch_journal(&mut self, now: Nanos) {
+        let low = self.journal_failed || self.journal.free_bytes() < self.journal_free_min;
+        self.core.hold_for_journal(low, &mut self.effects);
+        self.run_effects(now);
     }
 
     /// Goes on in a fresh journal segment, at a moment when nothing is in flight.

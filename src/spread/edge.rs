@@ -1,10 +1,6 @@
 //! The exact arithmetic of a trade over two books (MONEY, notation and limits): edge, cost, limits, and what the
 //! thresholds must leave. Pure integers; called by `signal` on every quote and by the start-up check.
 
-use std::fmt;
-
-use thiserror::Error;
-
 use crate::types::money::RATE_ONE;
 use crate::types::{Direction, Price, Qty, Quote, Rate, Side};
 
@@ -115,58 +111,6 @@ pub fn share_of(rate: Rate, share: Rate) -> Rate {
     Rate::from_raw(i64::try_from(units).unwrap_or(i64::MAX))
 }
 
-/// What entry and exit threshold must lie apart, line by line. Its `Display` is the sum as it is printed at start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequiredGap {
-    /// Taker fees of both venues, in and out.
-    pub fees: Rate,
-    pub slippage: Rate,
-    pub min_profit: Rate,
-}
-
-/// `entry − exit` is smaller than the costs: every round trip would lose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("entry_threshold - exit_threshold: got {got}, expected at least {expected}")]
-pub struct TooNarrow {
-    pub got: Rate,
-    pub expected: Rate,
-}
-
-/// The costs of one round trip: `2(f_0 + f_1) + slippage + min_profit`.
-pub fn required_gap(takers: [Rate; 2], slippage: Rate, min_profit: Rate) -> RequiredGap {
-    let one_way = takers[0] + takers[1];
-    RequiredGap { fees: one_way + one_way, slippage, min_profit }
-}
-
-impl RequiredGap {
-    pub fn total(&self) -> Rate {
-        self.fees + self.slippage + self.min_profit
-    }
-
-    /// Refuses thresholds that cannot pay for a round trip.
-    pub fn check(&self, entry: Rate, exit: Rate) -> Result<(), TooNarrow> {
-        let (got, expected) = (entry - exit, self.total());
-        if got >= expected { Ok(()) } else { Err(TooNarrow { got, expected }) }
-    }
-
-    /// The sum, one name and rate per line, total last.
-    pub fn lines(&self) -> [(&'static str, Rate); 4] {
-        [
-            ("taker fees, both venues, in and out", self.fees),
-            ("slippage", self.slippage),
-            ("minimum profit", self.min_profit),
-            ("required between entry and exit", self.total()),
-        ]
-    }
-}
-
-impl fmt::Display for RequiredGap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.lines().map(|(name, rate)| format!("{name:<36}{:>12}", rate.to_string()));
-        f.write_str(&text.join("\n"))
-    }
-}
-
 #[cfg(test)]
 pub mod tests {
     use super::*;
@@ -234,16 +178,5 @@ pub mod tests {
         assert_eq!(per_leg(Rate::from_bps(20), price("100")), price("0.1"));
         assert_eq!(per_leg(Rate::from_bps(-20), price("100")), Price::ZERO);
         assert_eq!(share_of(Rate::from_bps(20), Rate::from_bps(5_000)), Rate::from_bps(10));
-    }
-
-    #[test]
-    fn thresholds_must_pay_for_the_round_trip() {
-        let bps = Rate::from_bps;
-        let gap = required_gap([bps(2), Rate::from_raw(450_000_000)], bps(2), bps(1));
-        assert_eq!(gap.total(), bps(16));
-        assert_eq!(gap.check(bps(30), bps(14)), Ok(()));
-        let refused = gap.check(bps(15), Rate::ZERO).unwrap_err().to_string();
-        assert_eq!(refused, "entry_threshold - exit_threshold: got 0.1500%, expected at least 0.1600%");
-        assert_eq!(gap.to_string().lines().next_back().unwrap().split_whitespace().last(), Some("0.1600%"));
     }
 }

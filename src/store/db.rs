@@ -275,6 +275,54 @@ mod tests {
         assert!(read::restore(&target).unwrap().is_empty());
     }
 
+    /// What a second run writes while the pair of the first one stands.
+    fn second_run(dir: &Path, entries: &[Entry]) -> FileJournal {
+        let pair = PairId(0);
+        let mut follow = crate::store::follow::Follow::default();
+        entries.iter().for_each(|entry| _ = follow.apply(entry));
+        let book = *follow.book(pair);
+        let spread = Rate::from_bps(31);
+        journal(
+            dir,
+            &[
+                Entry::Epoch { epoch: 2, config_hash: 5, at: Nanos(9) },
+                Entry::PairSnapshot { pair, book },
+                Entry::PairHeld { pair, spread },
+            ],
+        )
+    }
+
+    #[test]
+    fn a_pair_held_over_a_restart_keeps_its_one_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let entries = samples::round_trip();
+        let opened = entries.iter().position(|entry| matches!(entry, Entry::PairOpened { .. })).unwrap();
+        let held = &entries[..=opened];
+        drop(journal(&dir.path().join("journal"), held));
+        assert!(thread(dir.path()).poll(Nanos::from_ms(10)));
+        let target = Target::Sqlite(dir.path().join("db/bot4.db"));
+        let before = restore_one(&target);
+        drop(second_run(&dir.path().join("journal"), held));
+        assert!(thread(dir.path()).poll(Nanos::from_ms(20)));
+        assert_eq!(read::positions(&target, 10).unwrap(), std::slice::from_ref(&before));
+        std::fs::remove_dir_all(dir.path().join("db")).unwrap();
+        std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
+        drop(second_run(&dir.path().join("journal"), held));
+        assert!(thread(dir.path()).poll(Nanos::from_ms(30)));
+        let young = restore_one(&target);
+        assert_eq!(young.opened, Nanos(samples_decided_at(held)));
+        assert_eq!(read::PositionRow { opened: before.opened, ..young }, before);
+    }
+
+    /// When the pair was decided: a book knows that moment, not the one at which both legs stood.
+    fn samples_decided_at(entries: &[Entry]) -> u64 {
+        let at = entries.iter().find_map(|entry| match entry {
+            Entry::Intent { intent } => Some(intent.at.0),
+            _ => None,
+        });
+        at.unwrap()
+    }
+
     fn restore_one(target: &Target) -> read::PositionRow {
         let mut open = read::restore(target).unwrap();
         assert_eq!(open.len(), 1);

@@ -66,6 +66,7 @@ impl Follow {
             Entry::Funding { venue, pair, amount, .. } => self.settle(venue, pair, amount),
             Entry::TotalsSnapshot { .. }
             | Entry::PairOpened { .. }
+            | Entry::PairHeld { .. }
             | Entry::Mode { .. }
             | Entry::Stopped { .. } => {}
         }

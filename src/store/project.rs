@@ -34,6 +34,7 @@ impl Projector {
             Entry::PairOpened { pair, direction, spread, at, .. } => {
                 changes.push(self.open(key, pair, direction, spread, at));
             }
+            Entry::PairHeld { pair, spread } => changes.extend(self.hold(key, pair, spread)),
             Entry::PairClosed { pair, reason, spread, ledger, at } => {
                 changes.push(self.close(pair, reason, spread, &ledger, at));
                 changes.push(self.ledger(key, pair, reason, &ledger, at));
@@ -120,15 +121,32 @@ impl Projector {
         }
     }
 
-    /// Keeps the held quantities of an open row in step with the fills.
+    /// A pair that stood before this segment has its row, unless the database is younger than the pair.
+    fn hold(&self, key: [Value; 2], pair: PairId, spread: Rate) -> Option<Statement> {
+        let book = self.follow.book(pair);
+        let opened = self.open(key, pair, book.direction?, spread, book.opened_at);
+        Some(Statement {
+            sql: "INSERT INTO positions (journal, seq, pair, direction, long_exchange, short_exchange,
+                  long_qty_e8, short_qty_e8, long_price_e8, short_price_e8, entry_spread_e12, basis_e12,
+                  opened_ns, status, close_reason, exit_spread_e12, pnl_usd_e8, closed_ns)
+                  SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS TEXT),
+                  CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS BIGINT), CAST($8 AS BIGINT),
+                  CAST($9 AS BIGINT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), CAST($12 AS BIGINT),
+                  CAST($13 AS BIGINT), 'open', '', 0, 0, 0
+                  WHERE NOT EXISTS (SELECT 1 FROM positions WHERE pair = $3 AND status = 'open')
+                  ON CONFLICT (journal, seq) DO NOTHING",
+            params: opened.params,
+        })
+    }
+
+    /// Keeps the held quantities of an open row in step with the fills, also one of an earlier, lost journal.
     fn resize(&self, pair: PairId) -> Option<Statement> {
         let book = self.follow.book(pair);
         let (long, short) = long_short(book.direction?);
         Some(Statement {
-            sql: "UPDATE positions SET long_qty_e8 = $3, short_qty_e8 = $4
-                  WHERE journal = $1 AND pair = $2 AND status = 'open'",
+            sql: "UPDATE positions SET long_qty_e8 = $2, short_qty_e8 = $3
+                  WHERE pair = $1 AND status = 'open'",
             params: vec![
-                Value::Int(self.journal),
                 text(self.names.pair(pair)),
                 Value::Int(book.legs[long].qty.abs().raw()),
                 Value::Int(book.legs[short].qty.abs().raw()),

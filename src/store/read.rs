@@ -73,14 +73,42 @@ pub fn check_version(target: &Target) -> Result<(), DbError> {
 
 /// Pairs that the database believes open, for comparison with journal and venues at start.
 pub fn restore(target: &Target) -> Result<Vec<PositionRow>, DbError> {
-    let open = open_positions(target.open()?.as_mut())?;
-    let count = open.len();
-    tracing::info!(
-        event_type = "POSITIONS_RESTORED",
-        count,
-        "[STATE] Restored {count} positions from database"
-    );
-    Ok(open)
+    open_positions(target.open()?.as_mut())
+}
+
+/// What a pair has cost on one venue since it was last flat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostRow {
+    pub exchange: String,
+    /// Paid, positive.
+    pub fees: Usd,
+    /// Received (+) or paid (-) with the fills.
+    pub funding: Usd,
+}
+
+/// Costs of a pair's open position by venue, from the fills after its last closed round trip.
+pub fn costs(target: &Target, pair: &str) -> Result<Vec<CostRow>, DbError> {
+    let sql = "SELECT orders.exchange, CAST(SUM(fee_usd_e8) AS BIGINT), CAST(SUM(funding_usd_e8) AS BIGINT)
+               FROM fills JOIN orders ON orders.journal = fills.journal AND orders.client_id = fills.client_id
+               WHERE orders.pair = $1 AND busted = 0
+               AND filled_ns > (SELECT COALESCE(MAX(booked_ns), 0) FROM ledger WHERE pair = $1)
+               GROUP BY orders.exchange ORDER BY orders.exchange";
+    let rows = target.open()?.query(&Statement { sql, params: vec![Value::Text(pair.to_owned())] })?;
+    let cost = |row: &Row| CostRow {
+        exchange: text(row, 0),
+        fees: Usd::from_raw(int(row, 1)),
+        funding: Usd::from_raw(int(row, 2)),
+    };
+    Ok(rows.iter().map(cost).collect())
+}
+
+/// Ends the open rows of a pair that both venues show flat: it was closed by other hands, and no journal knows how.
+pub fn dismiss(target: &Target, pair: &str, now: Nanos) -> Result<(), DbError> {
+    target.open()?.transact(&[Statement {
+        sql: "UPDATE positions SET status = 'closed', close_reason = 'not_held', closed_ns = $2
+              WHERE pair = $1 AND status = 'open'",
+        params: vec![Value::Text(pair.to_owned()), Value::Int(now.0.cast_signed())],
+    }])
 }
 
 /// Every pair held so far, newest first, at most `limit`.

@@ -36,6 +36,12 @@ pub fn open(
     if let Some(offset_ms) = clock_offset(desk, http, clock)? {
         facts.push(Fact::Clock { venue, offset_ms });
     }
+    if let Some(at_ms) = desk.key_expires_ms() {
+        facts.push(Fact::KeyExpiry { venue, at_ms });
+    } else if private {
+        let title = REGISTRY[venue.index()].title;
+        tracing::info!(event_type = "KEY_EXPIRY", "{title}: the expiry of the signing key is not known");
+    }
     if private {
         desk.prepare_trading(http, leverage, clock.now())?;
         let asked = clock.now();

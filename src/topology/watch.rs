@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use crate::control::{self, Reply, Request, Verb};
 use crate::order::board::Board;
+use crate::store::DbHealth;
 use crate::sys::clock::Clock;
 use crate::sys::notify::{Notifier, State};
 use crate::sys::ring::Tx;
 use crate::sys::signals::Signals;
 use crate::sys::thread::Handle;
+use crate::types::settings::DatabaseLag;
 use crate::types::{Command, Mode, Nanos};
 
 /// Pause between two looks, ms.
@@ -32,8 +34,22 @@ pub struct Watch<C> {
     pub heartbeat_max_ms: u64,
     pub stop_deadline_ms: u64,
     pub flatten_on_stop: bool,
+    pub database: Arc<DbHealth>,
+    pub database_lag: DatabaseLag,
+    /// Handles that may block are alarming when they are older, ms.
+    pub blocking_max_ms: u64,
+    /// What was last said of the database and of the blocked.
+    pub said: Said,
     /// Status object of the verb `status`.
     pub status: Box<dyn FnMut() -> serde_json::Value>,
+}
+
+/// What `main` has said already, so that it says it once.
+#[derive(Debug, Default)]
+pub struct Said {
+    database_late: bool,
+    held: bool,
+    blocked: Option<String>,
 }
 
 /// How the run ended.
@@ -63,6 +79,8 @@ impl<C: Clock> Watch<C> {
                 self.stop(now);
                 return End::Broken;
             }
+            self.watch_database();
+            self.watch_blocked(now);
             if now.ms_since(fed) >= FEED_EVERY_MS && self.hearts_beat(now) {
                 self.notifier.say(State::Watchdog);
                 fed = now;
@@ -73,6 +91,31 @@ impl<C: Clock> Watch<C> {
 
     fn hearts_beat(&self, now: Nanos) -> bool {
         self.handles.iter().all(|handle| now.ms_since(handle.heartbeat.last()) < self.heartbeat_max_ms)
+    }
+
+    /// Entries stop when the database lags too far; trading is never held up otherwise (SAFETY L1).
+    fn watch_database(&mut self) {
+        let lag_ms = self.database.lag_ms();
+        let late = lag_ms > u64::from(self.database_lag.alert_s) * 1_000;
+        if late != self.said.database_late {
+            self.said.database_late = late;
+            tracing::warn!(event_type = "DATABASE_LAG", lag_ms, "the database lags by {lag_ms} ms");
+        }
+        let hold = lag_ms > u64::from(self.database_lag.no_entries_s) * 1_000;
+        if hold != self.said.held && self.commands.push(Command::HoldForDatabase(hold)).is_ok() {
+            self.said.held = hold;
+        }
+    }
+
+    fn watch_blocked(&mut self, now: Nanos) {
+        let old = |handle: &&Handle| now.ms_since(handle.heartbeat.last()) > self.blocking_max_ms;
+        let blocked = self.may_block.iter().find(old).map(|handle| handle.name.clone());
+        if blocked != self.said.blocked {
+            if let Some(name) = &blocked {
+                tracing::warn!(event_type = "THREAD_BLOCKED", thread = %name, "{name} has not come back");
+            }
+            self.said.blocked = blocked;
+        }
     }
 
     fn answer(&mut self, now: Nanos) {

@@ -157,6 +157,8 @@ pub enum Command {
     Stop {
         flatten: bool,
     },
+    /// The database lags too far behind the journal (or no more): no entries meanwhile.
+    HoldForDatabase(bool),
 }
 
 /// Small set of pairs, one bit each.

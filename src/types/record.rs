@@ -83,6 +83,15 @@ pub enum RecordKind {
         updates: u64,
         conflated: u64,
     },
+    /// Once, when the reader of a venue ends: `messages = applied + conflated + rejected + waiting`.
+    BookCounts {
+        venue: VenueId,
+        messages: u64,
+        applied: u64,
+        conflated: u64,
+        rejected: u64,
+        waiting: u64,
+    },
     LinkUp {
         venue: VenueId,
         role: Role,

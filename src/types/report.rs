@@ -168,6 +168,11 @@ pub enum Fact {
         venue: VenueId,
         offset_ms: i64,
     },
+    /// When the key that signs orders lapses, ms since the epoch.
+    KeyExpiry {
+        venue: VenueId,
+        at_ms: u64,
+    },
     /// The question got no answer; it proves nothing (SAFETY rule 8).
     Failed {
         ask: Ask,

@@ -112,8 +112,10 @@ pub struct VenueSettings {
     pub max_book_age_ms: u32,
     /// Order messages per second that we allow ourselves; 30 % of it is kept for closing.
     pub orders_per_s: u32,
-    /// Entries in 24 h allowed by the account's profile; zero = no such budget.
+    /// Orders in 24 h allowed by the account's profile; zero = no such budget.
     pub orders_per_day: u32,
+    /// Minute of the day, UTC, at which the venue's planned maintenance begins on weekdays.
+    pub maintenance_minute: Option<u32>,
 }
 
 /// Everything the pure stages read.
@@ -126,4 +128,74 @@ pub struct Settings {
     pub execution: ExecutionSettings,
     pub risk: RiskSettings,
     pub dedicated_account: bool,
+    pub upkeep: Upkeep,
+}
+
+/// Periods, deadlines and bands of what goes on beside trading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upkeep {
+    pub mending: Mending,
+    pub reconcile: Reconcile,
+    pub pauses: Pauses,
+    pub stop_deadline_s: u32,
+    pub maintenance: Maintenance,
+    pub keys: KeyExpiry,
+    pub database: DatabaseLag,
+    pub journal_free_min_mb: u32,
+    pub heartbeat_max_ms: u32,
+    /// For the threads that may block.
+    pub blocking_heartbeat_max_ms: u32,
+}
+
+/// The lone-leg ladder and the resolution of unknown orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mending {
+    /// Collars of successive unwinds that were priced and missed, rising; then `execution.max_unwind`.
+    pub unwind_bands: Vec<Rate>,
+    /// Without a fill for this long the latch falls, s. The ladder goes on.
+    pub no_progress_halt_s: u32,
+    /// When an unknown order is asked for, ms after it became unknown, rising; the last step repeats. Never empty.
+    pub query_at_ms: Vec<u32>,
+    pub unknown_alarm_s: u32,
+}
+
+/// Periods of the running reconciliation, s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconcile {
+    /// Open orders.
+    pub orders_s: u32,
+    /// Positions and balances.
+    pub positions_s: u32,
+    pub rules_s: u32,
+}
+
+/// How long the automatic pauses last, and the loss of a day, of equity, that halts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pauses {
+    pub losing_pairs_s: u32,
+    pub order_errors_s: u32,
+    /// Zero = off.
+    pub daily_loss_share: Rate,
+}
+
+/// Around a venue's planned maintenance, s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maintenance {
+    pub entries_off_before_s: u32,
+    pub entries_on_after_s: u32,
+}
+
+/// Hours left of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyExpiry {
+    pub warn_h: u32,
+    /// Beyond the longest hold, needed for entries.
+    pub spare_h: u32,
+}
+
+/// Time for which the database may lack what the journal holds, s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatabaseLag {
+    pub alert_s: u32,
+    pub no_entries_s: u32,
 }

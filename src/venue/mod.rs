@@ -4,6 +4,7 @@
 
 pub mod ask;
 mod nesting;
+pub mod paper;
 pub mod paradex;
 pub mod vest;
 
@@ -18,7 +19,7 @@ use crate::sys::rest::Http;
 use crate::types::order::Reason;
 use crate::types::record::Role;
 use crate::types::{
-    BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Profile, Secret, Ticker,
+    BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Pool, Profile, Secret, Ticker,
     VenueId, VenueMode,
 };
 
@@ -83,6 +84,7 @@ pub struct Setup {
     pub ws_url: String,
     pub order_kind: OrderKind,
     pub profile: Profile,
+    pub pool: Pool,
     /// Our pairs on this venue and their wire symbols.
     pub markets: Vec<(PairId, String)>,
     /// Secrets by their key without the prefix. Empty in paper mode.
@@ -234,6 +236,10 @@ pub trait Desk: Send {
     fn login(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError>;
     /// When `login` should next be called so that nothing lapses; never later than the lapse.
     fn login_due(&self) -> Nanos;
+    /// When the key that signs orders lapses, ms since the epoch; `None` = never, or not known.
+    fn key_expires_ms(&self) -> Option<u64> {
+        None
+    }
     /// Environment proof: chain id, contract, account address agree with the configuration.
     fn check_environment(&mut self, http: &mut dyn Http) -> Result<(), DeskError>;
     /// Rules of every market of ours.

@@ -285,8 +285,11 @@ fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
         rest_url = "{}"
         ws_url = "{}"
         ca_file = "{ca}"
+        maintenance_utc = ""
         [store]
         url = "sqlite:{}"
+        [maintenance]
+        entries_on_after_s = 1
         [journal]
         dir = "{}"
         free_min_mb = 64

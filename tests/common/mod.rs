@@ -1,11 +1,13 @@
 //! What several integration tests share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod admin;
 pub mod bench;
 pub mod postgres;
 pub mod proxy;
 pub mod run;
 pub mod tables;
+pub mod trouble;
 
 #[allow(unused_imports, reason = "the store tests have no engine")]
 pub use bench::Bench;

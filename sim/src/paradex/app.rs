@@ -42,7 +42,9 @@ pub type Reply = Result<Json<serde_json::Value>, ApiError>;
 pub fn router(venue: Arc<Venue>) -> Router {
     let markets = venue.with(|exchange, _| exchange.spec().markets.clone());
     let seed = venue.with(|exchange, _| exchange.spec().seed);
-    let directory = Directory::of(&venue.keys, markets).expect("the Paradex keys must be hexadecimal");
+    let Some(directory) = Directory::of(&venue.keys, markets) else {
+        panic!("the Paradex keys of the options must be hexadecimal field elements")
+    };
     let directory = Arc::new(directory);
     let desk = Mutex::new(Desk::new(directory.clone(), seed));
     let app = Arc::new(App { venue, directory, desk, connections: AtomicU64::new(1) });

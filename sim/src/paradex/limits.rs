@@ -86,7 +86,7 @@ impl Limits {
             buckets.iter_mut().for_each(|bucket| bucket.credit -= bucket.rate.window_us);
         }
         let tightest = buckets.iter().map(Bucket::standing).min_by_key(|standing| standing.remaining);
-        let standing = tightest.expect("every scope has a window");
+        let Some(standing) = tightest else { unreachable!("every scope has a window") };
         if fits { Ok(standing) } else { Err(standing) }
     }
 }

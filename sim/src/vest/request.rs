@@ -308,9 +308,14 @@ mod tests {
 
     /// A body whose signature is that of the vector `market_sell_btc_reduce_only`.
     fn sample() -> Json {
+        let signature = concat!(
+            "0x8dac67075af897c4620d8b81ce41014a0d3efa8e932be3cb341fe8d735ebf438",
+            "0bb553424d85c3ac088af9bd59395b5575fdb68f4ed5e8e1399113118e23540e",
+            "1b"
+        );
         json!({"order":{"time":1767225600124u64,"nonce":1767225600124u64,"symbol":"BTC-PERP","isBuy":false,
-            "size":"0.0300","orderType":"MARKET","limitPrice":"87250.00","reduceOnly":true},"recvWindow":60000,
-            "signature":"0x8dac67075af897c4620d8b81ce41014a0d3efa8e932be3cb341fe8d735ebf4380bb553424d85c3ac088af9bd59395b5575fdb68f4ed5e8e1399113118e23540e1b"})
+            "size":"0.0300","orderType":"MARKET","limitPrice":"87250.00","reduceOnly":true},
+            "recvWindow":60000,"signature":signature})
     }
 
     fn refused(change: impl FnOnce(&mut Json)) -> Refusal {

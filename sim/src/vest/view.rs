@@ -139,7 +139,10 @@ pub fn order_row(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Value {
 
 /// The messages of `account_private` about a change of an order, in order.
 pub fn order_events(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Vec<Value> {
-    let short = |status: &str| json!({"id": o.id, "status": status, "postTime": o.received_us / 1_000, "nonce": nonce(o)});
+    let short = |status: &str| {
+        let posted = o.received_us / 1_000;
+        json!({"id": o.id, "status": status, "postTime": posted, "nonce": nonce(o)})
+    };
     let args = match o.state {
         State::New => vec![placed(o, spec, leverage, "NEW")],
         State::Open if o.filled > 0 => vec![executed(o, spec, leverage, "PARTIALLY_FILLED")],
@@ -164,7 +167,8 @@ fn placed(o: &OrderView, spec: &MarketSpec, leverage: u32, status: &str) -> Valu
     json!({
         "id": o.id, "symbol": spec.symbol, "isBuy": o.side == Side::Buy, "orderType": kind(o.kind),
         "limitPrice": price(o.limit, spec), "size": size(o.size, spec), "reduceOnly": o.reduce_only,
-        "initMarginRatio": ratio(leverage), "status": status, "postTime": o.received_us / 1_000, "nonce": nonce(o),
+        "initMarginRatio": ratio(leverage), "status": status, "postTime": o.received_us / 1_000,
+        "nonce": nonce(o),
     })
 }
 

@@ -258,7 +258,7 @@ fn public_reads_have_the_documented_shapes() {
     assert_eq!(get("/funding/history?symbol=BTC-PERP").json()[0]["oneHrFundingRate"], "0.000012500000");
     assert_eq!(get("/oi?symbols=BTC-PERP").json()["ois"][0]["longOi"], "0.0000");
     assert_eq!(get("/trades?symbol=BTC-PERP").json(), json!([]));
-    assert_eq!(code(&get("/depth?symbol=XXX")), 1121);
+    assert_eq!(code(&get("/depth?symbol=NONE-PERP")), 1121);
     assert_eq!(get("/depth").status, 422);
 
     let mut ws = Ws::connect(&running.endpoints.ca_file, &running.endpoints.vest.ws_url, "?version=1.0");
@@ -266,7 +266,7 @@ fn public_reads_have_the_documented_shapes() {
     assert_eq!(ws.next_json(), json!({"result": null, "id": 2}));
     assert_eq!(ws.next_json()["data"].as_array().unwrap().len(), 3, "all symbols in one array");
     assert_eq!(ws.next_json()["data"][8], "0", "the number of trades is a text here");
-    ws.send(&json!({"method": "SUBSCRIBE", "params": ["BTC-PERP@depth", "XXX@depth"], "id": 3}));
+    ws.send(&json!({"method": "SUBSCRIBE", "params": ["BTC-PERP@depth", "NONE-PERP@depth"], "id": 3}));
     while ws.next_json()["code"] != json!(1121) {}
 }
 

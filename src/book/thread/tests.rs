@@ -54,7 +54,8 @@ impl Link for TestLink {
     }
 }
 
-/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap; anything else is bad.
+/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap; anything else
+/// is bad.
 struct TestFeed;
 
 impl Feed for TestFeed {
@@ -240,6 +241,19 @@ fn book_counts_are_recorded_once_a_second() {
     let counts = bench.records();
     let counts = counts.iter().filter(|kind| matches!(kind, RecordKind::BookUpdated { .. })).count();
     assert_eq!(counts, 2);
+}
+
+#[test]
+fn the_end_accounts_for_every_message() {
+    let mut bench = bench(16);
+    bench.connect();
+    ["m10000", "m10001", "?"].iter().for_each(|frame| bench.frame(frame));
+    bench.records();
+    bench.thread.close();
+    let told = bench.records().into_iter().find(|kind| matches!(kind, RecordKind::BookCounts { .. }));
+    let (venue, messages, applied, rejected) = (HERE, 3, 2, 1);
+    let counts = RecordKind::BookCounts { venue, messages, applied, conflated: 0, rejected, waiting: 0 };
+    assert_eq!(told, Some(counts));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::sys::{cores, process};
 const LOCKED_WANTED: u64 = 512 << 20;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
-    journal(&config.journal.dir, config.upkeep.journal_free_min_mb, report);
+    journal(&config.journal.dir, config.settings.upkeep.journal_free_min_mb, report);
     spinning_cores(config, report);
     locked_memory(report);
 }

@@ -43,6 +43,7 @@ pub fn entry(names: &Names, entry: &Entry) -> Option<Line> {
         }
         Entry::Stopped { at } => scribe(at).info("SHUTDOWN", "[SHUTDOWN] Clean exit, no pending orders"),
         Entry::PairSnapshot { .. }
+        | Entry::PairHeld { .. }
         | Entry::TotalsSnapshot { .. }
         | Entry::OrderSnapshot { .. }
         | Entry::Intent { .. }

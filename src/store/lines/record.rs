@@ -11,6 +11,7 @@ pub fn record(names: &Names, record: &Record) -> Line {
     let scribe = Scribe { names, at: record.at };
     match record.kind {
         RecordKind::BookUpdated { .. }
+        | RecordKind::BookCounts { .. }
         | RecordKind::LinkUp { .. }
         | RecordKind::LinkDown { .. }
         | RecordKind::Reconnecting { .. }
@@ -47,6 +48,13 @@ fn feeds(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
             .both(scribe.debug("ORDERBOOK_UPDATED", "Orderbook updated"), pair, venue)
             .number("updates", updates)
             .number("conflated", conflated),
+        RecordKind::BookCounts { venue, messages, applied, conflated, rejected, waiting } => scribe
+            .exchange(scribe.info("BOOK_COUNTS", "Market messages accounted for"), venue)
+            .number("messages", messages)
+            .number("applied", applied)
+            .number("conflated", conflated)
+            .number("rejected", rejected)
+            .number("waiting", waiting),
         RecordKind::LinkUp { venue, role } => {
             let message = match role {
                 Role::MarketData => format!("{} WebSocket connected", title(venue)),
@@ -301,6 +309,11 @@ mod tests {
         RecordKind::AutoClose { pair: PAIR, venue: FIRST, qty, complete, notional }
     }
 
+    fn book_counts() -> RecordKind {
+        let (applied, conflated) = (5, 2);
+        RecordKind::BookCounts { venue: FIRST, messages: 9, applied, conflated, rejected: 1, waiting: 1 }
+    }
+
     /// Every record with the message and the event type that the requirements and the operator know it by.
     fn messages() -> Vec<(RecordKind, &'static str, &'static str)> {
         let (spread, threshold, raw) = (Rate::from_bps(31), Rate::from_bps(30), Rate::from_bps(33));
@@ -314,6 +327,7 @@ mod tests {
                 "Orderbook updated",
                 "ORDERBOOK_UPDATED",
             ),
+            (book_counts(), "Market messages accounted for", "BOOK_COUNTS"),
             (
                 RecordKind::SpreadDetected { pair, direction, spread, raw, threshold, qty },
                 "Spread opportunity detected: spread=0.3100%, threshold=0.3000%",

@@ -1,7 +1,7 @@
 //! The cold side of the account (sheet `vest`, 3.3, 5.2, 5.3): listen key, account, rules, order queries, leverage.
 //! Owned by `keeper`, and by the verbs `check` and `flatten`; blocks. Never takes a failed call for an empty answer.
 
-use super::access::Access;
+use super::access::{Access, signer_expiry_ms};
 use super::body::BodyWriter;
 use super::errors::{DECREASE_LEVERAGE_WITH_POSITION, ORDER_NOT_FOUND};
 use super::json;
@@ -30,6 +30,7 @@ pub struct VestDesk {
     login_due: Nanos,
     /// Time of the last call that was given one; the venue wants one with every account query.
     clock: Nanos,
+    signer_expires_ms: Option<u64>,
 }
 
 impl VestDesk {
@@ -43,6 +44,7 @@ impl VestDesk {
             listen_key: None,
             login_due: Nanos::NEVER,
             clock: Nanos::NEVER,
+            signer_expires_ms: signer_expiry_ms(&setup.secrets)?,
         })
     }
 
@@ -98,6 +100,10 @@ impl Desk for VestDesk {
 
     fn login_due(&self) -> Nanos {
         self.login_due
+    }
+
+    fn key_expires_ms(&self) -> Option<u64> {
+        self.signer_expires_ms
     }
 
     /// Our markets are listed and the account is ours. Call it after `login`, which brings the time.

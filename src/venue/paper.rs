@@ -1,15 +1,15 @@
-//! Paper trading: a trader that cannot reach a venue. It holds no link, no key and no order-entry code; it fills from the
-//! real books after a sampled latency, at the worse of the books before and after, within the limit, consuming what is
-//! displayed until the next update. It does not flatter.
+//! Paper trading: a trader that cannot reach a venue. It holds no link, no key and no order-entry code; it fills from
+//! the real books after a sampled latency, at the worse of the books before and after, within the limit, consuming what
+//! is displayed until the next update. It does not flatter.
 
 use std::collections::VecDeque;
 
+use super::{ReadyLink, SendError, Trader};
 use crate::types::limits::{PAIRS_MAX, SIZES};
 use crate::types::order::{Fill, OrderNews, Reason};
 use crate::types::record::Role;
 use crate::types::report::{CancelSpec, OrderKey, TraderEvent};
 use crate::types::{MarketRules, Nanos, OrderSpec, PairId, Price, Qty, Quote, Rate, Side, Text, Usd};
-use crate::venue::{ReadyLink, SendError, Trader};
 
 /// An order on its way to a venue that does not exist.
 struct Pending {

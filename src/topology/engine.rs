@@ -1,0 +1,225 @@
+//! The engine as a whole: made from its parts, started in the order of the data, ended producers first.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::plan::plan;
+use super::watch::{End, Said, Watch, pause, remove_socket};
+use super::wiring::{Maker, Records, Task, Wakers, spec, waking};
+use super::workers::{DbWorker, OrderWorker, StoreWorker};
+use super::{CLEAN, Opened, Part, RunOptions, SOMETHING_OPEN};
+use crate::config::Config;
+use crate::control;
+use crate::journal::Tail;
+use crate::order::board::Board;
+use crate::order::core::{Core, Effects, Input, Start};
+use crate::order::thread::OrderThread;
+use crate::store::{DbHealth, DbThread, Names, Output, PairName, StoreThread, Target, VenueName};
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::cores;
+use crate::sys::notify::Notifier;
+use crate::sys::ring::{Rx, Tx, ring};
+use crate::sys::signals::Signals;
+use crate::sys::thread::{Handle, spawn};
+use crate::telemetry::status::Status;
+use crate::telemetry::watch::{StatusPort, Telemetry};
+use crate::types::limits::COMMAND_RING;
+use crate::types::report::Fact;
+use crate::types::settings::Upkeep;
+use crate::types::{Command, Mode, Nanos};
+use crate::venue::REGISTRY;
+
+/// The engine, wired and not yet running.
+pub struct Engine {
+    hot: Vec<Task>,
+    keepers: Vec<Task>,
+    db: Task,
+    store: Task,
+    commands: Tx<Command>,
+    board: Arc<Board>,
+    status: StatusEnds,
+    remains: mpsc::Receiver<Vec<String>>,
+    clock: SystemClock,
+    control: control::Server,
+    socket: PathBuf,
+    options: RunOptions,
+    database: Arc<DbHealth>,
+    upkeep: Upkeep,
+}
+
+/// How `main` asks the telemetry for the status object.
+struct StatusEnds {
+    ask: Tx<()>,
+    answers: Rx<Box<Status>>,
+}
+
+impl Engine {
+    pub fn new(
+        config: &Config,
+        parts: Vec<Part>,
+        opened: Opened,
+        database: Target,
+        output: Output,
+        clock: &SystemClock,
+        options: RunOptions,
+    ) -> Result<Self, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let plan = plan(&config.threads, &cores::allowed());
+        for note in &plan.notes {
+            tracing::info!(event_type = "LAYOUT", "{note}");
+        }
+        let wakers = Wakers::new(parts.len()).map_err(|error| text(&error))?;
+        let mut maker = Maker { config, plan: &plan, wakers: &wakers, clock, records: Records::default() };
+        let names = names(config);
+        let board = Arc::new(Board::default());
+        let tail = Tail::open(&config.journal.dir, opened.first_seq).map_err(|error| text(&error))?;
+        let (commands, from_main) = waking(ring(COMMAND_RING), &wakers.order);
+        let (remains_tx, remains) = mpsc::channel();
+        let Opened { core, epoch, journal, supply, config_hash, .. } = opened;
+        let wired = maker.wire(parts, options.live, |mut core_parts, rest| {
+            let (core, effects) = begin(core, epoch, &core_parts.facts, clock.now(), options);
+            let thread = OrderThread::new(
+                core,
+                effects,
+                config_hash,
+                Arc::clone(&board),
+                std::mem::take(&mut core_parts.traders),
+                Box::new(journal),
+                Box::new(*clock),
+                core_parts.rings(from_main, rest),
+            );
+            OrderWorker { thread, remains: remains_tx }
+        })?;
+        let (ask, asked) = ring(COMMAND_RING);
+        let (answers, status_answers) = ring(COMMAND_RING);
+        let telemetry = Telemetry::new(names.clone(), clock.now(), Some(StatusPort { asked, answers }));
+        let records = maker.records.0;
+        let store = StoreThread::new(records, Some((tail, supply)), names.clone(), output.clone(), telemetry);
+        let store = StoreWorker { thread: store, output };
+        let db = DbThread::new(config.journal.dir.clone(), database, names, clock.now());
+        let database = db.health();
+        let control = control::Server::bind(&config.control_socket).map_err(|error| text(&error))?;
+        Ok(Self {
+            hot: wired.hot,
+            keepers: wired.keepers,
+            db: (spec("db", &plan.db, &wakers.db), Box::new(DbWorker(db))),
+            store: (spec("store", &plan.store, &wakers.store), Box::new(store)),
+            commands,
+            board,
+            status: StatusEnds { ask, answers: status_answers },
+            remains,
+            clock: *clock,
+            control,
+            socket: config.control_socket.clone(),
+            options,
+            database,
+            upkeep: config.settings.upkeep.clone(),
+        })
+    }
+
+    /// Starts everything, waits for the end, and ends everything: producers before those who read them.
+    pub fn run(self, signals: Signals) -> Result<u8, String> {
+        let start = |(spec, worker): Task| spawn(spec, self.clock, worker).map_err(|error| error.to_string());
+        let store = start(self.store)?;
+        let db = start(self.db)?;
+        let keepers = self.keepers.into_iter().map(&start).collect::<Result<Vec<_>, _>>()?;
+        let hot = self.hot.into_iter().map(&start).collect::<Result<Vec<_>, _>>()?;
+        tracing::info!(event_type = "STARTED", "Bot runtime started");
+        let StatusEnds { mut ask, mut answers } = self.status;
+        let mut watch = Watch {
+            clock: self.clock,
+            signals,
+            notifier: Notifier::from_env().map_err(|error| error.to_string())?,
+            control: self.control,
+            commands: self.commands,
+            board: self.board,
+            handles: hot,
+            may_block: keepers.into_iter().chain([db]).collect(),
+            database: self.database,
+            database_lag: self.upkeep.database,
+            blocking_max_ms: u64::from(self.upkeep.blocking_heartbeat_max_ms),
+            said: Said::default(),
+            heartbeat_max_ms: u64::from(self.upkeep.heartbeat_max_ms),
+            stop_deadline_ms: u64::from(self.upkeep.stop_deadline_s) * 1_000,
+            flatten_on_stop: self.options.flatten_on_stop,
+            status: Box::new(move || status(&mut ask, &mut answers)),
+        };
+        let end = watch.run();
+        let code = conclude(end, &watch.board);
+        remove_socket(&self.socket);
+        let Watch { handles, may_block, .. } = watch;
+        finish(handles);
+        for line in self.remains.try_iter().flatten() {
+            tracing::error!(event_type = "SHUTDOWN", "left behind: {line}");
+        }
+        finish(may_block);
+        if code == CLEAN {
+            tracing::info!(event_type = "SHUTDOWN", "[SHUTDOWN] Clean exit, no pending orders");
+        }
+        finish(vec![store]);
+        Ok(code)
+    }
+}
+
+/// The exit code of an end (DESIGN §4).
+fn conclude(end: End, board: &Board) -> u8 {
+    let closed = board.live_orders() == 0 && board.lone_legs() == 0;
+    if end == End::Clean && closed {
+        return CLEAN;
+    }
+    let (orders, lone, held) = (board.live_orders(), board.lone_legs(), board.held_pairs());
+    tracing::error!(
+        event_type = "SHUTDOWN",
+        "[SHUTDOWN] ended with {orders} orders open or unknown, {lone} lone legs, {held} pairs held: \
+         look at the venues"
+    );
+    SOMETHING_OPEN
+}
+
+fn finish(handles: Vec<Handle>) {
+    handles.iter().for_each(Handle::stop);
+    for handle in handles {
+        let name = handle.name.clone();
+        if !handle.join() {
+            tracing::error!(event_type = "SHUTDOWN", thread = %name, "a thread ended by a panic");
+        }
+    }
+}
+
+/// The status object, asked of the telemetry; it answers within a few polls of `store`.
+fn status(ask: &mut Tx<()>, answers: &mut Rx<Box<Status>>) -> serde_json::Value {
+    while answers.pop().is_some() {}
+    if ask.push(()).is_err() {
+        return serde_json::Value::Null;
+    }
+    for _ in 0..100 {
+        if let Some(status) = answers.pop() {
+            return serde_json::to_value(status).unwrap_or_default();
+        }
+        pause();
+    }
+    serde_json::Value::Null
+}
+
+/// The core, told everything that was asked at start.
+fn begin(mut core: Core, epoch: u32, facts: &[Fact], now: Nanos, options: RunOptions) -> (Core, Effects) {
+    let mut effects = Effects::with_capacity(256);
+    let mode = if !options.live || options.auto_resume { Mode::Active } else { Mode::Paused };
+    let start = Start { epoch, mode, paper: !options.live };
+    core.start(now, start, &mut effects);
+    for fact in facts {
+        core.step(now, Input::Fact(fact.clone()), &mut effects);
+    }
+    (core, effects)
+}
+
+fn names(config: &Config) -> Names {
+    let pairs = config.settings.pairs.iter();
+    let pairs = pairs.map(|pair| PairName { name: pair.name.clone(), venues: pair.venues }).collect();
+    let venues = REGISTRY.iter();
+    let venues = venues
+        .map(|venue| VenueName { name: venue.name, title: venue.title, order_wire: venue.order_wire })
+        .collect();
+    Names { pairs, venues }
+}

@@ -1,0 +1,204 @@
+//! One leg too many, or an outcome that is not known: the ways home.
+
+use bot4::types::order::Reason;
+use bot4::types::report::{Ask, TraderEvent};
+use bot4::types::settings::Legs;
+use bot4::types::*;
+
+use crate::rig::*;
+
+#[test]
+fn one_leg_rejected_definitively_is_retried_then_unwound() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.reject(1, RejectClass::Definitive);
+    assert_eq!(rig.sent.len(), 3, "the mending order leaves at once");
+    for attempt in 2..5 {
+        assert_eq!(rig.sent[attempt].purpose, Purpose::Complete);
+        assert_eq!(rig.sent[attempt].venue, P);
+        rig.reject(attempt, RejectClass::Definitive);
+        rig.wait_ms(1_100);
+        rig.quotes();
+        rig.wait_ms(1);
+    }
+    let unwind = rig.sent.len() - 1;
+    assert!(rig.logged(|kind| matches!(kind, RecordKind::Retry { .. })) >= 3);
+    let last = rig.sent[unwind];
+    if last.purpose == Purpose::Complete {
+        rig.reject(unwind, RejectClass::Definitive);
+        rig.wait_ms(1_100);
+    }
+    let last = rig.sent.len() - 1;
+    assert_eq!((rig.sent[last].purpose, rig.sent[last].venue), (Purpose::Unwind, V));
+    assert!(rig.sent[last].reduce_only);
+    rig.fill(last, "u", "1", "100.36");
+    rig.assert_home();
+    assert!(rig.core.pairs()[0].book.is_flat());
+    assert!(rig.core.totals().ledger.unwinds.raw() < 0);
+}
+
+#[test]
+fn a_missing_leg_that_has_run_away_is_not_chased() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.quote(P, "101.00", "101.04");
+    rig.reject(1, RejectClass::Definitive);
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].side), (Purpose::Unwind, Side::Buy));
+    rig.fill(2, "u", "1", "100.36");
+    rig.assert_home();
+}
+
+#[test]
+fn missed_unwinds_widen_the_collar_and_never_end() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.quote(P, "103.00", "103.04");
+    rig.reject(1, RejectClass::Definitive);
+    let mut limits = Vec::new();
+    for _ in 0..8 {
+        let last = rig.sent.len() - 1;
+        limits.push(rig.sent[last].limit);
+        rig.close(last, "0");
+        rig.wait_ms(1_100);
+    }
+    assert!(limits.windows(2).all(|pair| pair[0] <= pair[1]), "{limits:?}");
+    assert_eq!(limits[0], price("100.56"), "20 bps beyond the ask");
+    assert_eq!(limits[7], price("102.36"), "never beyond 200 bps");
+    let last = rig.sent.len() - 1;
+    rig.fill(last, "u", "1", "102.00");
+    rig.assert_home();
+}
+
+#[test]
+fn a_partial_fill_is_matched_by_completing_the_rest() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.fill(1, "a", "0.4", "100.02");
+    rig.close(1, "0.4");
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].qty), (Purpose::Complete, qty("0.6")));
+    rig.fill(2, "b", "0.6", "100.03");
+    rig.assert_home();
+    assert!(matches!(rig.exposure, ExposureState::Held { qty: held, .. } if held == qty("1")));
+}
+
+#[test]
+fn both_partial_is_cut_to_the_smaller_when_the_rest_cannot_be_had() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.quote(P, "101.00", "101.04");
+    rig.fill(0, "f", "0.7", "100.30");
+    rig.close(0, "0.7");
+    rig.fill(1, "a", "0.4", "100.02");
+    rig.close(1, "0.4");
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].venue, rig.sent[2].qty), (Purpose::Unwind, V, qty("0.3")));
+    rig.fill(2, "u", "0.3", "100.36");
+    rig.assert_home();
+    assert!(matches!(rig.exposure, ExposureState::Held { qty: held, .. } if held == qty("0.4")));
+}
+
+#[test]
+fn ack_lost_and_filled_is_found_by_query_and_never_sent_again() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(1, "f", "1", "100.02");
+    rig.wait_ms(1_600);
+    assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::OrderUnknown { .. })), 1);
+    assert_eq!(rig.sent.len(), 2, "an unknown order is not sent again");
+    rig.wait_ms(300);
+    assert!(rig.asks.iter().any(|ask| matches!(ask, Ask::Order { venue, .. } if *venue == V)));
+    rig.report(0, "1", true);
+    rig.assert_home();
+    assert!(matches!(rig.exposure, ExposureState::Held { .. }));
+}
+
+#[test]
+fn ack_lost_and_not_accepted_is_dead_only_after_window_reads_and_position() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(1, "f", "1", "100.02");
+    rig.not_found(0);
+    rig.not_found(0);
+    rig.wait_ms(100);
+    assert_eq!(rig.sent.len(), 2, "inside the window nothing is proven");
+    rig.wait_ms(2_000);
+    rig.not_found(0);
+    rig.not_found(0);
+    assert_eq!(rig.sent.len(), 2, "the position has not been read");
+    rig.quotes();
+    rig.account(V, "0");
+    assert_eq!(rig.sent.len(), 3, "now it is dead and the lone leg is mended");
+    let mend = rig.sent[2];
+    let at = if mend.side == Side::Buy { "100.36" } else { "100.29" };
+    rig.fill(2, "m", "1", at);
+    rig.assert_home();
+}
+
+#[test]
+fn a_fill_told_twice_counts_once() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(1, "f", "0.5", "100.02");
+    rig.fill(1, "f", "0.5", "100.02");
+    rig.fill(1, "g", "0.5", "100.02");
+    rig.fill(0, "h", "1", "100.30");
+    rig.fill(0, "h", "1", "100.30");
+    rig.assert_home();
+}
+
+#[test]
+fn an_acknowledged_order_without_outcome_is_cancelled_and_then_resolved() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(1, "f", "1", "100.02");
+    rig.ack(0);
+    rig.wait_ms(1_100);
+    assert_eq!(rig.cancels, 1);
+    rig.wait_ms(300);
+    rig.report(0, "1", false);
+    assert!(rig.core.pairs()[0].has_live_orders());
+    rig.report(0, "1", true);
+    rig.assert_home();
+}
+
+#[test]
+fn a_socket_lost_with_orders_in_flight_asks_at_once() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.asks.clear();
+    let down = TraderEvent::LinkDown { role: record::Role::Orders, why: Reason::cut("reset") };
+    rig.event(P, down);
+    rig.wait_ms(2);
+    assert!(rig.asks.iter().any(|ask| matches!(ask, Ask::Order { venue, .. } if *venue == P)));
+    rig.report(1, "1", true);
+    rig.fill(0, "h", "1", "100.30");
+    rig.assert_home();
+}
+
+#[test]
+fn with_one_venue_down_the_other_unwinds() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.event(P, TraderEvent::Ready(false));
+    rig.reject(1, RejectClass::Definitive);
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].venue), (Purpose::Unwind, V));
+    rig.fill(2, "u", "1", "100.36");
+    rig.assert_home();
+}
+
+#[test]
+fn the_uncertain_leg_may_go_first() {
+    let mut rig = Rig::with(Legs::First(V));
+    rig.enter();
+    assert_eq!(rig.sent.iter().map(|spec| spec.venue).collect::<Vec<_>>(), [V]);
+    rig.fill(0, "f", "1", "100.30");
+    assert_eq!((rig.sent[1].venue, rig.sent[1].purpose), (P, Purpose::Complete));
+    rig.fill(1, "g", "1", "100.02");
+    let pair = &rig.core.pairs()[0];
+    assert_eq!(pair.book.net(), Qty::ZERO);
+    assert!(matches!(rig.exposure, ExposureState::Held { .. }));
+}

@@ -1,0 +1,377 @@
+//! The order core on a virtual clock, with both venues played by the test.
+
+use bot4::journal::entry::Entry;
+use bot4::order::core::{Core, Effect, Effects, Input, Start};
+use bot4::order::news::SendOutcome;
+use bot4::order::pair::Phase;
+use bot4::types::order::{Reason, VenueOrderId};
+use bot4::types::report::{AccountReport, Ask, Fact, OrderKey, TraderEvent};
+use bot4::types::settings::{
+    Basis, ExecutionSettings, Legs, PairSettings, RiskSettings, SignalSettings, VenueSettings,
+};
+use bot4::types::*;
+
+pub const V: VenueId = VenueId(0);
+pub const P: VenueId = VenueId(1);
+
+pub fn usd(dollars: i64) -> Usd {
+    Usd::from_raw(dollars * 100_000_000)
+}
+
+pub fn price(text: &str) -> Price {
+    Price::parse(text.as_bytes()).unwrap()
+}
+
+pub fn qty(text: &str) -> Qty {
+    Qty::parse(text.as_bytes()).unwrap()
+}
+
+/// As shipped.
+pub fn upkeep() -> settings::Upkeep {
+    let shipped = bot4::config::parse("shipped.toml", "", &bot4::venue::REGISTRY);
+    shipped.map_or_else(|error| panic!("{error}"), |config| config.settings.upkeep)
+}
+
+pub fn settings(legs: Legs) -> Settings {
+    let venue = |id| VenueSettings {
+        id,
+        max_book_age_ms: 1_500,
+        orders_per_s: 50,
+        orders_per_day: 0,
+        maintenance_minute: None,
+    };
+    Settings {
+        pairs: vec![PairSettings {
+            id: PairId(0),
+            name: "BTC".into(),
+            venues: [V, P],
+            symbols: ["BTC-PERP".into(), "BTC-USD-PERP".into()],
+            size: qty("1"),
+            entry_threshold: Rate::from_bps(25),
+            exit_threshold: Rate::from_bps(2),
+        }],
+        venues: vec![venue(V), venue(P)],
+        signal: SignalSettings {
+            basis: Basis::Raw,
+            persistence_updates: 1,
+            exit_requires_profit: false,
+            expected_hold_h: 1,
+        },
+        execution: ExecutionSettings {
+            legs,
+            slack_share: Rate::from_raw(money::RATE_ONE / 2),
+            completion_slippage: Rate::from_bps(15),
+            max_unwind: Rate::from_bps(200),
+            retry_attempts: 3,
+            retry_delay_ms: 200,
+            receive_window_ms: 500,
+            pending_cancel_ms: 1_000,
+            ack_deadline_ms: 1_500,
+        },
+        risk: RiskSettings {
+            max_order_notional: usd(200),
+            max_pair_notional: usd(500),
+            max_gross_notional: usd(2_000),
+            max_net_delta: usd(20),
+            max_depth_share: Rate::from_bps(2_000),
+            depth_band: Rate::from_bps(25),
+            max_plausible: Rate::from_bps(200),
+            max_skew_ms: 1_500,
+            max_naked_ms: 5_000,
+            max_hold_s: 86_400,
+            min_profit: Rate::ZERO,
+            slippage: Rate::ZERO,
+            stop_widening: Rate::from_bps(100),
+            daily_loss: usd(25),
+            losing_pairs_pause: 5,
+            cooldown_ms: 5_000,
+            failed_leg_cooldown_ms: 60_000,
+            link_cooldown_ms: 60_000,
+            max_entries_per_hour: 20,
+            max_entries_per_day: 200,
+            max_order_errors_per_min: 5,
+            price_collar: Rate::from_bps(300),
+            leverage: 3,
+            entry_free_margin: Rate::from_bps(4_000),
+            clock_warn_ms: 50,
+            clock_no_entries_ms: 250,
+            clock_halt_ms: 1_000,
+        },
+        dedicated_account: false,
+        upkeep: upkeep(),
+    }
+}
+
+pub fn rules() -> MarketRules {
+    MarketRules {
+        tick: price("0.01"),
+        lot: qty("0.0001"),
+        min_qty: qty("0.0001"),
+        max_qty: Qty::ZERO,
+        min_notional: usd(10),
+        price_places: 2,
+        qty_places: 4,
+        taker: Rate::from_bps(4),
+        initial_margin: Rate::from_bps(1_000),
+        maintenance_margin: Rate::from_bps(500),
+        price_band: Rate::ZERO,
+        status: MarketStatus::Trading,
+    }
+}
+
+/// The core with two venues played by the test.
+pub struct Rig {
+    pub core: Core,
+    pub now: Nanos,
+    pub journal: Vec<Entry>,
+    pub sent: Vec<OrderSpec>,
+    pub cancels: usize,
+    pub asks: Vec<Ask>,
+    pub logs: Vec<RecordKind>,
+    pub exposure: ExposureState,
+    pub updates: u64,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        Self::with(Legs::Together)
+    }
+
+    pub fn with(legs: Legs) -> Self {
+        Self::of(settings(legs))
+    }
+
+    pub fn of(settings: Settings) -> Self {
+        let mut rig = Self {
+            core: Core::new(settings),
+            now: Nanos::from_ms(1_800_000_000_000),
+            journal: Vec::new(),
+            sent: Vec::new(),
+            cancels: 0,
+            asks: Vec::new(),
+            logs: Vec::new(),
+            exposure: ExposureState::Blocked,
+            updates: 0,
+        };
+        let mut fx = Effects::new();
+        let start = Start { epoch: 1, mode: Mode::Active, paper: false };
+        rig.core.start(rig.now, start, &mut fx);
+        rig.carry_out(fx);
+        for venue in [V, P] {
+            rig.fact(Fact::Rules { venue, pair: PairId(0), rules: rules() });
+            rig.event(venue, TraderEvent::Ready(true));
+            rig.account(venue, "0");
+            let asked = rig.now;
+            rig.fact(Fact::OpenOrders { venue, asked, orders: Vec::new() });
+        }
+        rig.quotes();
+        rig
+    }
+
+    pub fn step(&mut self, input: Input) {
+        self.now = self.now + 1_000_000;
+        let mut fx = Effects::new();
+        self.core.step(self.now, input, &mut fx);
+        self.carry_out(fx);
+    }
+
+    pub fn carry_out(&mut self, mut fx: Effects) {
+        let mut done = 0;
+        while done < fx.len() {
+            let effect = fx[done];
+            done += 1;
+            match effect {
+                Effect::Append(entry) => self.journal.push(entry),
+                Effect::Send(approved) => {
+                    let spec = *approved.spec();
+                    assert!(self.has_intent(spec.id), "no byte leaves before its intent is written (I2)");
+                    assert!(self.sent.iter().all(|other| other.id != spec.id), "no identity twice (I3)");
+                    self.sent.push(spec);
+                    let outcome = SendOutcome::Written { at: self.now, nth: 0 };
+                    self.core.sent(self.now, spec.id, outcome, &mut fx);
+                }
+                Effect::Cancel(_) => self.cancels += 1,
+                Effect::Ask(ask) => self.asks.push(ask),
+                Effect::Tell(exposure) => self.exposure = exposure.state,
+                Effect::Log(kind) => self.logs.push(kind),
+            }
+        }
+    }
+
+    pub fn has_intent(&self, id: ClientId) -> bool {
+        self.journal.iter().any(|entry| match entry {
+            Entry::Intent { intent } => intent.orders.iter().flatten().any(|order| order.spec.id == id),
+            _ => false,
+        })
+    }
+
+    pub fn fact(&mut self, fact: Fact) {
+        self.step(Input::Fact(fact));
+    }
+
+    pub fn event(&mut self, venue: VenueId, event: TraderEvent) {
+        self.step(Input::Trader(venue, event));
+    }
+
+    pub fn account(&mut self, venue: VenueId, position: &str) {
+        let mut report = AccountReport { equity: usd(1_000), free_margin: usd(1_000), ..Default::default() };
+        report.positions[0].qty = qty(position);
+        self.now = self.now + 1;
+        let asked = self.now;
+        self.fact(Fact::Account { venue, asked, report });
+    }
+
+    /// Vest 100.30/100.36, Paradex 99.98/100.02 (MONEY, worked quotes).
+    pub fn quotes(&mut self) {
+        self.quote(V, "100.30", "100.36");
+        self.quote(P, "99.98", "100.02");
+    }
+
+    pub fn quote(&mut self, venue: VenueId, bid: &str, ask: &str) {
+        self.updates += 1;
+        let walk = |text| Walk { vwap: price(text), worst: price(text), within_depth: true };
+        let quote = Quote {
+            venue,
+            tradable: true,
+            updates: self.updates,
+            t_wire: self.now,
+            t_book: self.now,
+            bid: price(bid),
+            ask: price(ask),
+            bid_qty: qty("10"),
+            ask_qty: qty("10"),
+            sizes: [qty("1"), qty("0.5"), qty("0.25")],
+            buy: [walk(ask); 3],
+            sell: [walk(bid); 3],
+            ..Quote::default()
+        };
+        self.step(Input::Quote(quote));
+    }
+
+    pub fn intent(&mut self, kind: IntentKind, limits: [&str; 2], expected: [&str; 2]) {
+        let now = self.now;
+        self.step(Input::Intent(Intent {
+            pair: PairId(0),
+            kind,
+            qty: qty("1"),
+            limits: limits.map(price),
+            expected: expected.map(price),
+            edge: Rate::from_bps(28),
+            basis: Rate::ZERO,
+            mid: price("100.16"),
+            t_wire: now,
+            t_book: now,
+            t_decide: now,
+        }));
+    }
+
+    /// Direction B: long Paradex, short Vest.
+    pub fn enter(&mut self) {
+        self.intent(IntentKind::Enter(Direction::B), ["100.29", "100.03"], ["100.30", "100.02"]);
+    }
+
+    pub fn news(&mut self, order: usize, news: OrderNews) {
+        let (venue, key) = (self.sent[order].venue, OrderKey::Client(self.sent[order].id));
+        self.event(venue, TraderEvent::Order { key, news, t_venue: Nanos::NEVER });
+    }
+
+    pub fn ack(&mut self, order: usize) {
+        self.news(order, OrderNews::Acked);
+    }
+
+    pub fn fill(&mut self, order: usize, id: &str, amount: &str, at: &str) {
+        let fill = Fill {
+            id: VenueOrderId::cut(id),
+            qty: qty(amount),
+            price: price(at),
+            fee: price(at).times(qty(amount)).part(Rate::from_bps(4)),
+            funding: Usd::ZERO,
+        };
+        self.news(order, OrderNews::Fill(fill));
+    }
+
+    pub fn close(&mut self, order: usize, filled: &str) {
+        let closed = OrderNews::Closed {
+            filled: qty(filled),
+            average: Price::ZERO,
+            fee: Usd::ZERO,
+            reason: Reason::EMPTY,
+        };
+        self.news(order, closed);
+    }
+
+    pub fn reject(&mut self, order: usize, class: RejectClass) {
+        self.news(order, OrderNews::Rejected(Reject { class, code: Reason::cut("TEST") }));
+    }
+
+    pub fn report(&mut self, order: usize, filled: &str, terminal: bool) {
+        let spec = self.sent[order];
+        let report = OrderReport {
+            venue: spec.venue,
+            id: spec.id,
+            venue_id: VenueOrderId::cut("v1"),
+            pair: spec.pair,
+            side: spec.side,
+            qty: spec.qty,
+            terminal,
+            rejected: None,
+            filled: qty(filled),
+            average: spec.limit,
+            fee: usd(0),
+            funding: Usd::ZERO,
+            at: self.now,
+        };
+        let asked = self.now;
+        self.fact(Fact::Order { venue: spec.venue, id: spec.id, asked, report: Some(report) });
+    }
+
+    pub fn not_found(&mut self, order: usize) {
+        let (venue, id, asked) = (self.sent[order].venue, self.sent[order].id, self.now);
+        self.fact(Fact::Order { venue, id, asked, report: None });
+    }
+
+    pub fn wait_ms(&mut self, ms: u64) {
+        for _ in 0..ms {
+            self.step(Input::Tick);
+        }
+    }
+
+    pub fn opened(&mut self) {
+        self.enter();
+        for (order, at) in [(0, "100.30"), (1, "100.02")] {
+            self.ack(order);
+            self.fill(order, "f", "1", at);
+        }
+        assert!(matches!(self.exposure, ExposureState::Held { .. }));
+    }
+
+    pub fn net(&self) -> Qty {
+        self.core.pairs()[0].book.net()
+    }
+
+    pub fn logged(&self, wanted: impl Fn(&RecordKind) -> bool) -> usize {
+        self.logs.iter().filter(|kind| wanted(kind)).count()
+    }
+
+    /// What every test ends with.
+    pub fn assert_home(&mut self) {
+        let pair = &self.core.pairs()[0];
+        assert_eq!(pair.book.net(), Qty::ZERO, "a leg is alone");
+        assert!(!pair.has_live_orders(), "an order is open");
+        assert_eq!(pair.phase, Phase::Idle);
+        let cash: i64 = pair.book.legs.iter().map(|leg| leg.cash.raw() - leg.fees.raw()).sum();
+        if pair.book.is_flat() {
+            assert_eq!(cash, 0, "the books of a closed pair are in the totals");
+        }
+        self.assert_replay();
+    }
+
+    /// Replaying the journal alone gives the same books (I4).
+    pub fn assert_replay(&self) {
+        let mut core = Core::new(settings(Legs::Together));
+        self.journal.iter().for_each(|entry| core.recover(entry));
+        assert_eq!(core.pairs()[0].book, self.core.pairs()[0].book);
+        assert_eq!(core.totals().ledger, self.core.totals().ledger);
+        assert_eq!(core.totals().orders_sent, self.sent.len() as u64);
+    }
+}
