@@ -210,6 +210,7 @@ fn absurd_prices_of_paradex_are_not_traded() {
 #[test]
 fn a_gap_in_the_sequence_is_mended_by_a_fresh_book() {
     let mut bench = started();
+    wait_ready(&mut bench);
     for _ in 0..3 {
         bench.fault_once(VenueName::Paradex, Class::BookEvent, Action::DropEvent);
         wait_for_text(&mut bench, "sequence gap");
@@ -235,6 +236,7 @@ fn garbage() -> Vec<Vec<u8>> {
 #[test]
 fn garbage_frames_are_dropped_and_a_flood_of_them_ends_the_connection() {
     let mut bench = started();
+    wait_ready(&mut bench);
     for (venue, market) in [(VenueName::Vest, VEST), (VenueName::Paradex, PARADEX)] {
         for frame in garbage() {
             bench.control().raw(venue, market, frame).expect("the market exists");

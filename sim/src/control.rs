@@ -193,6 +193,11 @@ impl Control {
         Truth { vest: truth_of(&self.vest), paradex: truth_of(&self.paradex) }
     }
 
+    /// Every listen key and token given out so far: what a client's output must never hold.
+    pub fn issued(&self) -> Vec<String> {
+        [self.vest.issued(), self.paradex.issued()].concat()
+    }
+
     pub fn stats(&self) -> Stats {
         self.meter.stats()
     }

@@ -49,6 +49,7 @@ pub struct Venue {
     events: broadcast::Sender<Arc<Event>>,
     wake: Notify,
     revoked_us: AtomicI64,
+    issued: Mutex<Vec<String>>,
 }
 
 impl Venue {
@@ -70,6 +71,7 @@ impl Venue {
             events: broadcast::channel(BACKLOG).0,
             wake: Notify::new(),
             revoked_us: AtomicI64::new(0),
+            issued: Mutex::default(),
         })
     }
 
@@ -142,6 +144,16 @@ impl Venue {
 
     pub fn revoke_tokens(&self) {
         self.revoked_us.store(self.now_us(), Ordering::Relaxed);
+    }
+
+    /// A token or a listen key has been given out.
+    pub fn note_issued(&self, login: &str) {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner).push(login.to_owned());
+    }
+
+    /// Every token and listen key given out, oldest first: what a client's output must never hold.
+    pub fn issued(&self) -> Vec<String> {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Drops all connections of a kind without a word; see `Event::Close` for the polite way.

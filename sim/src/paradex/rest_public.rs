@@ -162,6 +162,7 @@ async fn log_in_as(app: &App, params: &BTreeMap<String, String>, login: Login) -
     };
     app.gate(Class::Auth).await?;
     let token = app.floor(|floor| floor.desk.log_in(floor.now_us, &login, usage))?;
+    app.venue.note_issued(&token);
     Ok(Json(json!({"jwt_token": token})))
 }
 

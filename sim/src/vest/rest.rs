@@ -85,7 +85,9 @@ pub async fn create_listen_key(State(desk): Handler, headers: HeaderMap) -> Resp
         &desk,
         passed.map(|()| {
             let (now, revoked) = (desk.venue.now_us(), desk.venue.revoked_before_us());
-            json!({"listenKey": desk.session().create_listen_key(now, revoked)})
+            let key = desk.session().create_listen_key(now, revoked);
+            desk.venue.note_issued(&key);
+            json!({"listenKey": key})
         }),
     )
 }
