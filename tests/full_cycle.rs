@@ -129,7 +129,10 @@ impl Cycle {
 /// Message of the last line of this kind.
 fn last(bench: &Bench, event_type: &str) -> String {
     let line = bench.log.iter().rev().find(|line| line["event_type"] == event_type);
-    line.unwrap_or_else(|| panic!("no {event_type}:\n{}", bench.tail()))["message"].as_str().unwrap().to_owned()
+    line.unwrap_or_else(|| panic!("no {event_type}:\n{}", bench.tail()))["message"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// The ledger against the venues' balances: within 1e-6 USD.
@@ -225,7 +228,10 @@ fn a_position_that_the_venues_do_not_hold_is_not_taken() {
     let line = last(&cycle.bench, "RESTORE_REFUSED");
     assert!(line.contains("it says long 0.002, short 0.002; the venues show 0 and 0"), "{line}");
     let rows = read::positions(&cycle.target, 10).unwrap();
-    assert_eq!((rows.len(), rows[0].status.as_str(), rows[0].close_reason.as_str()), (1, "closed", "not_held"));
+    assert_eq!(
+        (rows.len(), rows[0].status.as_str(), rows[0].close_reason.as_str()),
+        (1, "closed", "not_held")
+    );
     cycle.bench.open_pair();
     cycle.bench.close_pair();
     assert_eq!(cycle.bench.stop(), 0);

@@ -103,7 +103,11 @@ impl Restore<'_> {
             "[STATE] Position of the database not taken: it says long {long}, short {short}; \
              the venues show {first} and {second}"
         );
-        if shown == [Some(Qty::ZERO); 2] { read::dismiss(self.database, &pair.name, self.now) } else { Ok(()) }
+        if shown == [Some(Qty::ZERO); 2] {
+            read::dismiss(self.database, &pair.name, self.now)
+        } else {
+            Ok(())
+        }
     }
 
     /// What a venue said at start that it holds for us.
