@@ -48,7 +48,8 @@ pub struct Switches {
     pub vest_error_shape: ErrorShape,
     /// Vest: reduce-only orders are refused with 3018, as one client saw (row 6).
     pub vest_refuses_reduce_only: bool,
-    /// Vest: registrations are signed for the dev contract instead of the prod one.
+    /// Vest: registrations are signed for the dev contract, so that what is signed for a simulated venue is worth
+    /// nothing on the real one; else for the prod contract.
     pub vest_dev_contract: bool,
     /// Paradex: schema versions accepted on connect.
     pub paradex_sbe_versions: [bool; 4],
@@ -64,7 +65,7 @@ impl Default for Switches {
             vest_accepts_trimmed: false,
             vest_error_shape: ErrorShape::Detail,
             vest_refuses_reduce_only: false,
-            vest_dev_contract: false,
+            vest_dev_contract: true,
             paradex_sbe_versions: [true, true, true, false],
             paradex_private_sbe: true,
         }

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use super::output::write_object;
-use super::{Failure, RunArgs, SecretSource, exit};
+use super::output::plain;
+use super::{Failure, RunArgs, SecretSource, exit, status};
 use crate::config::{Config, Credentials, TradingMode};
 use crate::control::{self, Reply, Request, Verb};
 use crate::topology::{self, RunOptions};
@@ -35,10 +35,22 @@ fn agree(mode: TradingMode, live: bool) -> Result<(), Failure> {
 pub(super) fn ask(config: &Config, verb: Verb, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
     match control::ask(&config.control_socket, Request { verb }).map_err(Failure::failed)? {
         Reply::Done(body) if json => writeln!(out, "{body}")?,
-        Reply::Done(body) => write_object(&body, out)?,
+        Reply::Done(body) if verb == Verb::Status => status::write(&body, out)?,
+        Reply::Done(body) => writeln!(out, "{}", follows(verb, &body))?,
         Reply::Refused(why) => return Err(Failure::failed(format!("the engine refused: {why}"))),
     }
     Ok(exit::OK)
+}
+
+/// What a command has led to, in a sentence.
+fn follows(verb: Verb, body: &serde_json::Value) -> String {
+    let mode = plain(body.get("mode").and_then(serde_json::Value::as_str).unwrap_or_default());
+    let meaning = match verb {
+        Verb::Pause => "nothing is opened; exits, stops and hedging go on",
+        Verb::Resume => "pairs are opened and closed",
+        Verb::Status => "",
+    };
+    format!("{mode}: {meaning}")
 }
 
 #[cfg(test)]

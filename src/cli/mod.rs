@@ -6,6 +6,7 @@ mod engine;
 mod output;
 mod prompt;
 mod register;
+mod status;
 mod stored;
 mod tools;
 
@@ -207,9 +208,9 @@ fn dispatch(matches: &clap::ArgMatches, tools: &Tools, out: &mut dyn Write) -> R
         CliVerb::Pause(args) => engine::ask(&config, Verb::Pause, args.json, out),
         CliVerb::Resume(args) => engine::ask(&config, Verb::Resume, args.json, out),
         CliVerb::Positions(args) => {
-            stored::show(&config, &args, tools.store.positions, &stored::POSITION_COLUMNS, out)
+            stored::show(&config, &args, tools.store.positions, &stored::POSITIONS, out)
         }
-        CliVerb::Pnl(args) => stored::show(&config, &args, tools.store.pnl, &stored::PNL_COLUMNS, out),
+        CliVerb::Pnl(args) => stored::show(&config, &args, tools.store.pnl, &stored::PNL, out),
         CliVerb::Migrate(args) => stored::migrate(&config, &args, tools, out),
     }
 }

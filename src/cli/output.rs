@@ -5,6 +5,9 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use crate::store::line::Timestamp;
+use crate::types::Nanos;
+
 /// Rows under named columns, every cell a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Table {
@@ -30,39 +33,85 @@ impl Table {
         Ok(())
     }
 
-    /// The named fields of objects.
-    pub(super) fn of(columns: &[&'static str], objects: &[Value]) -> Self {
-        let cell = |object: &Value, name: &str| match object.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Null) | None => String::new(),
-            Some(other) => other.to_string(),
-        };
-        let row = |object: &Value| columns.iter().map(|name| cell(object, name)).collect();
-        Self { columns: columns.to_vec(), rows: objects.iter().map(row).collect() }
+    /// These columns of objects.
+    pub(super) fn of(columns: &[Column], objects: &[Value]) -> Self {
+        let row = |object: &Value| columns.iter().map(|column| column.cell(object)).collect();
+        Self {
+            columns: columns.iter().map(|column| column.title).collect(),
+            rows: objects.iter().map(row).collect(),
+        }
     }
 }
 
-/// An object for people: one `path = value` a line.
-pub(super) fn write_object(value: &Value, out: &mut dyn Write) -> io::Result<()> {
-    write_at(String::new(), value, out)
+/// A column for people: its title, the field it shows (a name, or a path that begins with `/`), and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    title: &'static str,
+    field: &'static str,
+    show: Show,
 }
 
-fn write_at(path: String, value: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match value {
-        Value::Object(entries) => {
-            entries.iter().try_for_each(|(key, value)| write_at(below(&plain(key)), value, out))
+#[derive(Clone, Copy, Debug)]
+enum Show {
+    AsIs,
+    /// At most so many decimals.
+    Cut(usize),
+    /// Milliseconds as seconds.
+    Span,
+    /// Nanoseconds since 1970 as a date and a time, to the second; nothing for zero.
+    Moment,
+}
+
+impl Column {
+    pub(super) const fn text(title: &'static str, field: &'static str) -> Self {
+        Self { title, field, show: Show::AsIs }
+    }
+
+    pub(super) const fn cut(title: &'static str, field: &'static str, places: usize) -> Self {
+        Self { title, field, show: Show::Cut(places) }
+    }
+
+    pub(super) const fn span(title: &'static str, field: &'static str) -> Self {
+        Self { title, field, show: Show::Span }
+    }
+
+    pub(super) const fn moment(title: &'static str, field: &'static str) -> Self {
+        Self { title, field, show: Show::Moment }
+    }
+
+    fn cell(&self, object: &Value) -> String {
+        let found =
+            if self.field.starts_with('/') { object.pointer(self.field) } else { object.get(self.field) };
+        let text = match found {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Null) | None => return String::new(),
+            Some(other) => other.to_string(),
+        };
+        let whole = || found.and_then(Value::as_u64).unwrap_or_default();
+        match self.show {
+            Show::AsIs => text,
+            Show::Cut(places) => cut(&text, places),
+            Show::Span => format!("{}.{} s", whole() / 1_000, whole() % 1_000 / 100),
+            Show::Moment if whole() == 0 => String::new(),
+            Show::Moment => {
+                Timestamp(Nanos(whole())).to_string().chars().take("2026-01-01T00:00:00".len()).collect()
+            }
         }
-        Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(at, item)| write_at(below(&at.to_string()), item, out))
+    }
+}
+
+/// A decimal number without what stands behind so many places.
+pub(super) fn cut(number: &str, places: usize) -> String {
+    match number.split_once('.') {
+        Some((whole, rest)) if rest.len() > places => {
+            format!("{whole}.{}", rest.chars().take(places).collect::<String>())
         }
-        Value::String(text) => writeln!(out, "{path} = {}", plain(text)),
-        other => writeln!(out, "{path} = {other}"),
+        _ => number.to_owned(),
     }
 }
 
 /// Text that cannot move a terminal's cursor or its mind.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -92,12 +141,18 @@ mod tests {
         };
         assert_eq!(text(|out| table.write_text(out)), "PAIR    WHY\nBTC     a\\u{1b}[2J\nLONGER  b\n");
         let object = serde_json::json!({ "why": null, "pair": "BTC", "more": 1 });
-        assert_eq!(Table::of(&["pair", "why"], &[object]).rows, [["BTC".to_owned(), String::new()]]);
+        let columns = [Column::text("pair", "pair"), Column::text("why", "why")];
+        assert_eq!(Table::of(&columns, &[object]).rows, [["BTC".to_owned(), String::new()]]);
     }
 
     #[test]
-    fn objects_become_paths() {
-        let value = serde_json::json!({ "mode": "Active", "feeds": [{ "age_ms": 3 }], "x": null });
-        assert_eq!(text(|out| write_object(&value, out)), "feeds.0.age_ms = 3\nmode = Active\nx = null\n");
+    fn columns_show_numbers_for_people() {
+        let object = serde_json::json!({ "n": -0.123_456, "ms": 61_549, "at": 951_782_399_000_000_000_u64 });
+        let cell = |column: Column| column.cell(&object);
+        assert_eq!(cell(Column::cut("", "n", 4)), "-0.1234");
+        assert_eq!(cell(Column::cut("", "ms", 4)), "61549");
+        assert_eq!(cell(Column::span("", "/ms")), "61.5 s");
+        assert_eq!(cell(Column::moment("", "at")), "2000-02-28T23:59:59");
+        assert_eq!(cell(Column::moment("", "gone")), "");
     }
 }

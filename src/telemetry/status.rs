@@ -46,8 +46,10 @@ pub struct FeedStatus {
     pub exchange: &'static str,
     pub pair: String,
     pub updates: u64,
+    /// Between the last two times that the feed told its count.
+    pub updates_per_s: u64,
     pub conflated: u64,
-    /// Time since the feed last told its count (it does so about once a second).
+    /// Time since the feed last told a new count; while it lives it does so about once a second.
     pub age_ms: u64,
 }
 
@@ -84,5 +86,7 @@ pub struct VenueStatus {
     pub ack_ms: Percentiles,
     pub fill_ms: Percentiles,
     pub placed: u64,
+    /// Placed in the last 60 s, at most 1,024 of them.
+    pub placed_last_minute: u64,
     pub rejected: u64,
 }

@@ -2,6 +2,8 @@
 //! `store` thread. What may be dropped (records) feeds times and displays; what must be right (orders sent,
 //! pairs, profit, what is still open) comes from the journal.
 
+use std::collections::VecDeque;
+
 use super::latency::{Hops, Times};
 use super::status::{FeedStatus, LinkStatus, PairStatus, SpreadStatus, Status, VenueStatus};
 use super::summary::{Legs, Pnl, Summary};
@@ -14,6 +16,10 @@ use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::order::{Purpose, Reason};
 use crate::types::record::{Record, RecordKind, Role, Stamps};
 use crate::types::{Mode, Nanos, PairId, Rate, VenueId};
+
+/// Orders of a venue whose moment is kept for the rate of the last minute.
+const PLACED_KEPT: usize = 1_024;
+const MINUTE_NS: u64 = 60_000_000_000;
 
 /// Questions for the status, and where the answers go.
 pub struct StatusPort {
@@ -58,14 +64,43 @@ struct VenueTimes {
     ack: Times,
     fill: Times,
     placed: u64,
+    /// When the latest orders were placed, oldest first.
+    placed_at: VecDeque<Nanos>,
     rejected: u64,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Feed {
     updates: u64,
+    per_s: u64,
     conflated: u64,
     at: Nanos,
+}
+
+impl Feed {
+    fn count(&mut self, updates: u64, conflated: u64, at: Nanos) {
+        let ms = at.ms_since(self.at);
+        let per_s = if self.at == Nanos::NEVER || ms == 0 {
+            0
+        } else {
+            (updates - self.updates.min(updates)) * 1_000 / ms
+        };
+        *self = Self { updates, per_s, conflated, at };
+    }
+}
+
+impl VenueTimes {
+    fn place(&mut self, at: Nanos) {
+        self.placed += 1;
+        if self.placed_at.len() == PLACED_KEPT {
+            self.placed_at.pop_front();
+        }
+        self.placed_at.push_back(at);
+    }
+
+    fn placed_since(&self, from_ns: u64) -> u64 {
+        self.placed_at.iter().filter(|at| at.0 >= from_ns).count() as u64
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -144,7 +179,7 @@ impl Telemetry {
             pnl_usd: Pnl::from(&self.ledger),
             tick_to_wire_us: self.tick_to_wire(),
             hops_us: self.times.hops.micros(),
-            venues: self.venue_rows(),
+            venues: self.venue_rows(now),
             decision_to_terminal_ms: self.times.decision_to_terminal.millis(),
             fill_skew_ms: self.times.fill_skew.millis(),
         }
@@ -187,6 +222,7 @@ impl Telemetry {
                     exchange: self.names.venue(venue),
                     pair: self.names.pair(pair).to_owned(),
                     updates: feed.updates,
+                    updates_per_s: feed.per_s,
                     conflated: feed.conflated,
                     age_ms: now.ms_since(feed.at.max(self.started)),
                 }
@@ -223,7 +259,7 @@ impl Telemetry {
         held.map(row).collect()
     }
 
-    fn venue_rows(&self) -> Vec<VenueStatus> {
+    fn venue_rows(&self, now: Nanos) -> Vec<VenueStatus> {
         let row = |id: VenueId| {
             let venue = &self.venues[id.index()];
             VenueStatus {
@@ -231,6 +267,7 @@ impl Telemetry {
                 ack_ms: venue.ack.millis(),
                 fill_ms: venue.fill.millis(),
                 placed: venue.placed,
+                placed_last_minute: venue.placed_since(now.0.saturating_sub(MINUTE_NS)),
                 rejected: venue.rejected,
             }
         };
@@ -238,7 +275,7 @@ impl Telemetry {
     }
 
     fn placed(&mut self, venue: VenueId, purpose: Purpose, nth: u8, stamps: &Stamps) {
-        self.venues[venue.index()].placed += 1;
+        self.venues[venue.index()].place(stamps.t_send);
         // A mending order starts from bad news, not from a book: its time is `miss_to_mend`.
         if matches!(purpose, Purpose::Enter | Purpose::Exit)
             && let Some(times) = self.times.tick_to_wire.get_mut(usize::from(nth))
@@ -258,7 +295,7 @@ impl Observer for Telemetry {
         let at = record.at;
         match record.kind {
             RecordKind::BookUpdated { venue, pair, updates, conflated } => {
-                self.feeds[venue.index()][pair.index()] = Feed { updates, conflated, at };
+                self.feeds[venue.index()][pair.index()].count(updates, conflated, at);
             }
             RecordKind::LinkUp { venue, role } => self.link(venue, role, true, at),
             RecordKind::LinkDown { venue, role, .. } => self.link(venue, role, false, at),

@@ -266,7 +266,7 @@ pub fn registration(primary: &SigningKey, signing: &SigningKey, expiry: u64) -> 
         hash("EIP712Domain(string name,string version,address verifyingContract)"),
         hash("VestRouterV2"),
         hash("0.0.1"),
-        padded("0x919386306c47b2fe1036e3b4f7c40d22d2461a23"),
+        padded("0x8e4d87aef4ac4d5415c35a12319013e34223825b"),
     ];
     let proof = [
         hash("SignerProof(address approvedSigner,uint256 signerExpiry)"),

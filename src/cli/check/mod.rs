@@ -80,7 +80,8 @@ impl Report {
     /// For people. Long texts (the arithmetic) stand on lines of their own, below the table.
     fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
         let line = |row: &Row| {
-            let said = row.said.lines().next_back().unwrap_or_default().trim().to_owned();
+            let last = row.said.lines().next_back().unwrap_or_default();
+            let said = last.split_whitespace().filter(|word| *word != "=").collect::<Vec<_>>().join(" ");
             let mend = if row.mend.is_empty() { said } else { format!("{said} → {}", row.mend) };
             vec![row.check.clone(), row.verdict.name().to_owned(), mend]
         };
@@ -89,7 +90,12 @@ impl Report {
         for row in self.rows.iter().filter(|row| row.said.contains('\n')) {
             writeln!(out, "\n{}: {}", row.check, row.said)?;
         }
-        Ok(())
+        let failed = self.rows.iter().filter(|row| row.verdict == Verdict::Failed).count();
+        match failed {
+            0 => writeln!(out, "\nAll is well."),
+            1 => writeln!(out, "\n1 check failed."),
+            many => writeln!(out, "\n{many} checks failed."),
+        }
     }
 
     fn to_json(&self) -> Value {
@@ -253,9 +259,9 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "CHECK  VERDICT  FOUND\n\
-             one    ok       = last line\n\
+             one    ok       last line\n\
              two    FAILED   broken → mend it\n\
-             \none: first\n  = last line\n"
+             \none: first\n  = last line\n\n1 check failed.\n"
         );
         assert!(!report().passed());
     }

@@ -59,6 +59,9 @@ impl Asked<'_> {
         let venue_ms = match told {
             Ok(Some(venue_ms)) => venue_ms,
             Ok(None) => return report.skipped(&name, "the venue does not tell its time"),
+            Err(DeskError::Refused { .. }) if self.private => {
+                return report.skipped(&name, "the venue tells its time with keys that it takes only");
+            }
             Err(error) => return self.cannot("clock", &error, report),
         };
         let ours_ms = asked.ms() + answered.ms_since(asked) / 2;

@@ -41,8 +41,9 @@ pub fn entry(names: &Names, entry: &Entry) -> Option<Line> {
             let line = scribe(at).info("FUNDING", "Funding settled");
             scribe(at).both(line, pair, venue).number("amount_usd", amount)
         }
-        Entry::Stopped { at } => scribe(at).info("SHUTDOWN", "[SHUTDOWN] Clean exit, no pending orders"),
-        Entry::PairSnapshot { .. }
+        // `Stopped` is told by `main`, once everything has ended.
+        Entry::Stopped { .. }
+        | Entry::PairSnapshot { .. }
         | Entry::PairHeld { .. }
         | Entry::TotalsSnapshot { .. }
         | Entry::OrderSnapshot { .. }
