@@ -31,6 +31,7 @@ fn setup() -> Setup {
         ws_url: "wss://localhost/v1".into(),
         order_kind: OrderKind::Ioc,
         profile: Profile::Pro,
+        pool: bot4::types::Pool::default(),
         markets: vec![(PairId(0), "BTC-USD-PERP".into())],
         secrets: Secrets::default(),
     }

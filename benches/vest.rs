@@ -95,6 +95,7 @@ fn setup() -> Setup {
         ws_url: "wss://127.0.0.1:8444/ws-api".into(),
         order_kind: OrderKind::Market,
         profile: Profile::Pro,
+        pool: bot4::types::Pool::default(),
         markets: vec![(PAIR, "BTC-PERP".into())],
         secrets: Secrets(BTreeMap::from(keys.map(|(key, text)| (key, Secret::new(text.into()))))),
     }

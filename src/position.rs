@@ -113,6 +113,11 @@ impl PairBook {
         self.legs.iter().all(|leg| leg.qty.is_zero())
     }
 
+    /// Anything was executed since it was last flat and booked.
+    pub fn has_traded(&self) -> bool {
+        self.legs.iter().any(|leg| !leg.cash.is_zero() || !leg.fees.is_zero())
+    }
+
     /// Net signed quantity over both legs: zero when hedged.
     pub fn net(&self) -> Qty {
         self.legs[0].qty + self.legs[1].qty

@@ -30,7 +30,7 @@ use crate::sys::lock::InstanceLock;
 use crate::sys::process;
 use crate::sys::signals::Signals;
 use crate::telemetry;
-use crate::types::Secret;
+use crate::types::{Pool, Secret};
 use crate::venue::paper::PaperTrader;
 use crate::venue::{Desk, Feed, REGISTRY, SetupError, Trader};
 use startup::Opening;
@@ -59,6 +59,9 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let signals = Signals::install().map_err(|error| error.to_string())?;
     harden();
     config.announcements().iter().for_each(|line| tracing::info!(event_type = "CONFIG", "{line}"));
+    if options.live {
+        config.venues.iter().for_each(announce_pool);
+    }
     let _lock = InstanceLock::take(&config.journal.dir).map_err(|error| error.to_string())?;
     let url = Secret::new(config.database_url(&credentials).to_owned());
     let database = Target::parse(&url, config.store.ca_file.as_deref()).map_err(|error| error.to_string())?;
@@ -90,6 +93,17 @@ fn level(level: LogLevel) -> Level {
         LogLevel::Info => Level::Info,
         LogLevel::Debug | LogLevel::Trace => Level::Debug,
     }
+}
+
+/// What orders leave on (story 7.2); where they travel by a socket there is one.
+fn announce_pool(section: &VenueSection) {
+    let venue = &REGISTRY[section.id.index()];
+    let Pool { connections, keep_warm_s } = section.pool;
+    let text = match venue.order_wire {
+        "REST" => format!("{connections} kept open over TLS, each used after {keep_warm_s} s of silence"),
+        wire => format!("1 kept open over TLS ({wire})"),
+    };
+    tracing::info!(event_type = "POOL", exchange = venue.name, "[CONFIG] {} order connections: {text}", venue.title);
 }
 
 /// No dumps, no swapped keys, no values in panic texts (SAFETY 5.2).

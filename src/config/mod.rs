@@ -135,6 +135,7 @@ impl Config {
             ws_url: section.ws_url.as_str().to_owned(),
             order_kind: section.order_kind,
             profile: section.profile,
+            pool: section.pool,
             markets: self.markets(section.id),
             secrets,
         }
@@ -161,6 +162,7 @@ impl Config {
         lines.extend(self.settings.pairs.iter().map(|pair| {
             format!("[CONFIG] Thresholds: entry={}, exit={}", pair.entry_threshold, pair.exit_threshold)
         }));
+        lines.push(format!("[CONFIG] Effective values: mode={}, hash={}", self.mode.name(), self.hash));
         lines
     }
 }
@@ -209,5 +211,6 @@ mod tests {
         let lines = parse("t.toml", "", &REGISTRY).ok().unwrap().announcements();
         assert_eq!(lines[0], "[CONFIG] Loaded pairs: [BTC]");
         assert_eq!(lines[1], "[CONFIG] Thresholds: entry=0.3000%, exit=0.0200%");
+        assert!(lines[2].starts_with("[CONFIG] Effective values: mode=paper, hash="), "{}", lines[2]);
     }
 }

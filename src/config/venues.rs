@@ -7,7 +7,7 @@ use super::error::ConfigError;
 use super::reader::Section;
 use super::url::{BaseUrl, Scheme};
 use crate::types::settings::VenueSettings;
-use crate::types::{OrderKind, Profile, VenueId};
+use crate::types::{OrderKind, Pool, Profile, VenueId};
 use crate::venue::Venue;
 
 /// The environment that trades real money, and the one that may only be on this machine.
@@ -30,6 +30,7 @@ pub struct VenueSection {
     pub ca_file: Option<PathBuf>,
     pub order_kind: OrderKind,
     pub profile: Profile,
+    pub pool: Pool,
     pub max_book_age_ms: u32,
     pub orders_per_s: u32,
     /// Zero = no such budget.
@@ -70,6 +71,7 @@ fn section(s: &Section<'_>, venue: &Venue, id: VenueId) -> Result<VenueSection, 
         ca_file: s.optional_path("ca_file")?,
         order_kind: order_kind(s)?,
         profile: profile(s)?,
+        pool: pool(s)?,
         max_book_age_ms: s.int("max_book_age_ms", 50..=10_000)?,
         orders_per_s: s.int("orders_per_s", 1..=560)?,
         orders_per_day: s.int("orders_per_day", 0..=1_000_000)?,
@@ -85,6 +87,14 @@ fn order_kind(s: &Section<'_>) -> Result<OrderKind, ConfigError> {
     const WORDS: [(&str, OrderKind); 3] =
         [("market", OrderKind::Market), ("fok", OrderKind::Fok), ("ioc", OrderKind::Ioc)];
     if s.has("order_kind") { s.word("order_kind", &WORDS) } else { Ok(OrderKind::default()) }
+}
+
+/// As [`order_kind`].
+fn pool(s: &Section<'_>) -> Result<Pool, ConfigError> {
+    if !s.has("order_connections") {
+        return Ok(Pool::default());
+    }
+    Ok(Pool { connections: s.int("order_connections", 2..=8)?, keep_warm_s: s.int("keep_warm_s", 5..=300)? })
 }
 
 /// As [`order_kind`].

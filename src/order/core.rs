@@ -121,7 +121,6 @@ impl Core {
     /// What a journal segment begins with: enough to forget everything before it.
     pub fn snapshot(&self, epoch: u32, config_hash: u64, at: Nanos) -> Vec<Entry> {
         let mut entries = vec![Entry::Epoch { epoch, config_hash, at }];
-        entries.push(Entry::TotalsSnapshot { totals: self.totals });
         for pair in &self.pairs {
             entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
             for order in pair.live_orders() {
@@ -137,6 +136,8 @@ impl Core {
                 entries.push(Entry::PairHeld { pair: pair.settings.id, spread: pair.entry_spread });
             }
         }
+        // Last: what stands before it is counted in it already.
+        entries.push(Entry::TotalsSnapshot { totals: self.totals });
         entries
     }
 

@@ -119,13 +119,16 @@ impl Core {
             return;
         }
         let seq = self.next_seq();
+        // A close of all that is hedged takes a residual along.
+        let whole = intent.qty >= pair.book.hedged();
         let mut approved = [None, None];
         for (leg, slot) in approved.iter_mut().enumerate() {
+            let held = self.pairs[index].book.legs[leg].qty.abs();
             let draft = Draft {
                 leg,
                 side: direction.close_side(leg),
                 purpose: Purpose::Exit,
-                qty: intent.qty.min(self.pairs[index].book.legs[leg].qty.abs()),
+                qty: if whole { held } else { intent.qty.min(held) },
                 limit: intent.limits[leg],
             };
             let spec = self.spec(now, index, seq, &draft);

@@ -34,8 +34,8 @@ pub struct Order {
     pub closed_with: Option<Qty>,
     /// Since when the outcome is not known.
     pub unknown_since: Nanos,
-    /// The cancel of a pending order has left.
-    pub cancel_sent: bool,
+    /// When a cancel of it last left. One that got lost is sent again: cancelling twice harms nothing.
+    pub cancelled_at: Nanos,
     /// The alarm for an unknown order was raised.
     pub alarmed: bool,
     /// Funding still to be read from the venue after a close without fill messages.
@@ -77,7 +77,7 @@ impl Order {
             filled_at: Nanos::NEVER,
             closed_with: None,
             unknown_since: Nanos::NEVER,
-            cancel_sent: false,
+            cancelled_at: Nanos::NEVER,
             alarmed: false,
             unconfirmed: false,
             position_clean: false,
@@ -113,6 +113,12 @@ impl Order {
     /// Whether this fill is new: by its id, or, for a venue without fill ids, always.
     pub fn is_new_fill(&self, fill: &Fill) -> bool {
         self.is_live() && (fill.id.is_empty() || !self.fills_seen.iter().any(|seen| seen.id == fill.id))
+    }
+
+    /// An execution of an order that was held for dead: what proved it dead was wrong (SAFETY O5).
+    pub fn is_resurrected_by(&self, fill: &Fill) -> bool {
+        let seen = !fill.id.is_empty() && self.fills_seen.iter().any(|seen| seen.id == fill.id);
+        !self.is_live() && self.filled.is_zero() && !seen
     }
 
     /// Takes one execution into the totals.
@@ -199,9 +205,9 @@ impl Order {
         match self.state {
             OrderState::Sent if now.ms_since(self.sent_at) > u64::from(rules.ack_deadline_ms) => Need::Doubt,
             OrderState::Acked
-                if !self.cancel_sent
-                    && self.closed_with.is_none()
-                    && now.ms_since(self.acked_at) > u64::from(rules.pending_cancel_ms) =>
+                if self.closed_with.is_none()
+                    && now.ms_since(self.acked_at.max(self.cancelled_at))
+                        > u64::from(rules.pending_cancel_ms) =>
             {
                 Need::Cancel
             }

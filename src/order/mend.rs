@@ -20,17 +20,38 @@ pub struct Route {
     pub cost: Usd,
 }
 
+/// What may be used on the way home.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    /// Venues that take orders now, by leg.
+    pub usable: [bool; 2],
+    /// False in Halted: there the missing leg is only brought when the filled one cannot be unwound.
+    pub completing: bool,
+}
+
 /// The cheaper way home on the venues that can be used now, or `None` when neither can be priced or reached.
-pub fn choose(pair: &Pair, usable: [bool; 2], rules: &Settings) -> Option<Route> {
+pub fn choose(pair: &Pair, means: Means, rules: &Settings) -> Option<Route> {
     let net = pair.book.net();
     let heavy = heavy_leg(pair);
-    let unwind = usable[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
+    let unwind = means.usable[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
     let light = 1 - heavy;
-    let complete = usable[light].then(|| complete(pair, light, net.abs(), rules)).flatten();
+    let complete = means.usable[light].then(|| complete(pair, light, net.abs(), rules)).flatten();
     match (complete, unwind) {
-        (Some(complete), Some(unwind)) => Some(if complete.cost <= unwind.cost { complete } else { unwind }),
+        (Some(complete), Some(unwind)) => {
+            let unwinding = unwind.cost.saturating_add(forgone(pair, unwind.qty));
+            let completes = means.completing && complete.cost <= unwinding;
+            Some(if completes { complete } else { unwind })
+        }
         (one, other) => one.or(other),
     }
+}
+
+/// What the pair was opened for and an unwind gives up: the edge of the decision less what closing it would cost. Never
+/// negative.
+fn forgone(pair: &Pair, qty: Qty) -> Usd {
+    let (Some(decision), [Some(a), Some(b)]) = (&pair.decision, &pair.rules) else { return Usd::ZERO };
+    let kept = decision.edge - decision.basis - pair.settings.exit_threshold - a.taker - b.taker;
+    decision.mid.times(qty).part(kept).max(Usd::ZERO)
 }
 
 /// An order that takes a leg to nothing, reduce-only, at the collar of the next step of the ladder.
@@ -63,7 +84,7 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
     let decision = pair.decision.as_ref()?;
     let direction = pair.book.direction?;
     let entering = !pair.opened && !matches!(decision.kind, Some(IntentKind::Exit(_)));
-    if !entering || pair.mend.completions > rules.execution.retry_attempts || !pair.quotes[leg].tradable {
+    if !entering || pair.mend.completions >= rules.execution.retry_attempts || !pair.quotes[leg].tradable {
         return None;
     }
     let side = direction.open_side(leg);

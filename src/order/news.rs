@@ -3,6 +3,7 @@
 
 use super::core::{Core, Effect, Effects, holder};
 use super::lifecycle::{Need, Order};
+use super::pair::Phase;
 use crate::journal::entry::Entry;
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::{Role, Stamps};
@@ -11,6 +12,9 @@ use crate::types::{
     ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, PairId, Qty, RecordKind, Reject,
     RejectClass, VenueId,
 };
+
+/// A venue that said "later" is left alone for this long, ms; the other leg's is not.
+const RETRY_LATER_MS: u64 = 1_000;
 
 /// What became of the write of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +150,9 @@ impl Core {
 
     fn filled(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if order.is_resurrected_by(&fill) {
+            return self.adopt(now, index, id, fill, fx);
+        }
         if !order.is_new_fill(&fill) {
             return;
         }
@@ -158,6 +165,19 @@ impl Core {
         if order.filled >= order.spec.qty || order.closed_with.is_some_and(|all| order.filled >= all) {
             self.close(now, index, id, Reason::EMPTY, fx);
         }
+    }
+
+    /// An order that was called dead has filled: it counts, its leg is mended, and a person has to look.
+    fn adopt(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let venue = order.spec.venue;
+        self.record(Entry::Filled { id, fill, at: now }, fx);
+        let (state, reason) = (OrderState::Filled, Reason::cut("filled after it was dead"));
+        self.record(Entry::Closed { id, state, filled: fill.qty, reason, at: now }, fx);
+        if self.pairs[index].phase == Phase::Idle {
+            self.pairs[index].phase = Phase::Opening;
+        }
+        self.halt(now, venue, "a dead order filled", fx);
     }
 
     /// A venue without fill messages tells the execution of the whole order at once.
@@ -188,7 +208,11 @@ impl Core {
             funding: crate::types::Usd::ZERO,
             at: now,
         };
-        let missing = if order.is_live() { order.missing_fill(&report) } else { None };
+        let missing = order.missing_fill(&report);
+        if let Some(fill) = missing.filter(|fill| order.is_resurrected_by(fill)) {
+            return self.adopt(now, index, id, fill, fx);
+        }
+        let missing = missing.filter(|_| order.is_live());
         // A close settles funding that only the order's row tells.
         order.unconfirmed |= missing.is_some() && order.spec.reduce_only;
         if order.unconfirmed {
@@ -263,11 +287,13 @@ impl Core {
             order.ask_now(now);
             return self.doubt(now, index, id, fx);
         }
-        let (state, filled) = (OrderState::Rejected, order.filled);
+        let (state, filled, leg) = (OrderState::Rejected, order.filled, order.leg);
         self.record(Entry::Closed { id, state, filled, reason: reject.code, at: now }, fx);
         match reject.class {
             RejectClass::Halt => self.halt(now, venue, reject.code.as_str(), fx),
-            RejectClass::RetryLater => self.pairs[index].mend.next_try = now.plus_ms(1_000),
+            RejectClass::RetryLater => {
+                self.pairs[index].mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
+            }
             _ => {}
         }
         if self.gate.count_error(now) && self.mode == Mode::Active {
@@ -354,7 +380,7 @@ impl Core {
     pub(super) fn cancel(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let nonce = self.next_nonce(now);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        order.cancel_sent = true;
+        order.cancelled_at = now;
         order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
         fx.push(Effect::Cancel(CancelSpec {
             id,

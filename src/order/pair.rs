@@ -28,9 +28,13 @@ pub enum Phase {
 pub struct Mend {
     /// Orders tried to complete the missing leg.
     pub completions: u32,
+    /// No completion is left to try.
+    pub spent: bool,
     /// Unwinds that were priced and missed: the collar widens with them.
     pub missed_unwinds: u32,
     pub next_try: Nanos,
+    /// Before this the venue of a leg is not tried: it said "later".
+    pub not_before: [Nanos; 2],
     /// Result of the unwinding lines when the mend began, for its cost.
     pub cost_before: i64,
     pub last_alarm: Nanos,
@@ -106,6 +110,7 @@ impl Pair {
         match entry {
             Entry::PairSnapshot { book, .. } => {
                 self.book = *book;
+                // An entry that stands is told by the `PairOpened` behind it.
                 self.opened = false;
             }
             Entry::OrderSnapshot { order, state, venue_id, filled, at } => {
@@ -222,7 +227,21 @@ impl Pair {
 
     /// One leg holds more than the other by what could be traded away.
     pub fn is_lone(&self) -> bool {
-        self.common_lot().map_or(!self.book.net().is_zero(), |lot| self.book.net().abs() >= lot)
+        let net = self.book.net().abs();
+        self.common_lot().map_or(!net.is_zero(), |lot| net >= lot && !self.is_residual(net, lot))
+    }
+
+    /// A difference beside a hedge that the heavy leg's venue does not trade for being too small: it stays in the books until the
+    /// close takes it along (SAFETY O8).
+    fn is_residual(&self, net: Qty, lot: Qty) -> bool {
+        let heavy = usize::from(self.book.legs[1].qty.abs() > self.book.legs[0].qty.abs());
+        let takes = |leg: usize| {
+            self.rules[leg].is_some_and(|rules| {
+                net >= rules.min_qty && self.book.reference.times(net) >= rules.min_notional
+            })
+        };
+        let completable = !self.opened && !self.mend.spent && takes(1 - heavy);
+        self.book.hedged() >= lot && !takes(heavy) && !completable
     }
 
     /// Funding of a close is still being read.

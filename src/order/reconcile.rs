@@ -6,7 +6,7 @@ use super::core::{Core, Effect, Effects};
 use super::pair::Phase;
 use crate::types::order::Reason;
 use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder};
-use crate::types::{MarketRules, Mode, Nanos, PairId, RecordKind, VenueId, VenueMode};
+use crate::types::{MarketRules, Mode, Nanos, PairId, RecordKind, Usd, VenueId, VenueMode};
 
 impl Core {
     pub(super) fn take_fact(&mut self, now: Nanos, fact: Fact, fx: &mut Effects) {
@@ -201,6 +201,7 @@ impl Core {
         }
         if self.paper {
             facts.reconciled = true;
+            facts.account = Some(paper_account(self.settings.risk.max_gross_notional));
         }
     }
 
@@ -208,4 +209,10 @@ impl Core {
     pub fn is_halted(&self) -> bool {
         self.mode == Mode::Halted
     }
+}
+
+/// Paper trading has no account; it is given one that holds what the gross cap allows, so that the caps bind and not
+/// the purse.
+fn paper_account(gross_max: Usd) -> AccountReport {
+    AccountReport { balance: gross_max, equity: gross_max, free_margin: gross_max, ..AccountReport::default() }
 }

@@ -24,7 +24,7 @@ impl Core {
     pub(super) fn settle(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
         let pair = &self.pairs[index];
         let Some(lot) = pair.common_lot() else { return };
-        let lone = pair.book.net().abs() >= lot;
+        let lone = pair.is_lone();
         self.watch_lone(now, index, lone);
         let pair = &self.pairs[index];
         if pair.has_live_orders() {
@@ -100,8 +100,7 @@ impl Core {
 
     fn flat(&mut self, now: Nanos, index: usize, phase: Phase, fx: &mut Effects) {
         let pair = &self.pairs[index];
-        let traded = pair.book.legs.iter().any(|leg| !leg.cash.is_zero() || !leg.fees.is_zero());
-        if !traded {
+        if !pair.book.has_traded() {
             return;
         }
         let ledger = pair.book.ledger();
@@ -154,13 +153,13 @@ impl Core {
         if now < self.pairs[index].mend.next_try {
             return;
         }
-        let usable = self.pairs[index].settings.venues.map(|venue| self.is_usable(venue));
+        let means = self.means(now, index);
         let pair = &self.pairs[index];
         let route = match sweepable(pair) {
             Some(leg) if pair.book.net().abs() < pair.common_lot().unwrap_or_default() => {
                 mend::unwind(pair, leg, pair.book.legs[leg].qty.abs(), &self.settings)
             }
-            _ => mend::choose(pair, usable, &self.settings),
+            _ => mend::choose(pair, means, &self.settings),
         };
         let sent = route.is_some_and(|route| {
             let sent = self.send_route(now, index, &route, fx);
@@ -181,10 +180,10 @@ impl Core {
             return;
         }
         let since = if pair.lone_since == Nanos::NEVER { now } else { pair.lone_since };
-        let next_try = pair.mend.next_try;
+        let not_before = pair.mend.not_before;
         pair.phase = Phase::Mending { since };
         pair.mend = Mend {
-            next_try,
+            not_before,
             progress: now,
             last_alarm: now,
             cost_before: pair.book.unwinds.raw(),
@@ -224,6 +223,7 @@ impl Core {
         pair.mend.last_completed = route.purpose == Purpose::Complete;
         if pair.mend.last_completed {
             pair.mend.completions += 1;
+            pair.mend.spent = pair.mend.completions >= max;
             let attempt = pair.mend.completions;
             fx.push(Effect::Log(RecordKind::Retry { pair: id, venue, attempt, max }));
         } else if !pair.mend.announced {
@@ -267,6 +267,13 @@ impl Core {
         }));
     }
 
+    fn means(&self, now: Nanos, index: usize) -> mend::Means {
+        let pair = &self.pairs[index];
+        let usable =
+            |leg: usize| self.is_usable(pair.settings.venues[leg]) && now >= pair.mend.not_before[leg];
+        mend::Means { usable: [usable(0), usable(1)], completing: self.mode != Mode::Halted }
+    }
+
     /// The venue takes orders now.
     fn is_usable(&self, venue: VenueId) -> bool {
         let facts = &self.venues[venue.index()];
@@ -285,8 +292,9 @@ impl Core {
                 }
             }
             let pair = &mut self.pairs[index];
-            let unfinished = pair.has_live_orders() || (!pair.opened && !pair.book.is_flat());
-            if unfinished {
+            // Held without an entry that stands, flat with one, or flat with a result that no close has booked.
+            let torn = pair.opened == pair.book.is_flat() || (pair.book.is_flat() && pair.book.has_traded());
+            if pair.has_live_orders() || torn {
                 pair.phase = Phase::Opening;
             }
             pair.touched = now;

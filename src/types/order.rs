@@ -34,6 +34,21 @@ pub enum Profile {
     Retail,
 }
 
+/// The warm connections that orders leave on, where a venue takes them by HTTP (`venues.<name>`; story 7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Connections kept, 2 to 8: one is never used to keep warm, so that an order finds it idle.
+    pub connections: u32,
+    /// A connection idle for this long is used once, so that neither side closes it, s.
+    pub keep_warm_s: u32,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { connections: 3, keep_warm_s: 15 }
+    }
+}
+
 /// What an order is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {

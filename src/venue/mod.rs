@@ -19,7 +19,7 @@ use crate::sys::rest::Http;
 use crate::types::order::Reason;
 use crate::types::record::Role;
 use crate::types::{
-    BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Profile, Secret, Ticker,
+    BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Pool, Profile, Secret, Ticker,
     VenueId, VenueMode,
 };
 
@@ -84,6 +84,7 @@ pub struct Setup {
     pub ws_url: String,
     pub order_kind: OrderKind,
     pub profile: Profile,
+    pub pool: Pool,
     /// Our pairs on this venue and their wire symbols.
     pub markets: Vec<(PairId, String)>,
     /// Secrets by their key without the prefix. Empty in paper mode.

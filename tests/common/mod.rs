@@ -7,6 +7,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod run;
 pub mod tables;
+pub mod trouble;
 
 #[allow(unused_imports, reason = "the store tests have no engine")]
 pub use bench::Bench;

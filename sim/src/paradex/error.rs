@@ -90,9 +90,13 @@ impl RpcError {
     }
 }
 
-/// Business refusals are not enumerated for the socket: the general method error carries the REST code.
+/// Business refusals are not enumerated for the socket: the general method error carries the REST code. A number is one
+/// of the socket's own codes (only fault rules refuse with one).
 impl From<ApiError> for RpcError {
     fn from(error: ApiError) -> RpcError {
+        if let Ok(code) = error.code.parse() {
+            return RpcError::new(code, &error.message);
+        }
         if error.status == StatusCode::TOO_MANY_REQUESTS {
             return RpcError::new(RpcError::RATE_LIMIT, "rate limit exceeded");
         }
@@ -115,6 +119,7 @@ mod tests {
         });
         assert_eq!(rpc.body(), expected);
         assert_eq!(RpcError::from(ApiError::too_many()).code, 42901);
+        assert_eq!(RpcError::from(ApiError::bad_request("-32603", "internal error")).code, -32603);
     }
 
     #[test]

@@ -211,7 +211,7 @@ pub fn bust_json(scene: &Scene, fill: &FillView) -> Value {
         "account": felt::to_hex(&scene.directory.address(fill.account)),
         "market": scene.directory.symbol(fill.market),
         "order_id": fill.order_id,
-        "bust_fill_id": fill.id,
+        "busted_fill_id": fill.id,
         "created_at": json::millis(scene.now_us),
     })
 }

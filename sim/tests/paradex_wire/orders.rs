@@ -180,9 +180,9 @@ fn a_busted_fill_is_taken_back() {
         Delivery::Event(event) => Some(event["params"]["data"].clone()),
         _ => None,
     });
-    assert_eq!(bust["bust_fill_id"], fill.as_str());
+    assert_eq!(bust["busted_fill_id"], fill.as_str());
     let truth = venue.sim.control.truth().paradex;
     assert!(truth.is_flat() && truth.ledger_change == 0);
     assert_eq!(venue.get(&token, "/fills").body["results"], json!([]));
-    assert_eq!(venue.get(&token, "/tradebusts").body["results"][0]["bust_fill_id"], fill.as_str());
+    assert_eq!(venue.get(&token, "/tradebusts").body["results"][0]["busted_fill_id"], fill.as_str());
 }

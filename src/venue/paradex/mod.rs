@@ -115,6 +115,7 @@ pub mod fixture {
             ws_url: "wss://localhost:1/v1".into(),
             order_kind: OrderKind::Ioc,
             profile: Profile::Pro,
+            pool: crate::types::Pool::default(),
             markets: vec![(PairId(0), BTC.into())],
             secrets,
         }

@@ -9,15 +9,11 @@ use super::private::link_reason;
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::Role;
-use crate::types::{ClientId, Nanos, OrderNews, Reject, RejectClass};
+use crate::types::{ClientId, Nanos, OrderNews, Pool, Reject, RejectClass};
 use crate::venue::{OrderKey, SendError, TraderEvent};
 
-/// Connections kept: the legs of two pairs and a cancel at the same time.
-pub const LINKS: usize = 3;
 /// An unanswered request after this means a dead connection, ms. The order is unknown long before.
 const REPLY_MS: u64 = 10_000;
-/// A connection idle for this long is used once, so that neither side closes it, ms.
-const WARM_MS: u64 = 15_000;
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +33,10 @@ struct Lane {
 }
 
 /// The pool.
-#[derive(Default)]
 pub struct OrderLinks {
-    lanes: [Option<Lane>; LINKS],
+    lanes: Vec<Option<Lane>>,
+    /// A lane idle for this long is used once.
+    warm_ms: u64,
 }
 
 /// What a poll of one lane came to.
@@ -57,6 +54,11 @@ enum Answer {
 }
 
 impl OrderLinks {
+    pub fn new(pool: Pool) -> Self {
+        let lanes = (0..pool.connections).map(|_| None).collect();
+        Self { lanes, warm_ms: u64::from(pool.keep_warm_s) * 1_000 }
+    }
+
     /// Takes a connection into the first free place; one too many is dropped.
     pub fn install(&mut self, link: Box<dyn Link>, now: Nanos) {
         if let Some(place) = self.lanes.iter_mut().find(|lane| lane.is_none()) {
@@ -119,8 +121,9 @@ impl OrderLinks {
         if self.lanes.iter().flatten().filter(|lane| lane.is_idle()).count() < 2 {
             return false;
         }
+        let warm_ms = self.warm_ms;
         let mut stale = self.lanes.iter_mut().flatten();
-        let Some(lane) = stale.find(|lane| lane.is_idle() && now.ms_since(lane.used) >= WARM_MS) else {
+        let Some(lane) = stale.find(|lane| lane.is_idle() && now.ms_since(lane.used) >= warm_ms) else {
             return false;
         };
         // A failure is reported by the next poll.

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::access::{ACCOUNT_GROUP, API_KEY, PRIMARY_ADDRESS, SIGNING_KEY};
 use crate::types::{
-    MarketRules, MarketStatus, OrderKind, PairId, Price, Profile, Qty, Rate, Secret, Usd, VenueId,
+    MarketRules, MarketStatus, OrderKind, PairId, Pool, Price, Profile, Qty, Rate, Secret, Usd, VenueId,
 };
 use crate::venue::{Secrets, Setup};
 
@@ -42,6 +42,7 @@ pub(super) fn paper_setup() -> Setup {
         ws_url: "wss://localhost:8444/ws-api".into(),
         order_kind: OrderKind::Market,
         profile: Profile::Pro,
+        pool: Pool::default(),
         markets: vec![(BTC, "BTC-PERP".into()), (ETH, "ETH-PERP".into())],
         secrets: Secrets::default(),
     }

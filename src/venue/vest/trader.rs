@@ -32,7 +32,7 @@ impl VestTrader {
         let keys = access.keys.take().ok_or(SetupError::Missing(API_KEY))?;
         Ok(Self {
             requests: RequestWriter::new(&access, keys),
-            links: OrderLinks::default(),
+            links: OrderLinks::new(setup.pool),
             private: PrivateStream::default(),
             names: Names::default(),
             ready: false,
