@@ -103,7 +103,12 @@ fn announce_pool(section: &VenueSection) {
         "REST" => format!("{connections} kept open over TLS, each used after {keep_warm_s} s of silence"),
         wire => format!("1 kept open over TLS ({wire})"),
     };
-    tracing::info!(event_type = "POOL", exchange = venue.name, "[CONFIG] {} order connections: {text}", venue.title);
+    tracing::info!(
+        event_type = "POOL",
+        exchange = venue.name,
+        "[CONFIG] {} order connections: {text}",
+        venue.title
+    );
 }
 
 /// No dumps, no swapped keys, no values in panic texts (SAFETY 5.2).

@@ -1,6 +1,6 @@
-//! What an order in flight can lose beside its answer: private messages, each of its sockets, the engine itself, its own
-//! fill, or the account to a stranger's hand. The real binary on both simulated venues; in the end no leg is alone, no
-//! order was sent twice, none is open, and the books agree with the venues.
+//! What an order in flight can lose beside its answer: private messages, each of its sockets, the engine itself, its
+//! own fill, or the account to a stranger's hand. The real binary on both simulated venues; in the end no leg is
+//! alone, no order was sent twice, none is open, and the books agree with the venues.
 
 mod common;
 

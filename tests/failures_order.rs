@@ -1,6 +1,6 @@
 //! One order goes wrong in its answer or in its execution: refused with each class of code, filled in part, delayed,
-//! lost. The real binary on both simulated venues; in the end no leg is alone, no order was sent twice, none is open, and
-//! the ledger agrees with the venues.
+//! lost. The real binary on both simulated venues; in the end no leg is alone, no order was sent twice, none is open,
+//! and the ledger agrees with the venues.
 
 mod common;
 

@@ -35,12 +35,18 @@ fn a_retail_account_trades_without_fees_on_its_venue() {
 
 #[test]
 fn a_venue_that_knows_only_schema_1_is_traded_on() {
-    trades(switched(Switches { paradex_sbe_versions: [true, true, false, false], ..Switches::default() }), "");
+    trades(
+        switched(Switches { paradex_sbe_versions: [true, true, false, false], ..Switches::default() }),
+        "",
+    );
 }
 
 #[test]
 fn a_venue_that_knows_only_schema_0_is_traded_on() {
-    trades(switched(Switches { paradex_sbe_versions: [true, false, false, false], ..Switches::default() }), "");
+    trades(
+        switched(Switches { paradex_sbe_versions: [true, false, false, false], ..Switches::default() }),
+        "",
+    );
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl BookThread {
     }
 
     /// Common lot and larger minimum of a pair's two venues. Until it is known, the pair's sizes are zero. Rules that
-    /// arrive as [`Answer::Rules`] for both venues do the same.
+    /// arrive as [`Fact::Rules`] for both venues do the same.
     pub fn set_lot(&mut self, pair: PairId, lot: Qty, min: Qty) {
         if let Some(market) = self.markets.get(pair) {
             market.set_lot(lot, min);

@@ -231,8 +231,8 @@ impl Pair {
         self.common_lot().map_or(!net.is_zero(), |lot| net >= lot && !self.is_residual(net, lot))
     }
 
-    /// A difference beside a hedge that the heavy leg's venue does not trade for being too small: it stays in the books until the
-    /// close takes it along (SAFETY O8).
+    /// A difference beside a hedge that the heavy leg's venue does not trade for being too small: it stays in the
+    /// books until the close takes it along (SAFETY O8).
     fn is_residual(&self, net: Qty, lot: Qty) -> bool {
         let heavy = usize::from(self.book.legs[1].qty.abs() > self.book.legs[0].qty.abs());
         let takes = |leg: usize| {

@@ -1,5 +1,5 @@
 //! When every order of a pair is terminal: is it flat, held, or does one leg hold more than the other? The one routine
-//! that must not fail is [`Core::mend`] (SAFETY §2.3): it never ends on "retries exhausted". Part of `order::core`.
+//! that must not fail is `Core::mend` (SAFETY §2.3): it never ends on "retries exhausted". Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
 use super::mend;

@@ -20,7 +20,8 @@ pub use market::{MarketRules, MarketStatus, Ticker, VenueMode};
 pub use message::{Command, Exposure, ExposureState, Intent, IntentKind, Mode, Quote, StopReason, Walk};
 pub use money::{DecimalError, Price, Qty, Rate, Usd};
 pub use order::{
-    Fill, OrderKind, OrderNews, OrderReport, OrderSpec, OrderState, Pool, Profile, Purpose, Reject, RejectClass,
+    Fill, OrderKind, OrderNews, OrderReport, OrderSpec, OrderState, Pool, Profile, Purpose, Reject,
+    RejectClass,
 };
 pub use record::{Record, RecordKind};
 pub use secret::Secret;

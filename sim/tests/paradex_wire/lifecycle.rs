@@ -57,8 +57,19 @@ fn cancels_by_client_id_in_batches_and_all_at_once() {
         .collect();
     assert_eq!(statuses, ["ALREADY_CLOSED", "QUEUED_FOR_CANCELLATION", "NOT_FOUND"]);
     assert_eq!(socket.request("order.cancel_all", json!({}))["result"]["status"], "ok");
-    for id in &ids[1..] {
-        assert_eq!(socket.closed_order(id).0, "USER_CANCELED");
+    assert_all_cancelled(&mut socket, &ids[1..]);
+}
+
+/// Waits until each of these orders was cancelled, in whatever order the venue tells it.
+fn assert_all_cancelled(socket: &mut Socket, ids: &[String]) {
+    let mut open: Vec<&String> = ids.iter().collect();
+    while !open.is_empty() {
+        let closed = socket.find(|delivery| match delivery {
+            Delivery::Frame(Frame::Order { status: 4, id, reason, .. }) => Some((id.clone(), reason.clone())),
+            _ => None,
+        });
+        assert_eq!(closed.1, "USER_CANCELED");
+        open.retain(|id| **id != closed.0);
     }
 }
 

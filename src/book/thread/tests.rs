@@ -173,7 +173,14 @@ fn a_lost_connection_takes_its_quotes_along() {
     bench.asks();
     bench.frame("");
     assert!(!bench.quote().unwrap().tradable);
-    assert!(matches!(bench.records()[..], [RecordKind::LinkDown { venue: HERE, .. }]));
+    let told = bench.records();
+    let wanted = "the loss, and the new attempt at once";
+    assert!(matches!(told[0], RecordKind::LinkDown { venue: HERE, .. }), "{wanted}: {told:?}");
+    assert!(
+        matches!(told[1], RecordKind::Reconnecting { venue: HERE, attempt: 1, .. }),
+        "{wanted}: {told:?}"
+    );
+    assert_eq!(told.len(), 2, "{wanted}: {told:?}");
     assert_eq!(bench.asks(), 1);
     bench.connect();
     assert!(!bench.quote().unwrap().tradable, "nothing is known before the first whole book");
