@@ -2,12 +2,12 @@
 //! queries. Each is idempotent and may come in any order (SAFETY O14–O19). Part of `order::core`.
 
 use super::core::{Core, Effect, Effects, holder};
-use super::lifecycle::{Need, Order};
+use super::lifecycle::Order;
 use super::pair::Phase;
 use crate::journal::entry::Entry;
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::{Role, Stamps};
-use crate::types::report::{Ask, CancelSpec, OrderKey, OrderQuery, TraderEvent};
+use crate::types::report::{Ask, OrderKey, TraderEvent};
 use crate::types::{
     ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, PairId, Qty, RecordKind, Reject,
     RejectClass, VenueId,
