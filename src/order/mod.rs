@@ -1,5 +1,6 @@
 //! 6 ORDER. From a wish to two signed orders and back to a flat pair. `core` decides (pure), `gate` permits, `pair` and
-//! `lifecycle` remember, `news` and `resolve` find out what became of orders, `mend` prices the way home of a lone leg; `thread` moves the bytes.
+//! `lifecycle` remember, `news` and `resolve` find out what became of orders, `mend` prices the way home of a lone leg;
+//! `thread` moves the bytes.
 
 pub mod board;
 pub mod core;
