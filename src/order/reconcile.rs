@@ -214,5 +214,10 @@ impl Core {
 /// Paper trading has no account; it is given one that holds what the gross cap allows, so that the caps bind and not
 /// the purse.
 fn paper_account(gross_max: Usd) -> AccountReport {
-    AccountReport { balance: gross_max, equity: gross_max, free_margin: gross_max, ..AccountReport::default() }
+    AccountReport {
+        balance: gross_max,
+        equity: gross_max,
+        free_margin: gross_max,
+        ..AccountReport::default()
+    }
 }
