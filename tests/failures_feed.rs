@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use bot4_sim::Options;
 use bot4_sim::control::{Login, VenueName};
 use bot4_sim::core::fault::{Action, Class};
@@ -291,8 +293,13 @@ const SOCKETS: [(VenueName, Socket, &str); 5] = [
 
 /// Drops a socket and waits until it serves again; says so on the way.
 fn reconnect(bench: &mut Bench, (venue, socket, back): (VenueName, Socket, &str), code: Option<u16>) {
-    bench.control().disconnect(venue, socket, code);
-    wait_for_text(bench, &format!("[RECONNECT] Attempting reconnection to {}...", title(venue)));
+    let said = format!("[RECONNECT] Attempting reconnection to {}...", title(venue));
+    // A socket that is just being made may not be there to be cut yet.
+    let cut = (0..12).any(|_| {
+        bench.control().disconnect(venue, socket, code);
+        bench.saw_within(Duration::from_secs(5), |line| line.to_string().contains(&said))
+    });
+    assert!(cut, "never saw {said}\n{}", bench.tail());
     wait_for_venue(bench, back, venue);
 }
 

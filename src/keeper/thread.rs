@@ -162,12 +162,12 @@ impl KeeperThread {
     fn mode(&mut self) {
         let outcome = self.desk.mode(self.http.as_mut());
         if let Some(mode) = self.checked(outcome, "mode") {
+            self.tell(Fact::Mode { venue: self.venue, mode });
             if mode != self.mode {
                 let venue = REGISTRY[self.venue.index()].title;
                 tracing::warn!(event_type = "VENUE_MODE", "{venue} is in mode {mode:?}, was {:?}", self.mode);
             }
             self.mode = mode;
-            self.tell(Fact::Mode { venue: self.venue, mode });
         }
     }
 

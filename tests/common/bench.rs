@@ -139,6 +139,17 @@ impl Bench {
         panic!("never saw {what}; the last lines were:\n{}", self.tail());
     }
 
+    /// Whether a line that fits comes within `limit`; for what may have to be asked for again.
+    pub fn saw_within(&mut self, limit: Duration, fits: impl Fn(&Line) -> bool) -> bool {
+        let end = Instant::now() + limit;
+        while let Some(line) = self.next_line(end) {
+            if fits(&line) {
+                return true;
+            }
+        }
+        false
+    }
+
     fn next_line(&mut self, end: Instant) -> Option<Line> {
         let engine = self.engine.as_ref().expect("an engine runs");
         let line = engine.lines.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
