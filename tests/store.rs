@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::time::Duration;
 
 use bot4::store::sql::{Row, Statement};
 use bot4::store::{DbError, DbThread, Target, check_version, read};
@@ -75,27 +76,35 @@ fn a_connection_cut_after_any_reply_doubles_and_loses_nothing() {
     let target = Target::parse(&server.url("bot4", proxy.port()), Some(&server.ca())).unwrap();
     let mut db = thread(&run, target);
     let marker = || server.psql("SELECT coalesce(max(next_seq), 0) FROM marker");
+    run.open();
     let mut minute = 0;
-    let mut committed_unknown = 0;
-    // Where a reply ends is up to the network stack: one pass may miss the gap between the commit and its reply.
-    for _ in 0..20 {
-        run.open();
-        run.close();
-        for replies in 0..1000 {
-            proxy.allow(replies);
-            minute += 1;
-            let before = (db.health().failures(), marker());
-            db.poll(Nanos::from_ms(60_000 * minute));
-            if db.health().failures() == before.0 {
-                break;
-            }
-            committed_unknown += u32::from(marker() != before.1);
-        }
-        if committed_unknown > 0 {
+    for replies in 0..1000 {
+        proxy.allow(replies);
+        minute += 1;
+        let failures = db.health().failures();
+        db.poll(Nanos::from_ms(60_000 * minute));
+        if db.health().failures() == failures {
             break;
         }
     }
-    assert!(committed_unknown > 0, "one cut must fall between a commit and its reply");
+    proxy.allow(i64::MAX);
+    // The cut that matters most: the commit is done, and its reply never comes.
+    run.close();
+    proxy.delay_ms(500);
+    let (before, failures) = (marker(), db.health().failures());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while marker() == before {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            proxy.allow(0);
+        });
+        db.poll(Nanos::from_ms(60_000 * (minute + 1)));
+    });
+    assert_ne!(marker(), before, "it is committed");
+    assert!(db.health().failures() > failures, "and the client does not know it");
+    minute += 1;
+    proxy.delay_ms(0);
     proxy.allow(i64::MAX);
     run.open();
     catch_up(&mut db, 60_000 * (minute + 1));
