@@ -1,5 +1,5 @@
-//! The exact arithmetic of a trade over two books (MONEY, notation and limits): edge, cost, limits, and what the
-//! thresholds must leave. Pure integers; called by `signal` on every quote and by the start-up check.
+//! The exact arithmetic of a trade over two books (MONEY, notation and limits): edge, cost and limits. Pure integers;
+//! called by `signal` on every quote.
 
 use crate::types::money::RATE_ONE;
 use crate::types::{Direction, Price, Qty, Quote, Rate, Side};
