@@ -141,9 +141,9 @@ fn ack_lost_and_not_accepted_is_dead_only_after_window_reads_and_position() {
 fn a_fill_told_twice_counts_once() {
     let mut rig = Rig::new();
     rig.enter();
-    rig.fill(1, "f", "0.5", "100.02");
-    rig.fill(1, "f", "0.5", "100.02");
-    rig.fill(1, "g", "0.5", "100.02");
+    rig.fill(1, "f", "0.4", "100.02");
+    rig.fill(1, "f", "0.4", "100.02");
+    rig.fill(1, "g", "0.6", "100.02");
     rig.fill(0, "h", "1", "100.30");
     rig.fill(0, "h", "1", "100.30");
     rig.assert_home();
