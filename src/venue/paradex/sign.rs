@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use starknet_crypto::{Felt, get_public_key, rfc6979_generate_k, sign};
+use zeroize::Zeroizing;
 
 use super::hash::{self, Chain};
 use super::{ACCOUNT_ADDRESS, SUBKEY, chain_id};
@@ -21,10 +22,10 @@ pub struct Signature {
     pub s: Felt,
 }
 
-/// Signs for one account with one key on one chain. No `Debug` and no `Clone`: it holds the key.
+/// Signs for one account with one key on one chain. No `Debug` and no `Clone`: it holds the key, wiped when dropped.
 pub struct Signer {
     account: Felt,
-    key: Felt,
+    key: Zeroizing<Felt>,
     public_key: Felt,
     message: Chain,
     order: Chain,
@@ -47,8 +48,8 @@ impl Signer {
     pub fn new(account: Felt, key: Felt, chain_id: &str) -> Self {
         Self {
             account,
-            key,
             public_key: get_public_key(&key),
+            key: Zeroizing::new(key),
             message: hash::message_prefix(chain_id, account),
             order: Chain::of_type(hash::ORDER_TYPE),
             request: Chain::of_type(hash::REQUEST_TYPE),

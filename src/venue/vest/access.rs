@@ -118,6 +118,12 @@ impl Keys {
         let primary = sign::parse_address(secrets.get(PRIMARY_ADDRESS)?.expose())
             .ok_or_else(|| malformed(PRIMARY_ADDRESS, "want 0x and 40 hex digits"))?;
         let signer = Signer::parse(secrets.get(SIGNING_KEY)?).map_err(|why| malformed(SIGNING_KEY, why))?;
+        if signer.address() == primary {
+            // It can move money out, and whoever reads this machine's memory has it (SAFETY 5.1).
+            let why = "this is the account's primary key, which must never be on this machine; make a new \
+                       account key, then a signing key with `bot4 register-vest`";
+            return Err(malformed(SIGNING_KEY, why));
+        }
         let api_key = secrets.get(API_KEY)?;
         let length = api_key.expose().len();
         if length == 0
@@ -270,5 +276,13 @@ mod tests {
             assert!(!error.to_string().contains("canary"));
         }
         refused(|s| s.markets[0].1 = "BTC\"PERP".into());
+    }
+
+    #[test]
+    fn the_primary_key_is_refused_whatever_its_name() {
+        let own = Signer::parse(setup().secrets.get(SIGNING_KEY).unwrap()).ok().unwrap().address();
+        let own = Secret::new(format!("0x{}", hex::encode(own)));
+        let error = refused(|s| drop(s.secrets.0.insert(PRIMARY_ADDRESS, own)));
+        assert!(error.to_string().contains("primary key"), "{error}");
     }
 }
