@@ -1,5 +1,8 @@
 //! The machine: threads, clock, rings, sockets, TLS, WebSocket and HTTP connections. It knows bytes, never money.
 
+// `parked` takes its atomics from its parent, so that the model checker in `loom/` can put its own in their place.
+use std::sync::atomic;
+
 pub mod clock;
 pub mod cores;
 pub mod http;
@@ -10,6 +13,7 @@ pub mod lock;
 mod loopback;
 pub mod mmap;
 pub mod notify;
+mod parked;
 pub mod process;
 pub mod rest;
 pub mod ring;

@@ -5,9 +5,10 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use super::parked::Parked;
 
 /// Handle to wake one thread. Copies wake the same thread.
 #[derive(Clone, Debug)]
@@ -15,8 +16,7 @@ pub struct Waker(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// The consumer has said that it is about to sleep and nobody has woken it since.
-    parked: AtomicBool,
+    parked: Parked,
     event: OwnedFd,
 }
 
@@ -25,28 +25,25 @@ impl Waker {
     /// When the process has no file descriptor left.
     pub fn new() -> io::Result<Self> {
         let event = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Self(Arc::new(Shared { parked: AtomicBool::new(false), event })))
+        Ok(Self(Arc::new(Shared { parked: Parked::new(), event })))
     }
 
     /// Called by a producer after its message is in the ring.
     #[inline]
     pub fn wake(&self) {
-        // Pairs with the fence in `arm`: either the consumer's last look sees the message, or we see `parked`.
-        fence(Ordering::SeqCst);
-        if self.0.parked.load(Ordering::Relaxed) && self.0.parked.swap(false, Ordering::AcqRel) {
+        if self.0.parked.claim() {
             self.signal();
         }
     }
 
     /// Announces sleep. The consumer must look at its rings once more between this and [`Waker::sleep`].
     pub fn arm(&self) {
-        self.0.parked.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.0.parked.announce();
     }
 
     /// Takes the announcement back: that last look found work.
     pub fn disarm(&self) {
-        if !self.0.parked.swap(false, Ordering::AcqRel) {
+        if !self.0.parked.withdraw() {
             self.drain();
         }
     }
@@ -83,7 +80,7 @@ mod tests {
         waker.clone().wake();
         // Would last an hour if the wake had been lost.
         waker.sleep(3_600_000);
-        assert!(!waker.0.parked.load(Ordering::Relaxed));
+        assert!(!waker.0.parked.claim(), "no announcement is left");
     }
 
     #[test]

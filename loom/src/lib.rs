@@ -1,0 +1,117 @@
+//! The engine's own lock-free code under every order of memory operations that the model allows, in small models:
+//! `cargo test --manifest-path loom/Cargo.toml`. The source is the engine's file itself; only its atomics are replaced.
+//! The rings are `rtrb`'s, which checks its own.
+
+#![cfg(test)]
+
+#[path = "../../src/sys/parked.rs"]
+mod parked;
+
+use loom::sync::atomic::{self, AtomicUsize, Ordering};
+use loom::sync::{Arc, Notify};
+use loom::thread;
+use parked::Parked;
+
+/// What stands for the ring (a count of messages) and for the eventfd (a notification that waits for its reader).
+struct Bed {
+    messages: AtomicUsize,
+    event: Notify,
+    parked: Parked,
+}
+
+impl Bed {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { messages: AtomicUsize::new(0), event: Notify::new(), parked: Parked::new() })
+    }
+
+    fn push(&self) {
+        self.messages.fetch_add(1, Ordering::Release);
+    }
+
+    fn wake(&self) {
+        if self.parked.claim() {
+            self.event.notify();
+        }
+    }
+
+    /// As the thread's loop waits: announce, look once more, sleep. Returns when all messages are seen; a wake that is
+    /// lost leaves every thread asleep, which the checker reports.
+    fn consume(&self, all: usize) {
+        while self.messages.load(Ordering::Acquire) < all {
+            self.parked.announce();
+            if self.messages.load(Ordering::Acquire) < all {
+                self.event.wait();
+            }
+            self.parked.withdraw();
+        }
+    }
+}
+
+#[test]
+fn no_wake_is_lost() {
+    loom::model(|| {
+        let bed = Bed::new();
+        let producer = Arc::clone(&bed);
+        let producer = thread::spawn(move || {
+            for _ in 0..2 {
+                producer.push();
+                producer.wake();
+            }
+        });
+        bed.consume(2);
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn two_producers_wake_one_consumer() {
+    // Three threads have too many orders to try them all: those with at most two changes of thread forced on them.
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(2);
+    bounded.check(|| {
+        let bed = Bed::new();
+        let producers = [(); 2].map(|()| {
+            let producer = Arc::clone(&bed);
+            thread::spawn(move || {
+                producer.push();
+                producer.wake();
+            })
+        });
+        bed.consume(2);
+        for producer in producers {
+            producer.join().unwrap();
+        }
+    });
+}
+
+/// One push against one consumer who is about to sleep: when both have done, a sleeper without a signal is a lost wake.
+fn one_push(produce: fn(&Parked, &AtomicUsize) -> bool) {
+    loom::model(move || {
+        let bed = Arc::new((Parked::new(), AtomicUsize::new(0)));
+        let producer = Arc::clone(&bed);
+        let producer = thread::spawn(move || produce(&producer.0, &producer.1));
+        bed.0.announce();
+        let sleeps = bed.1.load(Ordering::Acquire) == 0;
+        let signalled = producer.join().unwrap();
+        assert!(!sleeps || signalled, "lost wake");
+    });
+}
+
+#[test]
+fn a_sleeper_has_its_signal() {
+    one_push(|parked, messages| {
+        messages.store(1, Ordering::Release);
+        parked.claim()
+    });
+}
+
+/// That the checker sees a lost wake: here the producer looks before its message is in place.
+#[test]
+#[should_panic(expected = "lost wake")]
+fn a_wake_before_the_message_is_lost() {
+    one_push(|parked, messages| {
+        let signalled = parked.claim();
+        messages.store(1, Ordering::Release);
+        signalled
+    });
+}
