@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::core::account::{AccountView, LedgerEntry, PositionView};
-use crate::core::fault::Rule;
+use crate::core::fault::{Class, Rule};
 use crate::core::model::Script;
 use crate::core::{Event, FillView, Kind, Mode, NewOrder, OrderView, Reject, Reply, Side, Socket, Tif};
 use crate::meter::{Meter, Stats};
@@ -106,6 +106,18 @@ impl Control {
     /// Adds a fault rule.
     pub fn fault(&self, venue: VenueName, rule: Rule) {
         self.venue(venue).with(|core, _| core.add_fault(rule));
+    }
+
+    /// Calls `call` on the spot at a message of this class, after `skipped` of them; see [`crate::watch`].
+    pub fn watch(&self, venue: VenueName, class: Class, skipped: u32, call: impl FnOnce() + Send + 'static) {
+        self.venue(venue).watches.add(class, skipped, Box::new(call));
+    }
+
+    /// Removes all watches of both venues.
+    pub fn unwatch(&self) {
+        for venue in [&self.vest, &self.paradex] {
+            venue.watches.clear();
+        }
     }
 
     /// Removes all fault rules, scripts and stalls of both venues, and sets both modes to ok.

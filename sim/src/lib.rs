@@ -29,6 +29,7 @@ mod summary;
 pub mod tls;
 pub mod venue;
 pub mod vest;
+pub mod watch;
 
 pub use control::Control;
 pub use options::Options;

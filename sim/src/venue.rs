@@ -14,6 +14,7 @@ use crate::core::{Event, Exchange, NewOrder, OrderId, Reject, Reply, Socket, Ven
 use crate::line::Lines;
 use crate::meter::Meter;
 use crate::options::{Keys, Switches};
+use crate::watch::Watches;
 
 /// Events that a connection may lag behind before it is dropped.
 const BACKLOG: usize = 16_384;
@@ -44,6 +45,7 @@ pub struct Venue {
     pub meter: Arc<Meter>,
     /// Open connections, for cutting them.
     pub lines: Lines,
+    pub watches: Watches,
     clock: Clock,
     core: Mutex<Exchange>,
     events: broadcast::Sender<Arc<Event>>,
@@ -66,6 +68,7 @@ impl Venue {
             keys,
             meter,
             lines: Lines::default(),
+            watches: Watches::default(),
             clock,
             core: Mutex::new(Exchange::new(spec)),
             events: broadcast::channel(BACKLOG).0,
@@ -98,6 +101,7 @@ impl Venue {
 
     /// Places an order and waits until the answer is due; `None` = never answer.
     pub async fn submit(&self, mut order: NewOrder) -> Option<Result<OrderId, Reject>> {
+        self.watches.meet(Class::Order);
         loop {
             match self.with(|core, now| core.submit(now, order.clone())) {
                 Reply::Hold { until_us } => {
@@ -111,6 +115,7 @@ impl Venue {
 
     /// Cancels an order; `None` = never answer.
     pub async fn cancel(&self, id: &str, bump_us: i64) -> Option<Result<(), Reject>> {
+        self.watches.meet(Class::Cancel);
         let mut held = false;
         loop {
             match self.with(|core, now| core.cancel(now, id, bump_us, held)) {
@@ -125,6 +130,7 @@ impl Venue {
 
     /// Passes a query or a login through the fault rules; `None` = never answer.
     pub async fn gate(&self, class: Class) -> Option<Result<(), Reject>> {
+        self.watches.meet(class);
         let mut held = false;
         loop {
             match self.with(|core, now| core.gate(now, class, held)) {
@@ -211,6 +217,9 @@ impl Venue {
             if let Event::Close { socket, code: None } = event {
                 self.lines.cut(socket);
                 continue;
+            }
+            if let Some(class) = Class::of(&event) {
+                self.watches.meet(class);
             }
             // Nobody listening is no error.
             let _ = self.events.send(Arc::new(event));

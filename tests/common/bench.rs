@@ -196,6 +196,26 @@ impl Bench {
         self.join();
     }
 
+    /// What kills this engine without a word, from whichever thread.
+    pub fn killer(&self) -> impl FnOnce() + Send + 'static {
+        let engine = self.engine.as_ref().expect("an engine runs");
+        let pid = rustix::process::Pid::from_child(&engine.child);
+        // It may have died already: until it is waited for, the pid is still its own.
+        move || {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
+    /// How it ended, if it does within `limit`.
+    pub fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let end = Instant::now() + limit;
+        while self.next_line(end).is_some() {}
+        let engine = self.engine.as_mut().expect("an engine runs");
+        let status = engine.child.try_wait().expect("it can be waited for")?;
+        self.engine = None;
+        Some(status)
+    }
+
     /// SIGINT, all its lines, its exit code.
     pub fn stop(&mut self) -> i32 {
         self.signal(rustix::process::Signal::INT);

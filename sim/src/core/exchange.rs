@@ -370,11 +370,12 @@ impl Exchange {
 }
 
 fn event_subject<'a>(event: &Event, markets: &'a [Market]) -> Subject<'a> {
-    let (class, side, market) = match event {
-        Event::Order(o) => (Class::OrderEvent, Some(o.side), o.market),
-        Event::Fill(f) | Event::Bust(f) => (Class::FillEvent, Some(f.side), f.market),
-        Event::Position(p) => (Class::PositionEvent, None, p.market),
-        _ => (Class::AccountEvent, None, 0),
+    let (side, market) = match event {
+        Event::Order(o) => (Some(o.side), o.market),
+        Event::Fill(f) | Event::Bust(f) => (Some(f.side), f.market),
+        Event::Position(p) => (None, p.market),
+        _ => (None, 0),
     };
+    let class = Class::of(event).unwrap_or(Class::AccountEvent);
     Subject { side, market: markets.get(market).map(|m| m.spec.symbol.as_str()), ..Subject::of(class) }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money;
 use super::rng::Rng;
-use super::types::{Side, Socket};
+use super::types::{Event, Side, Socket};
 
 /// What a rule applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,20 @@ pub enum Class {
     FillEvent,
     PositionEvent,
     AccountEvent,
+}
+
+impl Class {
+    /// Class of an event; `None` = no rule speaks of it.
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Book(_) => Some(Self::BookEvent),
+            Event::Order(_) => Some(Self::OrderEvent),
+            Event::Fill(_) | Event::Bust(_) => Some(Self::FillEvent),
+            Event::Position(_) => Some(Self::PositionEvent),
+            Event::Account(_) => Some(Self::AccountEvent),
+            Event::Ticker(_) | Event::Mode { .. } | Event::Raw { .. } | Event::Close { .. } => None,
+        }
+    }
 }
 
 /// What goes wrong.

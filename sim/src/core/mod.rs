@@ -24,7 +24,7 @@ mod lifecycle;
 mod matching;
 pub mod model;
 pub mod money;
-mod rng;
+pub mod rng;
 pub mod types;
 
 pub use exchange::Exchange;

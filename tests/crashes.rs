@@ -1,0 +1,210 @@
+//! SIGKILL at any moment. The production binary trades on both simulated venues, which now and then lose or delay
+//! something; it is killed at messages of every class, while it starts, while it stops and at random, and started
+//! again. Every few kills all must come home: no leg alone, no order open, no identity used twice, the journal of all
+//! runs equal to the venues' books.
+//!
+//! `BOT4_KILLS=1000 BOT4_SEED=7 cargo test --release --test crashes -- --nocapture` for a longer run.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use bot4_sim::Options;
+use bot4_sim::control::VenueName;
+use bot4_sim::core::fault::{Action, Class, Rule};
+use bot4_sim::core::rng::Rng;
+use common::Bench;
+use common::bench::{PARADEX, VEST};
+use common::trouble::{VENUES, late_reject, reject};
+use rustix::process::Signal;
+
+/// Kills of a run unless `BOT4_KILLS` says otherwise.
+const KILLS: u32 = 50;
+/// Kills between two looks at whether all has come home.
+const STRETCH: u32 = 5;
+/// How long a kill waits for its message; then it comes without.
+const WAIT: Duration = Duration::from_secs(3);
+
+/// Limits that a day of crashes would meet, out of the way.
+const LIMITS: &str = r#"
+[risk]
+daily_loss_usd = 10000
+max_order_errors_per_min = 100
+losing_pairs_pause = 100
+[pauses]
+daily_loss_share = 0.2
+"#;
+
+/// When the engine is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    /// So long after it was started: reading the journal, asking the venues, waiting out windows.
+    Starting,
+    /// So long after a message of this class at this venue.
+    Message(VenueName, Class),
+    /// At any time while it trades.
+    Trading,
+    /// So long after SIGINT: resolving, cancelling, verifying.
+    Stopping,
+}
+
+const MESSAGES: [Class; 8] = [
+    Class::Order,
+    Class::Order,
+    Class::OrderEvent,
+    Class::FillEvent,
+    Class::PositionEvent,
+    Class::Cancel,
+    Class::Query,
+    Class::Auth,
+];
+
+struct Campaign {
+    bench: Bench,
+    rng: Rng,
+    reached: BTreeMap<String, u32>,
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
+}
+
+impl Campaign {
+    fn new(seed: u64) -> Self {
+        let options = Options { seed, ..Options::default() };
+        let bench = Bench::with(options, LIMITS);
+        Self { bench, rng: Rng::new(seed, "crashes"), reached: BTreeMap::new() }
+    }
+
+    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.rng.between(0, all.len() as i64 - 1) as usize]
+    }
+
+    fn ms(&mut self, most: i64) -> Duration {
+        Duration::from_micros(self.rng.between(0, most * 1_000) as u64)
+    }
+
+    /// One life of the engine, from its start to its sudden end.
+    fn life(&mut self) {
+        let moment = match self.rng.between(0, 9) {
+            0 => Moment::Starting,
+            1 => Moment::Stopping,
+            2 | 3 => Moment::Trading,
+            _ => Moment::Message(self.pick(&VENUES), self.pick(&MESSAGES)),
+        };
+        self.trouble();
+        self.bench.spawn(&["--live", "--auto-resume"]);
+        if let Moment::Message(venue, class) = moment {
+            self.arm(venue, class);
+        }
+        let limit = if matches!(moment, Moment::Starting) { self.ms(400) } else { WAIT + self.ms(1_000) };
+        let mut died = self.trade(limit).inspect(|status| self.assert_killed(*status)).is_some();
+        let name = match moment {
+            Moment::Message(..) if !died => "Trading".to_owned(),
+            moment => format!("{moment:?}"),
+        };
+        *self.reached.entry(name).or_default() += 1;
+        self.bench.control().unwatch();
+        if let (Moment::Stopping, false) = (moment, died) {
+            self.bench.signal(Signal::INT);
+            let limit = self.ms(400);
+            died = self.bench.ended_within(limit).is_some();
+        }
+        if !died {
+            self.bench.kill();
+        }
+    }
+
+    /// The kill waits at the venue for a message of the class, not always the first, and may come a moment later.
+    fn arm(&mut self, venue: VenueName, class: Class) {
+        let skipped = self.rng.between(0, 3) as u32;
+        let later = if self.rng.chance(500_000) { Duration::ZERO } else { self.ms(20) };
+        let kill = self.bench.killer();
+        self.bench.control().watch(venue, class, skipped, move || {
+            if later.is_zero() {
+                kill();
+            } else {
+                std::thread::spawn(move || {
+                    std::thread::sleep(later);
+                    kill();
+                });
+            }
+        });
+    }
+
+    /// Half of the lives meet one fault on the order path.
+    fn trouble(&mut self) {
+        if self.rng.chance(500_000) {
+            return;
+        }
+        let venue = self.pick(&VENUES);
+        let ms = self.rng.between(1, 1_500) as u32;
+        let unknown = if venue == VenueName::Vest { "3001" } else { "ORDER_REJECTED" };
+        let (class, action) = match self.rng.between(0, 9) {
+            0 => (Class::Order, Action::DropRequest),
+            1 => (Class::Order, Action::DropAck),
+            2 => (Class::Order, Action::DelayRequest { ms }),
+            3 => (Class::Order, Action::DelayAck { ms }),
+            4 => (Class::Order, Action::HoldFill { ms }),
+            5 => (Class::Order, reject(unknown)),
+            6 => (Class::Order, late_reject(unknown)),
+            7 => (Class::Order, Action::PartialFill { size: 100_000 }),
+            8 => (Class::OrderEvent, Action::DropEvent),
+            _ => (Class::FillEvent, Action::DropEvent),
+        };
+        self.bench.control().fault(venue, Rule { skip: self.rng.between(0, 2) as u32, ..Rule::once(class, action) });
+    }
+
+    fn assert_killed(&self, status: ExitStatus) {
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "it ended by itself\n{}", self.bench.tail());
+    }
+
+    /// The gap comes and goes until the engine dies or `limit` is over.
+    fn trade(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let end = Instant::now() + limit;
+        loop {
+            let gap = self.pick(&[60, 60, 20, -20, -60]);
+            self.bench.gap_bps(gap);
+            let left = end.saturating_duration_since(Instant::now());
+            let step = Duration::from_millis(100) + self.ms(400);
+            let ended = self.bench.ended_within(step.min(left));
+            if ended.is_some() || left.is_zero() {
+                return ended;
+            }
+        }
+    }
+
+    /// No more trouble: everything comes home, is closed and accounted for.
+    fn come_home(&mut self) {
+        self.bench.control().clear();
+        self.bench.gap_bps(0);
+        self.bench.start();
+        self.bench.wait_truth("every leg closed and every order ended", |truth| {
+            let open = truth.vest.open_orders.len() + truth.paradex.open_orders.len();
+            open == 0 && truth.vest.position(VEST) == 0 && truth.paradex.position(PARADEX) == 0
+        });
+        self.bench.stop_and_settle_journal();
+    }
+}
+
+#[test]
+fn killed_at_any_moment_it_comes_home() {
+    let (kills, seed) = (number("BOT4_KILLS", u64::from(KILLS)) as u32, number("BOT4_SEED", 1));
+    println!("seed {seed}, {kills} kills");
+    let mut campaign = Campaign::new(seed);
+    for kill in 1..=kills {
+        campaign.life();
+        if kill % STRETCH == 0 || kill == kills {
+            campaign.come_home();
+            println!("after {kill} kills: home");
+        }
+    }
+    let truth = campaign.bench.control().truth();
+    println!("orders: {} on Vest, {} on Paradex", truth.vest.orders.len(), truth.paradex.orders.len());
+    for (moment, count) in &campaign.reached {
+        println!("{count:>6} {moment}");
+    }
+}
