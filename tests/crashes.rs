@@ -155,7 +155,9 @@ impl Campaign {
             8 => (Class::OrderEvent, Action::DropEvent),
             _ => (Class::FillEvent, Action::DropEvent),
         };
-        self.bench.control().fault(venue, Rule { skip: self.rng.between(0, 2) as u32, ..Rule::once(class, action) });
+        self.bench
+            .control()
+            .fault(venue, Rule { skip: self.rng.between(0, 2) as u32, ..Rule::once(class, action) });
     }
 
     fn assert_killed(&self, status: ExitStatus) {

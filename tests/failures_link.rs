@@ -4,8 +4,10 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use bot4_sim::control::VenueName::{self, Paradex, Vest};
-use bot4_sim::core::fault::{Action, Class};
+use bot4_sim::core::fault::{Action, Class, Rule};
 use bot4_sim::core::{Side, Socket};
 use common::Bench;
 use common::bench::{PARADEX, VEST};
@@ -240,7 +242,7 @@ fn killed_between_the_last_fill_and_the_books() {
     let mut bench = Bench::new();
     bench.start();
     bench.open_pair();
-    bench.control().fault(Vest, bot4_sim::core::fault::Rule::always(Class::Query, Action::DropRequest));
+    bench.control().fault(Vest, Rule::always(Class::Query, Action::DropRequest));
     bench.gap_bps(-20);
     bench.wait_truth("both legs closed", |truth| truth.vest.is_flat() && truth.paradex.is_flat());
     bench.kill();
@@ -250,6 +252,31 @@ fn killed_between_the_last_fill_and_the_books() {
     bench.open_pair();
     bench.close_pair();
     bench.stop_and_settle_journal();
+}
+
+/// Paradex takes our leg, then drops the order connection and lets nobody log in on another one.
+#[test]
+fn a_lone_leg_comes_home_over_rest_while_the_order_connection_is_refused() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.open_pair();
+    bench.close_pair();
+    bench.fault_opening(Vest, 1_000, reject("3001"));
+    let venue = Arc::clone(bench.control().venue(Paradex));
+    bench.control().watch(Paradex, Class::FillEvent, 0, move || venue.cut(Socket::Private));
+    bench.control().fault(Paradex, Rule::always(Class::SocketAuth, reject("40111")));
+    bench.gap_bps(60);
+    let line = bench.wait_for("MENDED");
+    bench.gap_bps(0);
+    bench.assert_home();
+    let truth = bench.control().truth();
+    assert!(truth.paradex.orders.last().is_some_and(|order| order.reduce_only), "closed there: {line}");
+    bench.control().clear();
+    bench.gap_bps(0);
+    bench.stop_and_settle();
+    let summary = bench.summary();
+    let pairs = (&summary["pairs_opened"], &summary["pairs_closed"]);
+    assert_eq!(pairs, (&1.into(), &1.into()), "an entry that was taken back is no pair");
 }
 
 #[test]

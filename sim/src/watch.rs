@@ -1,5 +1,5 @@
-//! Watches: a test's own code, called on the spot when a venue meets the nth message of a class. What a fault cannot say
-//! (kill the client now, at just this message) is said here.
+//! Watches: a test's own code, called on the spot when a venue meets the nth message of a class. What a fault
+//! cannot say (kill the client now, at just this message) is said here. The venue is locked meanwhile.
 //!
 //! Owned by `venue`, filled by `control`.
 

@@ -8,7 +8,7 @@ use super::reader::Section;
 use super::url::{BaseUrl, Scheme};
 use crate::types::settings::VenueSettings;
 use crate::types::{OrderKind, Pool, Profile, VenueId};
-use crate::venue::Venue;
+use crate::venue::{REGISTRY, Venue};
 
 /// The environment that trades real money, and the one that may only be on this machine.
 const PRODUCTION: &str = "prod";
@@ -48,6 +48,7 @@ impl VenueSection {
             orders_per_s: self.orders_per_s,
             orders_per_day: self.orders_per_day,
             maintenance_minute: self.maintenance_minute,
+            order_fallback: REGISTRY[self.id.index()].order_fallback,
         }
     }
 }

@@ -102,6 +102,10 @@ impl KeeperThread {
                 desk.open_orders(http, asked).map(|orders| Some(Fact::OpenOrders { venue, asked, orders }))
             }
             Ask::Cancel { target } => desk.cancel(http, &target, asked).map(|()| None),
+            Ask::CancelAll { pair, .. } => desk.cancel_all(http, pair, asked).map(|()| None),
+            Ask::Place { spec } => desk
+                .place(http, &spec, asked)
+                .map(|refused| refused.map(|reject| Fact::Refused { venue, id: spec.id, reject })),
             Ask::Link { .. } => Ok(None),
         };
         let fact = self.checked(fact, "query").unwrap_or(Some(Fact::Failed { ask }));

@@ -32,6 +32,8 @@ pub enum Effect {
     /// Write to the venue; the outcome of the write comes back by [`Core::sent`].
     Send(Approved),
     Cancel(CancelSpec),
+    /// Cancel everything on a market; only where the account is ours alone.
+    CancelAll(VenueId, PairId),
     Ask(Ask),
     Tell(Exposure),
     Log(RecordKind),
@@ -236,7 +238,12 @@ impl Core {
             }
             Entry::Sent { .. } => self.totals.orders_sent += 1,
             Entry::PairOpened { .. } => self.totals.pairs_opened += 1,
-            Entry::PairClosed { ledger, at, .. } => self.close_totals(ledger, *at),
+            Entry::PairClosed { pair, ledger, at, .. } => {
+                // An entry that was taken back has a result, but was never a pair.
+                let stood = self.pairs.get(pair.index()).is_some_and(|pair| pair.opened);
+                self.totals.pairs_closed += u64::from(stood);
+                self.close_totals(ledger, *at);
+            }
             _ => {}
         }
         if let Some(pair) = pair_of(entry, &self.pairs) {
@@ -250,7 +257,6 @@ impl Core {
             self.totals.day = day;
             self.totals.day_result = crate::types::Usd::ZERO;
         }
-        self.totals.pairs_closed += 1;
         self.totals.ledger.add(ledger);
         self.totals.day_result += ledger.total();
         let lost = ledger.total().raw() < 0;

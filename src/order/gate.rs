@@ -32,6 +32,8 @@ impl Approved {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VenueFacts {
     pub ready: bool,
+    /// Private calls over REST were answered since `ready` was lost.
+    pub rest_answers: bool,
     /// It was ready before in this run.
     pub was_ready: bool,
     /// No entries before this (a private stream has just returned).

@@ -23,8 +23,10 @@ pub struct Route {
 /// What may be used on the way home.
 #[derive(Clone, Copy, Debug)]
 pub struct Means {
-    /// Venues that take orders now, by leg.
-    pub usable: [bool; 2],
+    /// Venues that take orders which close, by leg.
+    pub closing: [bool; 2],
+    /// Venues that take orders which open.
+    pub opening: [bool; 2],
     /// False in Halted: there the missing leg is only brought when the filled one cannot be unwound.
     pub completing: bool,
 }
@@ -33,9 +35,9 @@ pub struct Means {
 pub fn choose(pair: &Pair, means: Means, rules: &Settings) -> Option<Route> {
     let net = pair.book.net();
     let heavy = heavy_leg(pair);
-    let unwind = means.usable[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
+    let unwind = means.closing[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
     let light = 1 - heavy;
-    let complete = means.usable[light].then(|| complete(pair, light, net.abs(), rules)).flatten();
+    let complete = means.opening[light].then(|| complete(pair, light, net.abs(), rules)).flatten();
     match (complete, unwind) {
         (Some(complete), Some(unwind)) => {
             let unwinding = unwind.cost.saturating_add(forgone(pair, unwind.qty));

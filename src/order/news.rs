@@ -84,7 +84,7 @@ impl Core {
         }
     }
 
-    fn take_order_news(
+    pub(super) fn take_order_news(
         &mut self,
         now: Nanos,
         venue: VenueId,

@@ -5,11 +5,12 @@
 use super::core::{Core, Effect, Effects};
 use super::pair::Phase;
 use crate::types::order::Reason;
-use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder};
-use crate::types::{MarketRules, Mode, Nanos, PairId, RecordKind, Usd, VenueId, VenueMode};
+use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey};
+use crate::types::{MarketRules, Mode, Nanos, OrderNews, PairId, RecordKind, Usd, VenueId, VenueMode};
 
 impl Core {
     pub(super) fn take_fact(&mut self, now: Nanos, fact: Fact, fx: &mut Effects) {
+        self.note_rest(&fact);
         match fact {
             Fact::Order { id, asked, report, .. } => self.take_report(now, id, asked, report, fx),
             Fact::Account { venue, asked, report } => self.take_account(now, venue, asked, &report, fx),
@@ -20,9 +21,24 @@ impl Core {
             Fact::Mode { venue, mode } => self.take_mode(now, venue, mode),
             Fact::Clock { venue, offset_ms } => self.take_clock(now, venue, offset_ms, fx),
             Fact::KeyExpiry { venue, at_ms } => self.take_key_expiry(now, venue, at_ms, fx),
+            Fact::Refused { venue, id, reject } => {
+                self.take_order_news(now, venue, OrderKey::Client(id), OrderNews::Rejected(reject), fx);
+            }
             // The next deadline asks again.
             Fact::Failed { .. } => {}
         }
+    }
+
+    /// Whether the venue's REST answers us, as its last answer shows.
+    fn note_rest(&mut self, fact: &Fact) {
+        let (venue, answers) = match fact {
+            Fact::Order { venue, .. } | Fact::Account { venue, .. } | Fact::OpenOrders { venue, .. } => {
+                (*venue, true)
+            }
+            Fact::Failed { ask } => (ask.venue(), false),
+            _ => return,
+        };
+        self.venues[venue.index()].rest_answers = answers;
     }
 
     fn take_account(
@@ -189,6 +205,8 @@ impl Core {
         let pause = u64::from(self.settings.risk.link_cooldown_ms);
         let facts = &mut self.venues[venue.index()];
         let returned = ready && !facts.ready && facts.was_ready;
+        let lost = facts.ready && !ready;
+        facts.rest_answers &= !lost;
         facts.ready = ready;
         facts.was_ready |= ready;
         if returned {
@@ -198,6 +216,9 @@ impl Core {
             facts.reconciled = false;
             fx.push(Effect::Ask(Ask::Account { venue }));
             fx.push(Effect::Ask(Ask::OpenOrders { venue }));
+        }
+        if lost && !self.paper {
+            fx.push(Effect::Ask(Ask::Account { venue }));
         }
         if self.paper {
             facts.reconciled = true;

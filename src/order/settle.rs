@@ -269,15 +269,23 @@ impl Core {
 
     fn means(&self, now: Nanos, index: usize) -> mend::Means {
         let pair = &self.pairs[index];
-        let usable =
-            |leg: usize| self.is_usable(pair.settings.venues[leg]) && now >= pair.mend.not_before[leg];
-        mend::Means { usable: [usable(0), usable(1)], completing: self.mode != Mode::Halted }
+        let rested = |leg: usize| now >= pair.mend.not_before[leg];
+        let closing = [0, 1].map(|leg| rested(leg) && self.takes_closes(pair.settings.venues[leg]));
+        let opening = [0, 1].map(|leg| rested(leg) && self.takes_orders(pair.settings.venues[leg]));
+        mend::Means { closing, opening, completing: self.mode != Mode::Halted }
     }
 
     /// The venue takes orders now.
-    fn is_usable(&self, venue: VenueId) -> bool {
+    fn takes_orders(&self, venue: VenueId) -> bool {
         let facts = &self.venues[venue.index()];
         facts.ready && matches!(facts.mode, VenueMode::Ok)
+    }
+
+    /// The venue takes orders that close, if need be over REST.
+    pub fn takes_closes(&self, venue: VenueId) -> bool {
+        let facts = &self.venues[venue.index()];
+        let by_rest = facts.rest_answers && self.settings.venues[venue.index()].order_fallback;
+        (facts.ready || by_rest) && matches!(facts.mode, VenueMode::Ok)
     }
 
     /// What recovery found: orders without an outcome are in doubt, pairs without `PairOpened` are settled anew.

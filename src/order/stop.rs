@@ -25,7 +25,7 @@ pub struct Stop {
 }
 
 impl Core {
-    pub(super) fn begin_stop(&mut self, now: Nanos, flatten: bool, _fx: &mut Effects) {
+    pub(super) fn begin_stop(&mut self, now: Nanos, flatten: bool, fx: &mut Effects) {
         if let Some(stop) = &mut self.stop {
             stop.flatten = flatten;
             return;
@@ -39,6 +39,16 @@ impl Core {
             cancelled: 0,
             done: false,
         });
+        if self.settings.dedicated_account {
+            self.cancel_everything(fx);
+        }
+    }
+
+    /// One message a market, where the venue has one; what is open after it is found by query and cancelled by name.
+    fn cancel_everything(&self, fx: &mut Effects) {
+        for pair in &self.pairs {
+            fx.extend(pair.settings.venues.map(|venue| Effect::CancelAll(venue, pair.settings.id)));
+        }
     }
 
     pub(super) fn tick_stop(&mut self, now: Nanos, fx: &mut Effects) {

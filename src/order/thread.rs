@@ -17,7 +17,7 @@ use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
     Command, Exposure, Intent, MarketRules, Nanos, OrderSpec, PairId, Quote, Record, RecordKind, VenueId,
 };
-use crate::venue::{Answer, SendError, Trader};
+use crate::venue::{Answer, REGISTRY, SendError, Trader};
 
 /// Deadlines are looked at this often, ns.
 const TICK_NS: u64 = 1_000_000;
@@ -201,6 +201,7 @@ impl OrderThread {
                     nth += 1;
                 }
                 Effect::Cancel(target) => self.cancel(now, &target),
+                Effect::CancelAll(venue, pair) => self.cancel_all(now, venue, pair),
                 Effect::Ask(ask) => self.ask(ask),
                 Effect::Tell(exposure) => self.tell(exposure),
                 Effect::Log(kind) => self.log(now, kind),
@@ -248,8 +249,28 @@ impl OrderThread {
     fn write_spec(&mut self, now: Nanos, spec: &OrderSpec, nth: u8) -> SendOutcome {
         match self.traders[spec.venue.index()].send(spec, now) {
             Ok(()) => SendOutcome::Written { at: self.clock.now(), nth },
+            // Not a byte of it has left: the same order may go the other way. What becomes of it there is asked for.
+            Err(SendError::Nothing(_)) if spec.reduce_only && self.places_by_rest(spec) => {
+                SendOutcome::Unclear
+            }
             Err(SendError::Nothing(reason)) => SendOutcome::Nothing(reason),
             Err(SendError::Unclear(_)) => SendOutcome::Unclear,
+        }
+    }
+
+    fn places_by_rest(&mut self, spec: &OrderSpec) -> bool {
+        let (venue, ask) = (spec.venue, Ask::Place { spec: *spec });
+        REGISTRY[venue.index()].order_fallback
+            && self.core.takes_closes(venue)
+            && self.rings.asks[venue.index()].push(ask).is_ok()
+    }
+
+    /// Over the warm link; over REST when that is down. A venue without it is cancelled by name.
+    fn cancel_all(&mut self, now: Nanos, venue: VenueId, pair: PairId) {
+        if self.traders[venue.index()].cancel_all(pair, now).is_err()
+            && REGISTRY[venue.index()].order_fallback
+        {
+            self.ask(Ask::CancelAll { venue, pair });
         }
     }
 
@@ -261,15 +282,8 @@ impl OrderThread {
     }
 
     fn ask(&mut self, ask: Ask) {
-        let venue = match ask {
-            Ask::Link { venue, .. }
-            | Ask::Order { venue, .. }
-            | Ask::Account { venue }
-            | Ask::OpenOrders { venue } => venue,
-            Ask::Cancel { target } => target.venue,
-        };
         // A full ring is counted by the ring; every deadline asks again.
-        let _ = self.rings.asks[venue.index()].push(ask);
+        let _ = self.rings.asks[ask.venue().index()].push(ask);
     }
 
     fn ask_links(&mut self) {

@@ -34,6 +34,8 @@ pub struct Touched {
 pub struct Follow {
     orders: Vec<Order>,
     books: [PairBook; PAIRS_MAX],
+    /// Both legs of the pair's entry stand.
+    whole: [bool; PAIRS_MAX],
 }
 
 impl Follow {
@@ -62,13 +64,13 @@ impl Follow {
             }
             Entry::Filled { id, fill, at } => return self.fill(id, &fill, at),
             Entry::Busted { id, fill, at } => return self.fill(id, &undone(&fill), at),
-            Entry::PairClosed { pair, .. } => self.books[pair.index()] = PairBook::default(),
+            Entry::PairClosed { pair, .. } => {
+                self.books[pair.index()] = PairBook::default();
+                self.whole[pair.index()] = false;
+            }
+            Entry::PairOpened { pair, .. } | Entry::PairHeld { pair, .. } => self.whole[pair.index()] = true,
             Entry::Funding { venue, pair, amount, .. } => self.settle(venue, pair, amount),
-            Entry::TotalsSnapshot { .. }
-            | Entry::PairOpened { .. }
-            | Entry::PairHeld { .. }
-            | Entry::Mode { .. }
-            | Entry::Stopped { .. } => {}
+            Entry::TotalsSnapshot { .. } | Entry::Mode { .. } | Entry::Stopped { .. } => {}
         }
         Touched::default()
     }
@@ -79,6 +81,11 @@ impl Follow {
 
     pub fn book(&self, pair: PairId) -> &PairBook {
         &self.books[pair.index()]
+    }
+
+    /// Both legs of its entry stand: it is a pair, and not what is left of an entry that is being taken back.
+    pub fn is_whole(&self, pair: PairId) -> bool {
+        self.whole[pair.index()]
     }
 
     /// Orders whose end is not known.

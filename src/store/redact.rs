@@ -5,9 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::types::Secret;
-
-/// What stands in a line instead of a secret.
-pub const MARK: &str = "[REDACTED]";
+use crate::types::text::REDACTED;
 
 /// Shorter secrets are not looked for: an account group of `3` would blot out every 3.
 const SECRET_MIN: usize = 8;
@@ -32,7 +30,7 @@ impl Redactor {
     pub fn clean(&self, mut line: String) -> String {
         for spelling in &self.spellings {
             if line.contains(spelling.expose()) {
-                line = line.replace(spelling.expose(), MARK);
+                line = line.replace(spelling.expose(), REDACTED);
             }
         }
         line

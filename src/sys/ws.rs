@@ -16,6 +16,7 @@ use super::link::{Inbound, Link, LinkError, Outbound};
 use super::socket::{DialError, Dialer, Pace, TlsStream};
 use super::url::{Scheme, SecureUrl, UrlError};
 use crate::types::limits::{WS_FRAME_MAX, WS_MESSAGE_MAX};
+use crate::types::quoted;
 
 /// How the owner of a link waits for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,13 +188,13 @@ fn link_error(error: WsError) -> LinkError {
 fn closed(frame: Option<&CloseFrame>) -> LinkError {
     frame.map_or(LinkError::Closed { code: 1005, reason: String::new() }, |frame| LinkError::Closed {
         code: frame.code.into(),
-        reason: frame.reason.as_str().to_owned(),
+        reason: quoted(frame.reason.as_str()),
     })
 }
 
-/// Venue bytes end in a log: cut and escaped.
+/// Venue bytes end in a log.
 fn beginning(body: &[u8]) -> String {
-    body.get(..200).unwrap_or(body).escape_ascii().to_string()
+    quoted(&String::from_utf8_lossy(body.get(..1_024).unwrap_or(body)))
 }
 
 fn is_not_now(error: &io::Error) -> bool {
@@ -301,7 +302,7 @@ mod tests {
         let url = server.url("wss", "/ws?listenKey=CANARY");
         let error =
             WsLink::connect(&server.dialer(), url, &[], soon(), Mode::Blocking).err().unwrap().to_string();
-        assert!(error.contains("HTTP 403") && error.contains(r"no\x1b"), "{error}");
+        assert!(error.contains("HTTP 403") && error.contains(r"no\u{1b}"), "{error}");
         assert!(!error.contains("CANARY") && !error.contains('\x1b'), "{error}");
     }
 

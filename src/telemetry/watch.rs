@@ -330,14 +330,14 @@ impl Observer for Telemetry {
     }
 
     fn on_entry(&mut self, entry: &Entry) {
+        if let Entry::PairClosed { pair, .. } = entry {
+            self.pairs_closed += u64::from(self.follow.is_whole(*pair));
+        }
         self.follow.apply(entry);
         match entry {
             Entry::Sent { .. } => self.orders_sent += 1,
             Entry::PairOpened { .. } => self.pairs_opened += 1,
-            Entry::PairClosed { ledger, .. } => {
-                self.pairs_closed += 1;
-                self.ledger.add(ledger);
-            }
+            Entry::PairClosed { ledger, .. } => self.ledger.add(ledger),
             _ => {}
         }
     }

@@ -26,5 +26,5 @@ pub use order::{
 pub use record::{Record, RecordKind};
 pub use secret::Secret;
 pub use settings::Settings;
-pub use text::Text;
+pub use text::{Text, quoted};
 pub use time::Nanos;

@@ -5,7 +5,7 @@ use super::ids::{ClientId, PairId, Side, VenueId};
 use super::limits::PAIRS_MAX;
 use super::market::{MarketRules, VenueMode};
 use super::money::{Price, Qty, Usd};
-use super::order::{OrderNews, OrderReport, Reason, VenueOrderId};
+use super::order::{OrderNews, OrderReport, OrderSpec, Reason, Reject, VenueOrderId};
 use super::record::Role;
 use super::time::Nanos;
 
@@ -124,6 +124,15 @@ pub enum Ask {
     Cancel {
         target: CancelSpec,
     },
+    /// One closing order over REST, while the order connection is down.
+    Place {
+        spec: OrderSpec,
+    },
+    /// Cancel everything on a market over REST.
+    CancelAll {
+        venue: VenueId,
+        pair: PairId,
+    },
     /// Balances and positions.
     Account {
         venue: VenueId,
@@ -131,6 +140,21 @@ pub enum Ask {
     OpenOrders {
         venue: VenueId,
     },
+}
+
+impl Ask {
+    /// Venue that is asked.
+    pub fn venue(&self) -> VenueId {
+        match *self {
+            Self::Link { venue, .. }
+            | Self::Order { venue, .. }
+            | Self::CancelAll { venue, .. }
+            | Self::Account { venue }
+            | Self::OpenOrders { venue } => venue,
+            Self::Cancel { target } => target.venue,
+            Self::Place { spec } => spec.venue,
+        }
+    }
 }
 
 /// An answer to an `Ask`, or what `keeper` learned on its own schedule. `asked` is the time at which the question left:
@@ -172,6 +196,12 @@ pub enum Fact {
     KeyExpiry {
         venue: VenueId,
         at_ms: u64,
+    },
+    /// An order placed over REST was refused for certain.
+    Refused {
+        venue: VenueId,
+        id: ClientId,
+        reject: Reject,
     },
     /// The question got no answer; it proves nothing (SAFETY rule 8).
     Failed {

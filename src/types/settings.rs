@@ -116,6 +116,8 @@ pub struct VenueSettings {
     pub orders_per_day: u32,
     /// Minute of the day, UTC, at which the venue's planned maintenance begins on weekdays.
     pub maintenance_minute: Option<u32>,
+    /// Orders that close may go over REST while the order connection is down.
+    pub order_fallback: bool,
 }
 
 /// Everything the pure stages read.

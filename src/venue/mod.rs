@@ -19,8 +19,8 @@ use crate::sys::rest::Http;
 use crate::types::order::Reason;
 use crate::types::record::Role;
 use crate::types::{
-    BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Pool, Profile, Secret, Ticker,
-    VenueId, VenueMode,
+    BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Pool, Profile, Reject,
+    RejectClass, Secret, Ticker, VenueId, VenueMode, quoted,
 };
 
 /// One venue of the registry: its names and how its three parts are made.
@@ -38,6 +38,8 @@ pub struct Venue {
     pub optional_secrets: &'static [&'static str],
     /// How orders travel, a word of log texts: `WS` or `REST`.
     pub order_wire: &'static str,
+    /// Orders that close may go over REST, by `Desk::place`, while the order connection is down.
+    pub order_fallback: bool,
     /// Shortest and longest time from send to fill that paper trading samples, ms.
     pub paper_latency_ms: (u32, u32),
     pub feed: fn(&Setup) -> Result<Box<dyn Feed>, SetupError>,
@@ -156,6 +158,10 @@ pub trait Feed: Send {
     fn on_tick(&mut self, now: Nanos, out: &mut dyn Outbox) -> Result<(), WireError>;
 }
 
+/// Bytes of a message that a [`WireError`] looks at, and characters that it shows.
+const GOT_READ_MAX: usize = 512;
+const GOT_MAX: usize = 64;
+
 /// What comes back from `keeper`: a connection, or a fact.
 #[expect(clippy::large_enum_variant, reason = "moved once, by ring; a box would be freed on a hot thread")]
 pub enum Answer {
@@ -193,6 +199,11 @@ pub trait Trader: Send {
     fn send(&mut self, spec: &OrderSpec, now: Nanos) -> Result<(), SendError>;
     /// Asks for the cancel of one order.
     fn cancel(&mut self, target: &CancelSpec, now: Nanos) -> Result<(), SendError>;
+    /// Asks for the cancel of everything on a market, whoever placed it. Not every venue can.
+    fn cancel_all(&mut self, pair: PairId, now: Nanos) -> Result<(), SendError> {
+        let _ = (pair, now);
+        Err(SendError::Nothing(Reason::cut("the venue has no cancel of a whole market")))
+    }
     /// Rules changed: what was prepared for this market is stale.
     fn set_rules(&mut self, pair: PairId, rules: &MarketRules);
     /// All that is needed to send and to learn outcomes is up.
@@ -257,6 +268,22 @@ pub trait Desk: Send {
         now: Nanos,
     ) -> Result<Option<OrderReport>, DeskError>;
     fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError>;
+    /// Places one order, which `Trader::send` could not take. `Some` = refused for certain. Asked only of a venue with
+    /// `order_fallback`.
+    fn place(
+        &mut self,
+        http: &mut dyn Http,
+        spec: &OrderSpec,
+        now: Nanos,
+    ) -> Result<Option<Reject>, DeskError> {
+        let _ = (http, spec, now);
+        Ok(Some(Reject { class: RejectClass::Definitive, code: Reason::cut("no orders over REST") }))
+    }
+    /// Cancels everything on a market, whoever placed it. Asked only of a venue with `order_fallback`.
+    fn cancel_all(&mut self, http: &mut dyn Http, pair: PairId, now: Nanos) -> Result<(), DeskError> {
+        let _ = (http, pair, now);
+        Ok(())
+    }
     /// Sets leverage and whatever else must be set before the first order; at start only.
     fn prepare_trading(&mut self, http: &mut dyn Http, leverage: u32, now: Nanos) -> Result<(), DeskError>;
     /// Where and how to open the link of a role; makes or renews a listen key where one is needed.
@@ -275,10 +302,12 @@ impl Outbox for Vec<Vec<u8>> {
 }
 
 impl WireError {
-    /// `got` is capped and escaped: venue bytes are hostile and end in a log.
+    /// `got` is capped and escaped and tells no token: venue bytes are hostile and end in a log.
     pub fn new(what: &'static str, got: &[u8], expected: &'static str) -> Self {
-        let shown = &got[..got.len().min(48)];
-        Self { what, got: shown.escape_ascii().to_string(), expected }
+        let shown = String::from_utf8_lossy(&got[..got.len().min(GOT_READ_MAX)]);
+        let mut got = quoted(&shown);
+        got.truncate(GOT_MAX);
+        Self { what, got, expected }
     }
 }
 

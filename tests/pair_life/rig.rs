@@ -39,6 +39,7 @@ pub fn settings(legs: Legs) -> Settings {
         orders_per_s: 50,
         orders_per_day: 0,
         maintenance_minute: None,
+        order_fallback: false,
     };
     Settings {
         pairs: vec![PairSettings {
@@ -190,7 +191,7 @@ impl Rig {
                     let outcome = SendOutcome::Written { at: self.now, nth: 0 };
                     self.core.sent(self.now, spec.id, outcome, &mut fx);
                 }
-                Effect::Cancel(_) => self.cancels += 1,
+                Effect::Cancel(_) | Effect::CancelAll(..) => self.cancels += 1,
                 Effect::Ask(ask) => self.asks.push(ask),
                 Effect::Tell(exposure) => self.exposure = exposure.state,
                 Effect::Log(kind) => self.logs.push(kind),

@@ -20,6 +20,8 @@ pub enum Class {
     Query,
     /// Logins, registrations, listen keys.
     Auth,
+    /// Logins on a socket; only refusals apply.
+    SocketAuth,
     BookEvent,
     OrderEvent,
     FillEvent,

@@ -16,6 +16,7 @@ impl Rng {
         Self(state)
     }
 
+    #[expect(clippy::should_implement_trait, reason = "a stream of numbers has no end")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)

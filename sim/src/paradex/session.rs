@@ -14,6 +14,7 @@ use super::feed::{Form, Look, Scene, Subscription};
 use super::json::{self, millis};
 use super::limits::Scope;
 use super::{felt, rpc, view};
+use crate::core::fault::{Action, Class, Subject};
 use crate::core::{BookUpdate, Event, Exchange, OrderId, Socket, State};
 
 /// A frame to be sent.
@@ -151,7 +152,11 @@ impl Session {
         }
     }
 
-    fn auth(&mut self, floor: &Floor, params: &Value) -> Outcome {
+    fn auth(&mut self, floor: &mut Floor, params: &Value) -> Outcome {
+        let faults = floor.exchange.faults().draw(Subject::of(Class::SocketAuth));
+        if let Some(Action::Reject { message, .. }) = faults.into_iter().next() {
+            return Err(RpcError::new(RpcError::INVALID_BEARER, &message));
+        }
         let malformed = || RpcError::new(RpcError::MALFORMED_BEARER, "malformed bearer token");
         let bearer = params.get("bearer").and_then(Value::as_str).ok_or_else(malformed)?;
         let invalid = |_| RpcError::new(RpcError::INVALID_BEARER, "invalid bearer token");

@@ -6,7 +6,7 @@ use super::rest::{ErrorBody, TokenJson};
 use super::sign::Signer;
 use super::{VENUE, auth, errors, rpc};
 use crate::sys::rest::{Http, HttpError, Method, Request, Response};
-use crate::types::{Nanos, Profile, Secret};
+use crate::types::{Nanos, Profile, Secret, quoted};
 use crate::venue::{DeskError, WireError};
 
 /// Pages of one list read at most; a longer list is an error and never taken for its beginning.
@@ -66,7 +66,7 @@ impl Client {
         let bad = |expected| unreadable(WHAT, WireError::new("POST /auth", b"(withheld)", expected));
         let headers = auth::headers(signer, now).ok_or_else(|| bad("a hash that can be signed"))?;
         let path = auth::path(signer, self.profile);
-        let body = self.exchange(http, WHAT, Method::Post, &path, headers)?;
+        let body = self.exchange(http, WHAT, Method::Post, &path, headers, None)?;
         let read = json::read::<TokenJson>(WHAT, &body).map_err(|_| bad("a jwt_token"))?;
         if read.jwt_token.is_empty() || !rpc::is_plain(&read.jwt_token) {
             return Err(bad("a jwt_token of plain characters"));
@@ -89,8 +89,21 @@ impl Client {
         method: Method,
         path: &str,
     ) -> Result<Vec<u8>, DeskError> {
+        self.call_with(http, what, method, path, None)
+    }
+
+    fn call_with(
+        &self,
+        http: &mut dyn Http,
+        what: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<Vec<u8>, DeskError> {
         let bearer = |token: &Token| ("Authorization", format!("Bearer {}", token.jwt.expose()));
-        self.exchange(http, what, method, path, self.token.as_ref().map(bearer).into_iter().collect())
+        let mut headers: Vec<_> = self.token.as_ref().map(bearer).into_iter().collect();
+        headers.extend(body.map(|_| ("Content-Type", "application/json".to_owned())));
+        self.exchange(http, what, method, path, headers, body)
     }
 
     /// A private call: with a token that is still good, and once more with a new one where the venue says it is not.
@@ -102,16 +115,29 @@ impl Client {
         method: Method,
         path: &str,
     ) -> Result<Vec<u8>, DeskError> {
+        self.private_with(http, now, what, method, path, None)
+    }
+
+    /// As [`Client::private`] with a body; after a refused token it is the very same one.
+    pub fn private_with(
+        &mut self,
+        http: &mut dyn Http,
+        now: Nanos,
+        what: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<Vec<u8>, DeskError> {
         let usable = |token: &Token| now.ms_since(token.minted) < auth::TOKEN_USABLE_MS;
         if !self.token.as_ref().is_some_and(usable) {
             self.token = None;
             self.login(http, now)?;
         }
-        match self.call(http, what, method, path) {
+        match self.call_with(http, what, method, path, body) {
             Err(DeskError::Refused { status: 401, .. }) => {
                 self.token = None;
                 self.login(http, now)?;
-                self.call(http, what, method, path)
+                self.call_with(http, what, method, path, body)
             }
             answer => answer,
         }
@@ -124,9 +150,10 @@ impl Client {
         method: Method,
         path: &str,
         headers: Vec<(&'static str, String)>,
+        body: Option<&str>,
     ) -> Result<Vec<u8>, DeskError> {
         let url = format!("{}{path}", self.rest_url);
-        let answer = http.call(Request { method, url, headers, body: None });
+        let answer = http.call(Request { method, url, headers, body: body.map(str::to_owned) });
         let unreachable =
             |error: HttpError| DeskError::Unreachable { venue: VENUE.title, what, why: error.to_string() };
         let Response { status, body, .. } = answer.map_err(unreachable)?;
@@ -159,9 +186,8 @@ impl Client {
 }
 
 fn refused(what: &'static str, status: u16, body: &[u8]) -> DeskError {
-    let shown = |text: &str| text.chars().take(200).flat_map(char::escape_default).collect::<String>();
     let (code, message) = match json::read::<ErrorBody>(what, body) {
-        Ok(told) => (shown(&told.error), shown(told.message.as_deref().unwrap_or_default())),
+        Ok(told) => (quoted(&told.error), quoted(told.message.as_deref().unwrap_or_default())),
         Err(_) => ("none".to_owned(), "the body is not an error of this venue".to_owned()),
     };
     DeskError::Refused { venue: VENUE.title, what, status, code, message }

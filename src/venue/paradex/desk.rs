@@ -12,12 +12,13 @@ use super::history::{self, Trail};
 use super::json::{self, AccountJson, FillJson, OrderJson, PositionJson};
 use super::rest::{self, AccountInfoJson, BalanceJson, ConfigJson, MarketJson, Page};
 use super::sign::Signer;
-use super::{Markets, chain_id, sbe};
+use super::{Markets, chain_id, errors, orders, sbe};
 use crate::sys::rest::{Http, Method};
-use crate::types::order::VenueOrderId;
+use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::Role;
 use crate::types::{
-    ClientId, MarketRules, Nanos, OrderReport, PairId, Profile, Rate, Secret, Usd, VenueId, VenueMode,
+    ClientId, MarketRules, Nanos, OrderReport, OrderSpec, PairId, Profile, Rate, Reject, RejectClass, Secret,
+    Usd, VenueId, VenueMode,
 };
 use crate::venue::{
     AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, PositionReport, Setup, SetupError,
@@ -217,6 +218,14 @@ impl ParadexDesk {
     }
 }
 
+/// What a refused order means, or the error when it proves nothing.
+fn refusal(error: DeskError) -> Result<Reject, DeskError> {
+    let DeskError::Refused { status, code, .. } = &error else { return Err(error) };
+    let reject = errors::rest_refusal(code);
+    // A server that failed may have taken the order first.
+    if *status >= 500 || reject.class == RejectClass::Ambiguous { Err(error) } else { Ok(reject) }
+}
+
 impl Desk for ParadexDesk {
     fn login(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
         self.client.login(http, now)
@@ -317,6 +326,36 @@ impl Desk for ParadexDesk {
         match self.client.private(http, now, WHAT, Method::Delete, &path) {
             Err(error) if !says_not_open(&error) => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    fn cancel_all(&mut self, http: &mut dyn Http, pair: PairId, now: Nanos) -> Result<(), DeskError> {
+        const WHAT: &str = "cancel all";
+        let path = format!("/orders?market={}", self.symbol(WHAT, pair)?);
+        self.client.private(http, now, WHAT, Method::Delete, &path).map(drop)
+    }
+
+    fn place(
+        &mut self,
+        http: &mut dyn Http,
+        spec: &OrderSpec,
+        now: Nanos,
+    ) -> Result<Option<Reject>, DeskError> {
+        const WHAT: &str = "order";
+        if now.ms() > spec.signed_ms + u64::from(spec.window_ms) {
+            let code = Reason::cut("its window lapsed before it could be placed");
+            return Ok(Some(Reject { class: RejectClass::Definitive, code }));
+        }
+        let symbol = self.symbol(WHAT, spec.pair)?;
+        let no_key = Reason::cut("no key to sign with");
+        let body = self.client.signer().ok_or(no_key).and_then(|key| orders::rest_body(key, &symbol, spec));
+        let body = match body {
+            Ok(body) => body,
+            Err(code) => return Ok(Some(Reject { class: RejectClass::Definitive, code })),
+        };
+        match self.client.private_with(http, now, WHAT, Method::Post, "/orders", Some(&body)) {
+            Ok(_) => Ok(None),
+            Err(error) => refusal(error).map(Some),
         }
     }
 

@@ -2,9 +2,9 @@
 //! by `rpc`, `events` and `client`; pure. A code that no sheet lists is ambiguous: it proves nothing, and the order is
 //! resolved by query.
 
-use crate::types::Reject;
 use crate::types::RejectClass::{self, Ambiguous, Definitive, Halt, RetryLater};
 use crate::types::order::Reason;
+use crate::types::{Reject, quoted};
 
 /// Codes of REST bodies and of business refusals inside socket errors.
 const CODES: [(&str, RejectClass); 57] = [
@@ -92,7 +92,7 @@ const REFUSING_REASONS: [&str; 8] = [
 
 /// The refusal that a code of a REST body stands for.
 pub fn rest_refusal(code: &str) -> Reject {
-    Reject { class: class(code).unwrap_or(Ambiguous), code: Reason::cut(code) }
+    Reject { class: class(code).unwrap_or(Ambiguous), code: Reason::cut(&quoted(code)) }
 }
 
 /// The refusal that a socket error stands for; `texts` are its message and its data.
@@ -106,7 +106,8 @@ pub fn socket_refusal(code: i64, texts: [&str; 2]) -> Reject {
             return rest_refusal(unknown);
         }
         let [message, data] = texts;
-        return Reject { class: bare, code: Reason::cut(&format!("{code} {message} {data}")) };
+        let said = format!("{code} {} {}", quoted(message), quoted(data));
+        return Reject { class: bare, code: Reason::cut(&said) };
     }
     rest_refusal(&code.to_string())
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::{Markets, errors};
 use crate::types::order::{Reason, VenueOrderId};
-use crate::types::{ClientId, Fill, Nanos, OrderNews, Price, Qty, Usd};
+use crate::types::{ClientId, Fill, Nanos, OrderNews, Price, Qty, Usd, quoted};
 use crate::venue::{OrderKey, TraderEvent, WireError};
 
 /// Orders and fills remembered so that a message which names only the venue's id finds its order. A bust may come
@@ -188,7 +188,7 @@ fn order_news(order: &OrderFact<'_>) -> Result<OrderNews, WireError> {
             filled,
             average: Price::ZERO,
             fee: Usd::ZERO,
-            reason: Reason::cut(&order.cancel_reason),
+            reason: Reason::cut(&quoted(&order.cancel_reason)),
         },
     })
 }

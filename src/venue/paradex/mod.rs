@@ -40,6 +40,7 @@ pub const VENUE: Venue = Venue {
     required_secrets: &[ACCOUNT_ADDRESS, SUBKEY],
     optional_secrets: &[],
     order_wire: "WS",
+    order_fallback: true,
     paper_latency_ms: (5, 40),
     feed: |setup| Ok(Box::new(feed::ParadexFeed::new(setup)?)),
     trader: |setup| Ok(Box::new(trader::ParadexTrader::new(setup)?)),

@@ -46,9 +46,16 @@ impl OrderWriter {
             return Err(Reason::cut("size and limit must be positive"));
         }
         let (symbol, felt) = market(&self.markets, spec.pair)?;
-        let hash = self.signer.order_hash(felt, spec);
-        let signature = self.signer.sign(hash).ok_or_else(|| Reason::cut("hash cannot be signed"))?;
+        let signature = sign(&self.signer, felt, spec)?;
         Ok(self.requests.write("order.create", |out| write_body(out, symbol, spec, &signature)))
+    }
+
+    /// `order.cancel_all` of a market; unsigned.
+    pub fn cancel_all(&mut self, pair: PairId) -> Result<(u64, &[u8]), Reason> {
+        let (symbol, _) = market(&self.markets, pair)?;
+        Ok(self.requests.write("order.cancel_all", |out| {
+            push(out, format_args!("{{\"market\":\"{symbol}\"}}"));
+        }))
     }
 
     /// `order.cancel` by our id and the market; unsigned.
@@ -58,6 +65,20 @@ impl OrderWriter {
             push(out, format_args!("{{\"client_id\":\"{}\",\"market\":\"{symbol}\"}}", id.text()));
         }))
     }
+}
+
+/// The body of `POST /orders`: the same signed order as on the socket.
+pub fn rest_body(signer: &Signer, symbol: &str, spec: &OrderSpec) -> Result<String, Reason> {
+    let felt = hash::short_string(symbol).ok_or_else(|| Reason::cut("the market's name is too long"))?;
+    let signature = sign(signer, felt, spec)?;
+    let mut body = String::with_capacity(ORDER_BYTES_MAX);
+    write_body(&mut body, symbol, spec, &signature);
+    Ok(body)
+}
+
+fn sign(signer: &Signer, market: Felt, spec: &OrderSpec) -> Result<Signature, Reason> {
+    let hash = signer.order_hash(market, spec);
+    signer.sign(hash).ok_or_else(|| Reason::cut("hash cannot be signed"))
 }
 
 /// The body of `order.create` and of `POST /orders`.

@@ -143,6 +143,15 @@ impl Trader for ParadexTrader {
         self.written(id, Asked::Cancel, sent)
     }
 
+    fn cancel_all(&mut self, pair: PairId, _now: Nanos) -> Result<(), SendError> {
+        let (id, text) = self.writer.cancel_all(pair).map_err(SendError::Nothing)?;
+        let Some(connection) = self.connection.as_mut().filter(|c| c.session.is_up()) else {
+            return Err(no_connection());
+        };
+        let sent = connection.link.send(Outbound::Text(text));
+        self.written(id, Asked::Cancel, sent)
+    }
+
     fn set_rules(&mut self, _pair: PairId, _rules: &MarketRules) {
         // Orders are written from their specification alone: nothing was prepared with the old rules.
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::json::{self, Code};
 use crate::types::order::Reason;
-use crate::types::{Reject, RejectClass};
+use crate::types::{Reject, RejectClass, quoted};
 
 use RejectClass::{Ambiguous, Definitive, Halt, RetryLater};
 
@@ -143,7 +143,7 @@ pub fn read_refusal(status: u16, body: &[u8]) -> Refusal {
         Ok(Envelope { detail: Some(Detail::Missing(rows)), .. }) => (None, missing_text(&rows)),
         _ => (None, String::from_utf8_lossy(body).into_owned()),
     };
-    Refusal { status, code, message: shown(&message) }
+    Refusal { status, code, message: quoted(&message) }
 }
 
 #[derive(Deserialize)]
@@ -174,13 +174,6 @@ struct MissingField {
 
 fn missing_text(rows: &[MissingField]) -> String {
     rows.iter().map(|row| format!("{}: {}", row.loc.join("."), row.msg)).collect::<Vec<_>>().join("; ")
-}
-
-/// Venue text fit for a log line.
-fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(200).flat_map(char::escape_default).collect();
-    shown.truncate(200);
-    shown
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::errors;
 use super::json::{self, Code};
 use crate::types::order::Reason;
-use crate::types::{Nanos, OrderNews, Price, Qty, Reject, RejectClass, Side, Usd};
+use crate::types::{Nanos, OrderNews, Price, Qty, Reject, RejectClass, Side, Usd, quoted};
 use crate::venue::{OrderKey, WireError};
 
 /// Keys that both sources share; the rest is ignored.
@@ -131,7 +131,10 @@ impl OrderRow<'_> {
     }
 
     fn ambiguous(&self) -> Reject {
-        Reject { class: RejectClass::Ambiguous, code: Reason::cut(self.status.unwrap_or("no status")) }
+        Reject {
+            class: RejectClass::Ambiguous,
+            code: Reason::cut(&quoted(self.status.unwrap_or("no status"))),
+        }
     }
 }
 

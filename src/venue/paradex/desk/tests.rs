@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::super::fixture::{self, ACCOUNT, BTC};
 use super::*;
 use crate::sys::rest::{HttpError, Request, Response};
-use crate::types::{Qty, RejectClass, Side};
+use crate::types::{Price, Purpose, Qty, RejectClass, Side};
 
 /// Answers by method and the beginning of the path, each entry once; anything else is out of reach.
 struct Script {
@@ -259,6 +259,63 @@ fn cancelling_what_is_not_open_is_no_error() {
         let mut http = Script::new(&[TOKEN, ("Delete /orders/by_client_id/7-42-1?market=BTC", status, body)]);
         assert_eq!(desk().cancel(&mut http, &target, NOW).is_ok(), done, "{status}");
     }
+}
+
+#[test]
+fn a_whole_market_is_cancelled_by_one_call() {
+    let mut http = Script::new(&[TOKEN, ("Delete /orders?market=BTC", 200, "{}")]);
+    assert_eq!(desk().cancel_all(&mut http, PairId(0), NOW), Ok(()));
+}
+
+fn closing() -> OrderSpec {
+    OrderSpec {
+        id: query().id,
+        venue: VenueId(1),
+        pair: PairId(0),
+        side: Side::Sell,
+        purpose: Purpose::Unwind,
+        qty: Qty::from_raw(123_000),
+        limit: Price::from_raw(8_345_670_000_000),
+        reduce_only: true,
+        signed_ms: NOW.ms() - 100,
+        nonce: 0,
+        window_ms: 500,
+    }
+}
+
+#[test]
+fn an_order_over_rest_is_the_signed_order_itself_also_after_a_new_token() {
+    let refused = ("Post /orders", 401, r#"{"error":"INVALID_TOKEN","message":""}"#);
+    let mut http = Script::new(&[TOKEN, refused, TOKEN, ("Post /orders", 201, r#"{"id":"1"}"#)]);
+    assert_eq!(desk().place(&mut http, &closing(), NOW), Ok(None));
+    let bodies: Vec<&str> = http.asked.iter().filter_map(|request| request.body.as_deref()).collect();
+    assert_eq!(bodies.len(), 2);
+    assert_eq!(bodies[0], bodies[1], "byte for byte");
+    let body: serde_json::Value = serde_json::from_str(bodies[0]).unwrap();
+    assert_eq!((&body["client_id"], &body["flags"][0]), (&"7-42-1".into(), &"REDUCE_ONLY".into()));
+}
+
+#[test]
+fn an_order_over_rest_is_refused_for_certain_or_unknown() {
+    for (status, body, class) in [
+        (400, r#"{"error":"NOT_ENOUGH_MARGIN","message":""}"#, Some(RejectClass::Definitive)),
+        (400, r#"{"error":"SOMETHING_NEW","message":""}"#, None),
+        (400, r#"{"error":"DUPLICATED_CLIENT_ID","message":""}"#, None),
+        (503, r#"{"error":"NOT_ENOUGH_MARGIN","message":""}"#, None),
+        (502, "<html>", None),
+    ] {
+        let mut http = Script::new(&[TOKEN, ("Post /orders", status, body)]);
+        let placed = desk().place(&mut http, &closing(), NOW);
+        assert_eq!(placed.ok().flatten().map(|reject| reject.class), class, "{status} {body}");
+    }
+}
+
+#[test]
+fn an_order_whose_window_has_lapsed_is_not_placed() {
+    let mut http = Script::new(&[]);
+    let late = OrderSpec { signed_ms: NOW.ms() - 501, ..closing() };
+    assert!(desk().place(&mut http, &late, NOW).unwrap().is_some());
+    assert!(http.asked.is_empty());
 }
 
 #[test]

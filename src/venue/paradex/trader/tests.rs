@@ -155,6 +155,17 @@ fn it_is_ready_only_when_every_step_was_confirmed() {
 }
 
 #[test]
+fn a_whole_market_is_cancelled_on_the_socket_or_not_at_all() {
+    let mut bench = Bench::connect(false);
+    assert!(matches!(bench.trader.cancel_all(PairId(0), bench.now), Err(SendError::Nothing(_))));
+    let mut bench = Bench::up();
+    bench.trader.cancel_all(PairId(0), bench.now).unwrap();
+    let request = &bench.sent()[0];
+    assert_eq!(request["method"], "order.cancel_all");
+    assert!(request["params"]["market"].is_string());
+}
+
+#[test]
 fn a_refused_log_in_or_disarmed_connection_is_dropped() {
     for (step, answer) in
         [(0, r#""error":{"code":40111,"message":"bad"}"#), (6, r#""result":{"enabled":false}"#)]
