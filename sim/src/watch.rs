@@ -61,7 +61,7 @@ mod tests {
         let watches = Watches::default();
         let called = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&called);
-        watches.add(Class::Order, 1, Box::new(move || drop(counter.fetch_add(1, Ordering::Relaxed))));
+        watches.add(Class::Order, 1, Box::new(move || _ = counter.fetch_add(1, Ordering::Relaxed)));
         let after = [Class::Order, Class::Cancel, Class::Order, Class::Order].map(|class| {
             watches.meet(class);
             called.load(Ordering::Relaxed)

@@ -170,6 +170,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::fuzz::fuzz_share;
 
     fn leaves(node: &node::Node, path: &str, out: &mut Vec<String>) {
         match &node.value {
@@ -212,5 +213,15 @@ mod tests {
         assert_eq!(lines[0], "[CONFIG] Loaded pairs: [BTC]");
         assert_eq!(lines[1], "[CONFIG] Thresholds: entry=0.3000%, exit=0.0200%");
         assert!(lines[2].starts_with("[CONFIG] Effective values: mode=paper, hash="), "{}", lines[2]);
+    }
+    #[test]
+    fn no_damaged_file_panics() {
+        let toml = b"mode = \"paper\"\n[[pairs]]\nname = \"BTC\"\nvest = \"BTC-PERP\"\nparadex = \"BTC-USD-PERP\"\nsize = \"0.002\"\n";
+        let yaml = b"mode: paper\npairs:\n  - name: BTC\n    vest: BTC-PERP\n    paradex: BTC-USD-PERP\n    size: \"0.002\"\n";
+        for (name, text) in [("bot4.toml", toml.to_vec()), ("bot4.yaml", yaml.to_vec())] {
+            fuzz_share(name, 500, &[text], |bytes| {
+                parse(name, &String::from_utf8_lossy(bytes), &REGISTRY).is_ok()
+            });
+        }
     }
 }

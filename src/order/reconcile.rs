@@ -119,15 +119,7 @@ impl Core {
             }
             ours_open += 1;
             if !self.is_live_here(open) || self.stop.is_some() {
-                let nonce = self.next_nonce(now);
-                fx.push(Effect::Cancel(CancelSpec {
-                    id: open.id.unwrap_or_default(),
-                    venue,
-                    pair: open.pair.unwrap_or_default(),
-                    venue_id: open.venue_id,
-                    signed_ms: now.ms(),
-                    nonce,
-                }));
+                self.cancel_listed(now, venue, open, fx);
             }
         }
         let facts = &mut self.venues[venue.index()];
@@ -141,6 +133,25 @@ impl Core {
             fx.push(Effect::Log(RecordKind::Reconciled { venue, open_orders, positions }));
         }
         self.verified(now, venue, asked, ours_open, fx);
+    }
+
+    /// By name; an order that bears no name of ours (which a whole account of ours allows) goes with its market, where
+    /// the venue has that and nothing of ours is in flight there.
+    fn cancel_listed(&mut self, now: Nanos, venue: VenueId, open: &OpenOrder, fx: &mut Effects) {
+        let nonce = self.next_nonce(now);
+        let pair = open.pair.unwrap_or_default();
+        fx.push(Effect::Cancel(CancelSpec {
+            id: open.id.unwrap_or_default(),
+            venue,
+            pair,
+            venue_id: open.venue_id,
+            signed_ms: now.ms(),
+            nonce,
+        }));
+        let nameless = open.id.is_none() && open.pair.is_some();
+        if nameless && self.pairs.get(pair.index()).is_some_and(|pair| !pair.has_live_orders()) {
+            fx.push(Effect::CancelAll(venue, pair));
+        }
     }
 
     /// Ours by client id, by a nonce that we used, or because the whole account is ours.

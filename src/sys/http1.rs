@@ -274,11 +274,11 @@ mod tests {
         for part in parts {
             replies.push(part);
             while let Some(reply) = replies.next_reply()? {
-                out.push((reply.status, reply.last, String::from_utf8(replies.body().to_vec()).unwrap()));
+                out.push((reply.status, reply.last, String::from_utf8_lossy(replies.body()).into_owned()));
             }
         }
         if let Some(reply) = replies.end()? {
-            out.push((reply.status, reply.last, String::from_utf8(replies.body().to_vec()).unwrap()));
+            out.push((reply.status, reply.last, String::from_utf8_lossy(replies.body()).into_owned()));
         }
         Ok(out)
     }
@@ -349,5 +349,10 @@ mod tests {
         assert_eq!(all(&[chunked, b"0\r\n", &endless_head]), too_large("trailer", HTTP_HEAD_MAX));
         let endless_body = vec![b'a'; HTTP_BODY_MAX + 1];
         assert_eq!(all(&[b"HTTP/1.1 200 OK\r\n\r\n", &endless_body]), too_large("body", HTTP_BODY_MAX));
+    }
+    #[test]
+    fn no_damage_panics() {
+        let samples = [SIZED.to_vec(), CHUNKED.to_vec()];
+        super::super::fuzz::fuzz("HTTP reply", &samples, |bytes| all(&[bytes]).is_ok());
     }
 }

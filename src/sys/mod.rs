@@ -5,6 +5,8 @@ use std::sync::atomic;
 
 pub mod clock;
 pub mod cores;
+#[cfg(test)]
+pub mod fuzz;
 pub mod http;
 pub mod http1;
 pub mod link;

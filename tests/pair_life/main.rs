@@ -5,8 +5,9 @@ mod mending;
 mod rig;
 mod trouble;
 
-use bot4::order::core::{Core, Effects, Input, Start};
-use bot4::types::report::{Ask, Fact, TraderEvent};
+use bot4::order::core::{Core, Effect, Effects, Input, Start};
+use bot4::types::order::VenueOrderId;
+use bot4::types::report::{Ask, Fact, OpenOrder, TraderEvent};
 use bot4::types::settings::Legs;
 use bot4::types::*;
 
@@ -163,4 +164,23 @@ fn a_budget_of_orders_a_day_stops_entries_and_never_a_close() {
     assert_eq!(rig.sent.len(), 4, "the second entry is over the budget");
     let rate = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::Rate };
     assert_eq!(rig.logged(|kind| *kind == rate), 1);
+}
+
+/// What is cancelled when a venue lists two orders of ours and a nameless one that nobody here waits for: how many by
+/// name, and how many whole markets.
+fn cancels(dedicated_account: bool) -> (usize, usize) {
+    let mut rig = Rig::of(Settings { dedicated_account, ..settings(Legs::Together) });
+    let ours = |seq| Some(ClientId { epoch: 1, seq, leg: 1 });
+    let open = |id| OpenOrder { pair: Some(PairId(0)), venue_id: VenueOrderId::EMPTY, id, nonce: 0 };
+    let orders = vec![open(ours(1)), open(ours(2)), open(None)];
+    let (mut fx, asked) = (Effects::new(), rig.now);
+    rig.core.step(rig.now, Input::Fact(Fact::OpenOrders { venue: P, asked, orders }), &mut fx);
+    let named = fx.iter().filter(|effect| matches!(effect, Effect::Cancel(_))).count();
+    (named, fx.iter().filter(|effect| matches!(effect, Effect::CancelAll(P, PairId(0)))).count())
+}
+
+#[test]
+fn a_nameless_order_goes_with_its_market_and_only_on_an_account_of_our_own() {
+    assert_eq!(cancels(true), (3, 1));
+    assert_eq!(cancels(false), (2, 0), "another's order stays");
 }

@@ -262,6 +262,7 @@ mod tests {
     use super::super::fixture::{self, BTC, frame};
     use super::super::sbe::build;
     use super::*;
+    use crate::sys::fuzz::fuzz;
 
     #[derive(Default)]
     struct Seen {
@@ -437,13 +438,11 @@ mod tests {
     fn no_damage_panics() {
         let mut bench = Bench::open();
         let seeds = [frame("pdx-03"), build::book(5, true, &[(1, 1)], &[(2, 2)], BTC)];
-        let mut dice = fixture::Dice(5);
-        for round in 0..200_000_usize {
-            let mut bytes = seeds[round % 2].clone();
-            (0..=dice.roll(2)).for_each(|_| dice.damage(&mut bytes));
-            let _ = bench.frame(&bytes);
+        fuzz("paradex feed", &seeds, |bytes| {
+            let told = bench.frame(bytes);
             bench.out.clear();
             bench.seen = Seen::default();
-        }
+            told.is_ok()
+        });
     }
 }

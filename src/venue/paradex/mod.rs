@@ -132,32 +132,6 @@ pub mod fixture {
         use base64::prelude::{BASE64_STANDARD, Engine};
         BASE64_STANDARD.decode(frames()[id]["frame"].as_str().unwrap()).unwrap()
     }
-
-    /// Small deterministic generator for mutation tests (xorshift64*).
-    pub struct Dice(pub u64);
-
-    impl Dice {
-        pub fn roll(&mut self, below: usize) -> usize {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % below
-        }
-
-        /// One small damage: a byte changed, a stretch cut, or the tail cut off.
-        pub fn damage(&mut self, bytes: &mut Vec<u8>) {
-            if bytes.is_empty() {
-                return;
-            }
-            let at = self.roll(bytes.len());
-            match self.roll(8) {
-                0 => bytes.truncate(at),
-                1 => drop(bytes.drain(at..(at + 1 + self.roll(8)).min(bytes.len()))),
-                2 => bytes[at] = [0, 0xff, 0x7f, 0x80, b'"', b'\\', b'{', b'-'][self.roll(8)],
-                _ => bytes[at] ^= 1 << self.roll(8),
-            }
-        }
-    }
 }
 
 #[cfg(test)]

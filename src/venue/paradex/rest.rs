@@ -258,6 +258,7 @@ fn places(step: i64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::fuzz::fuzz;
 
     const BTC: &str = r#"{"symbol":"BTC-USD-PERP","asset_kind":"PERP","market_kind":"cross",
         "trading_mode":"STANDARD","price_tick_size":"0.1","order_size_increment":"0.00001",
@@ -336,5 +337,14 @@ mod tests {
             assert_eq!(time_ms(text.as_bytes()), Ok(1_681_493_415_023));
         }
         assert!(time_ms(br#"{"server_time":"soon"}"#).is_err());
+    }
+    #[test]
+    fn no_damage_panics() {
+        let page = format!(r#"{{"next":null,"results":[{BTC}]}}"#).into_bytes();
+        fuzz("paradex markets", &[page], |body| {
+            let page = json::read::<Page<MarketJson>>("markets", body);
+            page.is_ok_and(|page| page.results.iter().all(|market| market.rules(Profile::Pro, None).is_ok()))
+        });
+        fuzz("paradex state", &[br#"{"status":"ok"}"#.to_vec()], |body| mode(body).is_ok());
     }
 }

@@ -115,8 +115,8 @@ pub fn is_plain(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Dice;
     use super::*;
+    use crate::sys::fuzz::fuzz;
     use crate::types::RejectClass;
 
     #[test]
@@ -161,13 +161,9 @@ mod tests {
     fn no_damage_panics() {
         let seed = br#"{"jsonrpc":"2.0","id":4,"error":{"code":-32601,
             "message":"method \"x\" does not exist","data":{"a":[1]}}}"#;
-        let mut dice = Dice(3);
-        for _ in 0..200_000 {
-            let mut bytes = seed.to_vec();
-            (0..=dice.roll(3)).for_each(|_| dice.damage(&mut bytes));
-            if let Ok(Incoming::Error { error, .. }) = read(&bytes) {
-                assert!(error.refusal().code.as_str().len() <= 64);
-            }
-        }
+        fuzz("paradex JSON-RPC", &[seed.to_vec()], |bytes| match read(bytes) {
+            Ok(Incoming::Error { error, .. }) => error.refusal().code.as_str().len() <= 64,
+            told => told.is_ok(),
+        });
     }
 }
