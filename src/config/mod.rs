@@ -216,8 +216,8 @@ mod tests {
     }
     #[test]
     fn no_damaged_file_panics() {
-        let toml = b"mode = \"paper\"\n[[pairs]]\nname = \"BTC\"\nvest = \"BTC-PERP\"\nparadex = \"BTC-USD-PERP\"\nsize = \"0.002\"\n";
-        let yaml = b"mode: paper\npairs:\n  - name: BTC\n    vest: BTC-PERP\n    paradex: BTC-USD-PERP\n    size: \"0.002\"\n";
+        let toml = b"mode = \"paper\"\n[risk]\nleverage = 2\ncooldown_s = 0.3\n[log]\nlevel = \"trace\"\n";
+        let yaml = b"mode: paper\nrisk:\n  leverage: 2\n  cooldown_s: 0.3\nlog:\n  level: trace\n";
         for (name, text) in [("bot4.toml", toml.to_vec()), ("bot4.yaml", yaml.to_vec())] {
             fuzz_share(name, 500, &[text], |bytes| {
                 parse(name, &String::from_utf8_lossy(bytes), &REGISTRY).is_ok()
