@@ -13,6 +13,7 @@
 //! | `*_store` | everyone → `store` | `RECORD_RING` | drop and count |
 
 mod engine;
+mod operator;
 mod plan;
 mod restore;
 mod startup;
