@@ -363,6 +363,11 @@ impl Core {
         self.totals.nonce_high
     }
 
+    /// Nonces up to this one were used by someone else in our name.
+    pub fn raise_nonce(&mut self, used: u64) {
+        self.totals.nonce_high = self.totals.nonce_high.max(used);
+    }
+
     pub fn mode(&self) -> Mode {
         self.mode
     }
