@@ -2,6 +2,8 @@
 //! polls; the client blocks and belongs to the verbs. Unix only, mode 0600, the peer's user checked by the kernel's
 //! word; one JSON request a line, one JSON reply a line, both capped. It decides nothing: the answer is the caller's.
 
+mod halt_file;
+
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -14,6 +16,7 @@ use thiserror::Error;
 
 use crate::sys::process;
 use crate::types::Nanos;
+pub use halt_file::HaltFile;
 
 /// Peers served at once; a person has one terminal, a supervisor one more.
 const PEERS_MAX: usize = 8;
@@ -27,16 +30,28 @@ const PEER_IDLE_MS: u64 = 5_000;
 const CLIENT_WAIT: Duration = Duration::from_secs(5);
 
 /// What an operator can ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Verb {
     Status,
     Pause,
     Resume,
+    /// Latches Halted; closes every pair too when `flatten`.
+    Halt {
+        flatten: bool,
+    },
+    /// Takes the latch away, to Paused. The reason is a person's and goes into the journal.
+    Unlatch {
+        reason: String,
+    },
+    /// Takes what the venues hold as the book of this pair.
+    Adopt {
+        pair: String,
+    },
 }
 
-/// One request line: `{"verb":"status"}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One request line: `{"verb":"status"}`, `{"verb":{"halt":{"flatten":true}}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     pub verb: Verb,
@@ -229,7 +244,7 @@ fn encode(reply: &Reply) -> Vec<u8> {
 }
 
 /// Asks the engine that listens at `path`; blocks up to five seconds.
-pub fn ask(path: &Path, request: Request) -> Result<Reply, ControlError> {
+pub fn ask(path: &Path, request: &Request) -> Result<Reply, ControlError> {
     let failed = |source| ControlError::Io { path: path.to_owned(), source };
     let mut stream = UnixStream::connect(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
@@ -239,7 +254,7 @@ pub fn ask(path: &Path, request: Request) -> Result<Reply, ControlError> {
     })?;
     stream.set_read_timeout(Some(CLIENT_WAIT)).map_err(failed)?;
     stream.set_write_timeout(Some(CLIENT_WAIT)).map_err(failed)?;
-    let mut line = serde_json::to_vec(&request).map_err(|error| ControlError::Reply(error.to_string()))?;
+    let mut line = serde_json::to_vec(request).map_err(|error| ControlError::Reply(error.to_string()))?;
     line.push(b'\n');
     stream.write_all(&line).map_err(failed)?;
     let mut reply = String::new();
@@ -251,6 +266,7 @@ pub fn ask(path: &Path, request: Request) -> Result<Reply, ControlError> {
 mod tests {
     use super::*;
 
+    const UNKNOWN: &str = "{\"verb\":{\"halt\":{\"flatten\":true,\"now\":1}}}\n";
     const STATUS: Request = Request { verb: Verb::Status };
 
     fn server() -> (tempfile::TempDir, PathBuf, Server) {
@@ -283,9 +299,17 @@ mod tests {
     }
 
     #[test]
+    fn a_verb_brings_what_it_needs() {
+        let line = serde_json::to_string(&Request { verb: Verb::Unlatch { reason: "seen".into() } }).unwrap();
+        assert_eq!(line, r#"{"verb":{"unlatch":{"reason":"seen"}}}"#);
+        let halt: Request = serde_json::from_str(r#"{"verb":{"halt":{"flatten":true}}}"#).unwrap();
+        assert_eq!(halt.verb, Verb::Halt { flatten: true });
+    }
+
+    #[test]
     fn nonsense_is_refused_and_floods_are_hung_up_on() {
         let (_dir, path, mut server) = server();
-        for wrong in ["{}\n", "{\"verb\":\"fly\"}\n", "{\"verb\":\"pause\",\"x\":1}\n", "\u{0}\n"] {
+        for wrong in ["{}\n", "{\"verb\":\"fly\"}\n", "{\"verb\":\"pause\",\"x\":1}\n", UNKNOWN, "\u{0}\n"] {
             let reply = converse(&mut server, &path, wrong.as_bytes());
             assert!(reply.starts_with("{\"refused\":\"request not understood: "), "{wrong:?}: {reply}");
         }
@@ -300,7 +324,7 @@ mod tests {
         assert!(matches!(Server::bind(&path), Err(ControlError::InUse { .. })));
         drop(server);
         assert!(!path.exists());
-        assert!(matches!(ask(&path, STATUS), Err(ControlError::NoEngine { .. })));
+        assert!(matches!(ask(&path, &STATUS), Err(ControlError::NoEngine { .. })));
     }
 
     #[test]

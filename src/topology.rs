@@ -13,6 +13,7 @@
 //! | `*_store` | everyone → `store` | `RECORD_RING` | drop and count |
 
 mod engine;
+mod operator;
 mod plan;
 mod restore;
 mod startup;
@@ -22,6 +23,7 @@ mod wiring;
 mod workers;
 
 use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
+use crate::journal::used::{flatten_dir, used};
 use crate::journal::{self, FileJournal, Supply};
 use crate::order::core::Core;
 use crate::store::{Level, Output, Redactor, Target};
@@ -34,7 +36,7 @@ use crate::types::{Pool, Secret};
 use crate::venue::paper::PaperTrader;
 use crate::venue::{Desk, Feed, REGISTRY, SetupError, Trader};
 use startup::Opening;
-use wires::Wires;
+pub use wires::Wires;
 
 /// What the command line decides about a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -176,7 +178,7 @@ struct Opened {
 
 /// Number of this run, part of every order's name: after the last one, and not before the seconds since 1970, so that a
 /// run whose journal was lost uses no name again.
-fn next_epoch(last: u32, now: crate::types::Nanos) -> u32 {
+pub fn next_epoch(last: u32, now: crate::types::Nanos) -> u32 {
     let seconds = u32::try_from(now.ms() / 1_000).unwrap_or(u32::MAX);
     seconds.max(last.saturating_add(1))
 }
@@ -212,7 +214,9 @@ fn open_journal(
         outlast_this_second(clock);
     }
     let now = clock.now();
-    let epoch = next_epoch(core.epoch(), now);
+    let flattened = used(&flatten_dir(dir));
+    core.raise_nonce(flattened.nonce);
+    let epoch = next_epoch(core.epoch().max(flattened.epoch), now);
     let opening = core.snapshot(epoch, config_hash, now);
     let durability = match config.journal.durability {
         Durability::Process => journal::Durability::Process,

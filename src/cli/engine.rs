@@ -1,4 +1,5 @@
-//! The verbs around a running engine: `run` starts it, `status`, `pause` and `resume` speak to it.
+//! The verbs around a running engine: `run` starts it; `status`, `pause`, `resume`, `halt`, `unlatch` and `adopt` speak
+//! to it.
 
 use std::io::Write;
 
@@ -33,21 +34,28 @@ fn agree(mode: TradingMode, live: bool) -> Result<(), Failure> {
 
 /// Sends one request to the running engine and shows its reply.
 pub(super) fn ask(config: &Config, verb: Verb, json: bool, out: &mut dyn Write) -> Result<u8, Failure> {
-    match control::ask(&config.control_socket, Request { verb }).map_err(Failure::failed)? {
+    let request = Request { verb };
+    match control::ask(&config.control_socket, &request).map_err(Failure::failed)? {
         Reply::Done(body) if json => writeln!(out, "{body}")?,
-        Reply::Done(body) if verb == Verb::Status => status::write(&body, out)?,
-        Reply::Done(body) => writeln!(out, "{}", follows(verb, &body))?,
+        Reply::Done(body) if request.verb == Verb::Status => status::write(&body, out)?,
+        Reply::Done(body) => writeln!(out, "{}", follows(&request.verb, &body))?,
         Reply::Refused(why) => return Err(Failure::failed(format!("the engine refused: {why}"))),
     }
     Ok(exit::OK)
 }
 
 /// What a command has led to, in a sentence.
-fn follows(verb: Verb, body: &serde_json::Value) -> String {
+fn follows(verb: &Verb, body: &serde_json::Value) -> String {
     let mode = plain(body.get("mode").and_then(serde_json::Value::as_str).unwrap_or_default());
     let meaning = match verb {
         Verb::Pause => "nothing is opened; exits, stops and hedging go on",
         Verb::Resume => "pairs are opened and closed",
+        Verb::Halt { flatten: false } => "latched; nothing is opened, hedging, exits and stops go on",
+        Verb::Halt { flatten: true } => {
+            "latched; nothing is opened, every pair is being closed (bot4 status)"
+        }
+        Verb::Unlatch { .. } => "re-armed; nothing is opened until bot4 resume",
+        Verb::Adopt { .. } => "the venues are asked what they hold (bot4 status)",
         Verb::Status => "",
     };
     format!("{mode}: {meaning}")

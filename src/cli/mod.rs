@@ -3,6 +3,7 @@
 
 mod check;
 mod engine;
+mod flatten;
 mod output;
 mod prompt;
 mod register;
@@ -27,6 +28,7 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     pub const BAD_CONFIG: u8 = 2;
     pub const REFUSED: u8 = 3;
+    pub const SOMETHING_OPEN: u8 = 4;
 }
 
 const EXAMPLES: &str = "\
@@ -44,6 +46,33 @@ which is named.
 Examples:
   bot4 run
   bot4 run --config my.toml --env-file my.env --live --auto-resume";
+
+const HALT_HELP: &str = "\
+The latch outlives restarts: only `bot4 unlatch --reason` takes it away. SIGUSR1 and a file named HALT in the
+journal's directory halt too. When the engine does not answer: `bot4 flatten`.
+
+Examples:
+  bot4 halt
+  bot4 halt --flatten                          close every pair as well
+  touch var/journal/HALT                       without the control socket";
+
+const FLATTEN_HELP: &str = "\
+A separate path: own connections, own journal, no lock, nothing asked of the engine, which is halted by the
+file HALT. Ours is what the engine's journal explains; with dedicated_account = true everything on the accounts
+is. Both legs of a pair leave together in reduce-only clips priced from the venues' books; while one venue
+cannot be reached, what hedges its leg is kept.
+
+Exit: 0 both venues show nothing of ours, 4 something remains, which is named, 1 and 2 it could not begin.
+
+Examples:
+  bot4 flatten
+  bot4 flatten --config my.toml --env-file my.env --deadline-s 300";
+
+const UNLATCH_HELP: &str = "\
+Takes the latch and the file HALT away; the mode that follows is Paused, `bot4 resume` lets it trade.
+
+Examples:
+  bot4 unlatch --reason \"clock offset mended, positions checked on both venues\"";
 
 const CHECK_HELP: &str = "\
 Exit: 0 all well, 1 not.
@@ -78,6 +107,18 @@ enum CliVerb {
     Pause(JsonArg),
     /// Open pairs again.
     Resume(JsonArg),
+    /// Latch the engine: nothing is opened, entry orders are cancelled; hedging, exits and stops go on.
+    #[command(after_help = HALT_HELP)]
+    Halt(HaltArgs),
+    /// Re-arm a halted engine, to Paused. A person does this, after looking.
+    #[command(after_help = UNLATCH_HELP)]
+    Unlatch(UnlatchArgs),
+    /// Take what the venues hold of a pair as ours, after FOREIGN_POSITION.
+    #[command(after_help = "Examples:\n  bot4 adopt BTC")]
+    Adopt(AdoptArgs),
+    /// Cancel and close everything of ours on both venues without the engine: for when it hangs.
+    #[command(after_help = FLATTEN_HELP)]
+    Flatten(FlattenArgs),
     /// Open and recent positions, from the store.
     #[command(after_help = "Examples:\n  bot4 positions\n  bot4 positions --json")]
     Positions(StoredArgs),
@@ -125,6 +166,41 @@ struct JsonArg {
     /// One JSON object.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct HaltArgs {
+    /// Close every pair too.
+    #[arg(long)]
+    flatten: bool,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Args)]
+struct FlattenArgs {
+    #[command(flatten)]
+    env: EnvArg,
+    /// Give up after this long, naming what remains.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    deadline_s: u32,
+}
+
+#[derive(Args)]
+struct UnlatchArgs {
+    /// What was found and mended; kept in the journal and in the log.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Args)]
+struct AdoptArgs {
+    /// Name of the pair, as in the configuration.
+    pair: String,
+    #[command(flatten)]
+    json: JsonArg,
 }
 
 #[derive(Args)]
@@ -207,6 +283,14 @@ fn dispatch(matches: &clap::ArgMatches, tools: &Tools, out: &mut dyn Write) -> R
         CliVerb::Status(args) => engine::ask(&config, Verb::Status, args.json, out),
         CliVerb::Pause(args) => engine::ask(&config, Verb::Pause, args.json, out),
         CliVerb::Resume(args) => engine::ask(&config, Verb::Resume, args.json, out),
+        CliVerb::Halt(args) => {
+            engine::ask(&config, Verb::Halt { flatten: args.flatten }, args.json.json, out)
+        }
+        CliVerb::Flatten(args) => flatten::run(&config, &args, out),
+        CliVerb::Unlatch(args) => {
+            engine::ask(&config, Verb::Unlatch { reason: args.reason }, args.json.json, out)
+        }
+        CliVerb::Adopt(args) => engine::ask(&config, Verb::Adopt { pair: args.pair }, args.json.json, out),
         CliVerb::Positions(args) => {
             stored::show(&config, &args, tools.store.positions, &stored::POSITIONS, out)
         }
@@ -264,11 +348,30 @@ mod tests {
     #[test]
     fn help_names_every_verb() {
         let help = command(&tools::fakes::tools()).render_long_help().to_string();
-        for verb in
-            ["run", "check", "status", "pause", "resume", "positions", "pnl", "migrate", "register-one"]
+        for verb in [
+            "run",
+            "check",
+            "status",
+            "pause",
+            "resume",
+            "halt",
+            "flatten",
+            "unlatch",
+            "adopt",
+            "positions",
+            "pnl",
+        ]
+        .into_iter()
+        .chain(["migrate", "register-one"])
         {
             assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
         }
+    }
+
+    #[test]
+    fn unlatch_wants_a_reason() {
+        let args = ["bot4", "unlatch"].map(OsString::from);
+        assert_eq!(main(args.into_iter(), &Tools::production()), exit::BAD_CONFIG);
     }
 
     #[test]

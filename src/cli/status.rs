@@ -88,6 +88,9 @@ fn head(status: &Value, out: &mut dyn Write) -> io::Result<()> {
     };
     let usd = |line: &str| cut(&text(&format!("/pnl_usd/{line}")), 4);
     writeln!(out, "{} ({}) for {} s", text("/mode"), text("/mode_why"), text("/seconds"))?;
+    if text("/mode") == "Halted" {
+        writeln!(out, "latched until a person has looked; to re-arm: {}", text("/next_command"))?;
+    }
     writeln!(
         out,
         "{} pairs opened, {} closed; {} orders sent, {} open; one leg alone {} times",

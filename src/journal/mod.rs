@@ -12,6 +12,7 @@ pub mod samples;
 mod segment;
 pub mod supply;
 pub mod tail;
+pub mod used;
 
 use std::io;
 use std::path::PathBuf;

@@ -22,12 +22,17 @@ impl Board {
         let live: usize = pairs.iter().map(|pair| pair.live_orders().count()).sum();
         let held = pairs.iter().filter(|pair| !pair.book.is_flat()).count();
         let lone = pairs.iter().filter(|pair| pair.is_lone()).count();
-        self.mode.store(core.mode() as u8, Ordering::Relaxed);
+        self.show_mode(core.mode());
         self.live_orders.store(live as u32, Ordering::Relaxed);
         self.held.store(held as u32, Ordering::Relaxed);
         self.lone.store(lone as u32, Ordering::Relaxed);
         // Last, so that whoever sees the end sees the rest as it was then.
         self.stopped.store(core.is_stopped(), Ordering::Release);
+    }
+
+    /// Shows the mode alone.
+    pub fn show_mode(&self, mode: Mode) {
+        self.mode.store(mode as u8, Ordering::Relaxed);
     }
 
     /// The stop has ended: nothing open, nothing unknown, verified by query.

@@ -3,14 +3,15 @@
 //! before it is acted on (`Effect::Append` stands before the `Effect::Send` it permits).
 
 use super::gate::{Approved, Gate, VenueFacts, gross};
+use super::lifecycle::Order;
 use super::pair::{Pair, Phase};
 use super::stop::Stop;
 use crate::journal::entry::{Entry, IntentOrder, Totals};
 use crate::types::order::Reason;
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
-    ClientId, Command, Exposure, ExposureState, Intent, Mode, Nanos, PairId, Quote, RecordKind, Settings,
-    VenueId,
+    ClientId, Command, Exposure, ExposureState, Intent, Mode, Nanos, OrderState, PairId, Quote, RecordKind,
+    Settings, VenueId,
 };
 
 /// What happens to the order stage.
@@ -73,6 +74,10 @@ pub struct Core {
     pub(super) stop: Option<Stop>,
     /// An automatic pause ends here.
     pub(super) paused_until: Nanos,
+    /// Why the latch is set; kept over restarts and segments.
+    halted_for: Reason,
+    /// A halt asked for every pair to be closed.
+    halt_flattens: bool,
     /// Entries are held back for these reasons; nothing else is.
     holds: Holds,
     told: Vec<ExposureState>,
@@ -93,6 +98,8 @@ impl Core {
             totals: Totals::default(),
             stop: None,
             paused_until: Nanos::NEVER,
+            halted_for: Reason::EMPTY,
+            halt_flattens: false,
             holds: Holds::default(),
             settings,
         }
@@ -115,8 +122,11 @@ impl Core {
         self.paper = start.paper;
         self.epoch = start.epoch;
         self.seq = 0;
-        let mode = if self.totals.halted { Mode::Halted } else { start.mode };
-        self.set_mode(now, mode, "start", fx);
+        if self.totals.halted {
+            self.set_mode(now, Mode::Halted, &self.halted_for.to_string(), fx);
+        } else {
+            self.set_mode(now, start.mode, "start", fx);
+        }
         self.resume_recovered(now, fx);
     }
 
@@ -124,6 +134,9 @@ impl Core {
     pub fn snapshot(&self, epoch: u32, config_hash: u64, at: Nanos) -> Vec<Entry> {
         let mut entries = vec![Entry::Epoch { epoch, config_hash, at }];
         entries.push(Entry::TotalsSnapshot { totals: self.totals });
+        if self.totals.halted {
+            entries.push(Entry::Mode { mode: Mode::Halted, why: self.halted_for, at });
+        }
         for pair in &self.pairs {
             entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
             for order in pair.live_orders() {
@@ -174,16 +187,46 @@ impl Core {
                 self.paused_until = Nanos::NEVER;
                 self.set_mode(now, Mode::Active, "operator", fx);
             }
+            Command::Halt { flatten, why } => self.take_halt(now, flatten, why, fx),
+            Command::Unlatch { why } if self.mode == Mode::Halted => {
+                self.halt_flattens = false;
+                self.set_mode(now, Mode::Paused, why.as_str(), fx);
+            }
+            // What the venues hold is read again; the comparison decides.
+            Command::Adopt(pair) => self.ask_accounts(pair, fx),
             Command::Stop { flatten } => self.begin_stop(now, flatten, fx),
             Command::HoldForDatabase(on) => self.hold(Holds { database: on, ..self.holds }, fx),
-            Command::Pause | Command::Resume => {}
+            Command::Pause | Command::Resume | Command::Unlatch { .. } => {}
         }
+    }
+
+    /// A person halts: the latch, what may still open is called back, and every pair is closed when asked to.
+    fn take_halt(&mut self, now: Nanos, flatten: bool, why: Reason, fx: &mut Effects) {
+        if self.mode != Mode::Halted {
+            self.set_mode(now, Mode::Halted, why.as_str(), fx);
+        }
+        self.halt_flattens |= flatten;
+        for index in 0..self.pairs.len() {
+            let opens =
+                |order: &&Order| order.state != OrderState::Intent && !order.spec.purpose.reduce_only();
+            let opening: Vec<ClientId> =
+                self.pairs[index].live_orders().filter(opens).map(Order::id).collect();
+            opening.into_iter().for_each(|id| self.cancel(now, index, id, fx));
+        }
+    }
+
+    fn ask_accounts(&self, pair: PairId, fx: &mut Effects) {
+        let Some(pair) = self.pairs.get(pair.index()) else { return };
+        fx.extend(pair.settings.venues.map(|venue| Effect::Ask(Ask::Account { venue })));
     }
 
     fn tick(&mut self, now: Nanos, fx: &mut Effects) {
         for index in 0..self.pairs.len() {
             self.tick_orders(now, index, fx);
             self.settle(now, index, fx);
+        }
+        if self.halt_flattens {
+            self.flatten_pairs(now, fx);
         }
         self.tick_stop(now, fx);
         if self.paused_until != Nanos::NEVER && now >= self.paused_until && self.mode == Mode::Paused {
@@ -225,9 +268,12 @@ impl Core {
         match entry {
             Entry::Epoch { epoch, .. } => self.epoch = *epoch,
             Entry::TotalsSnapshot { totals } => self.totals = *totals,
-            Entry::Mode { mode, .. } => {
+            Entry::Mode { mode, why, .. } => {
                 self.mode = *mode;
                 self.totals.halted = *mode == Mode::Halted;
+                if self.totals.halted {
+                    self.halted_for = *why;
+                }
             }
             Entry::Intent { intent } => {
                 self.seq = self.seq.max(intent.seq);
@@ -321,6 +367,11 @@ impl Core {
     pub(super) fn next_nonce(&mut self, now: Nanos) -> u64 {
         self.totals.nonce_high = (self.totals.nonce_high + 1).max(now.ms());
         self.totals.nonce_high
+    }
+
+    /// Nonces up to this one were used by someone else in our name.
+    pub fn raise_nonce(&mut self, used: u64) {
+        self.totals.nonce_high = self.totals.nonce_high.max(used);
     }
 
     pub fn mode(&self) -> Mode {

@@ -57,9 +57,7 @@ impl Core {
             return;
         }
         if stop.flatten {
-            for index in 0..self.pairs.len() {
-                self.flatten_pair(now, index, fx);
-            }
+            self.flatten_pairs(now, fx);
         }
         let quiet = (0..self.pairs.len()).all(|index| self.is_quiet(index));
         let Some(stop) = &mut self.stop else { return };
@@ -89,6 +87,13 @@ impl Core {
         let pair = &self.pairs[index];
         let flat = !self.stop.as_ref().is_some_and(|stop| stop.flatten) || !pair.opened;
         pair.phase == Phase::Idle && !pair.has_live_orders() && flat
+    }
+
+    /// Closes what is held, pair by pair, each whenever it can be.
+    pub(super) fn flatten_pairs(&mut self, now: Nanos, fx: &mut Effects) {
+        for index in 0..self.pairs.len() {
+            self.flatten_pair(now, index, fx);
+        }
     }
 
     fn flatten_pair(&mut self, now: Nanos, index: usize, fx: &mut Effects) {

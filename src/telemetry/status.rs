@@ -13,6 +13,8 @@ pub struct Status {
     /// `Active`, `Paused`, `Reducing` or `Halted`, and why.
     pub mode: &'static str,
     pub mode_why: String,
+    /// Halted: what a person types to re-arm; empty otherwise.
+    pub next_command: &'static str,
     pub seconds: u64,
     pub links: Vec<LinkStatus>,
     pub feeds: Vec<FeedStatus>,

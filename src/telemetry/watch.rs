@@ -19,6 +19,8 @@ use crate::types::{Mode, Nanos, PairId, Rate, VenueId};
 
 /// Orders of a venue whose moment is kept for the rate of the last minute.
 const PLACED_KEPT: usize = 1_024;
+/// What re-arms a halted engine, as it is typed.
+pub const UNLATCH_COMMAND: &str = "bot4 unlatch --reason \"<why>\"";
 const MINUTE_NS: u64 = 60_000_000_000;
 
 /// Questions for the status, and where the answers go.
@@ -166,6 +168,7 @@ impl Telemetry {
         Status {
             mode: self.mode.name(),
             mode_why: self.mode_why.to_string(),
+            next_command: if self.mode == Mode::Halted { UNLATCH_COMMAND } else { "" },
             seconds: now.ms_since(self.started) / 1000,
             links: self.link_rows(now),
             feeds: self.feed_rows(now),

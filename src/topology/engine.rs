@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use super::operator::Operator;
 use super::plan::plan;
 use super::watch::{End, Said, Watch, pause, remove_socket};
 use super::wiring::{Maker, Records, Task, Wakers, spec, waking};
 use super::workers::{DbWorker, OrderWorker, StoreWorker};
 use super::{CLEAN, Opened, Part, RunOptions, SOMETHING_OPEN};
 use crate::config::Config;
-use crate::control;
+use crate::control::{self, HaltFile};
 use crate::journal::Tail;
 use crate::order::board::Board;
 use crate::order::core::{Core, Effects, Input, Start};
@@ -23,8 +24,9 @@ use crate::sys::ring::{Rx, Tx, ring};
 use crate::sys::signals::Signals;
 use crate::sys::thread::{Handle, spawn};
 use crate::telemetry::status::Status;
-use crate::telemetry::watch::{StatusPort, Telemetry};
+use crate::telemetry::watch::{StatusPort, Telemetry, UNLATCH_COMMAND};
 use crate::types::limits::COMMAND_RING;
+use crate::types::order::Reason;
 use crate::types::report::Fact;
 use crate::types::settings::Upkeep;
 use crate::types::{Command, Mode, Nanos};
@@ -36,7 +38,7 @@ pub struct Engine {
     keepers: Vec<Task>,
     db: Task,
     store: Task,
-    commands: Tx<Command>,
+    operator: Operator,
     board: Arc<Board>,
     status: StatusEnds,
     remains: mpsc::Receiver<Vec<String>>,
@@ -76,9 +78,18 @@ impl Engine {
         let tail = Tail::open(&config.journal.dir, opened.first_seq).map_err(|error| text(&error))?;
         let (commands, from_main) = waking(ring(COMMAND_RING), &wakers.order);
         let (remains_tx, remains) = mpsc::channel();
+        let halt_file = HaltFile::of(&config.journal.dir);
+        let halted = halt_file.is_there();
+        if halted {
+            let path = halt_file.path().display();
+            tracing::warn!(
+                event_type = "HALT",
+                "starts Halted: {path} is there; to re-arm: {UNLATCH_COMMAND}"
+            );
+        }
         let Opened { core, epoch, journal, supply, config_hash, .. } = opened;
         let wired = maker.wire(parts, options.live, |mut core_parts, rest| {
-            let (core, effects) = begin(core, epoch, &core_parts.facts, clock.now(), options);
+            let (core, effects) = begin(core, epoch, &core_parts.facts, clock.now(), options, halted);
             let thread = OrderThread::new(
                 core,
                 effects,
@@ -105,7 +116,7 @@ impl Engine {
             keepers: wired.keepers,
             db: (spec("db", &plan.db, &wakers.db), Box::new(DbWorker(db))),
             store: (spec("store", &plan.store, &wakers.store), Box::new(store)),
-            commands,
+            operator: Operator::new(commands, halt_file, pair_names(config), halted),
             board,
             status: StatusEnds { ask, answers: status_answers },
             remains,
@@ -132,7 +143,7 @@ impl Engine {
             signals,
             notifier: Notifier::from_env().map_err(|error| error.to_string())?,
             control: self.control,
-            commands: self.commands,
+            operator: self.operator,
             board: self.board,
             handles: hot,
             may_block: keepers.into_iter().chain([db]).collect(),
@@ -203,15 +214,31 @@ fn status(ask: &mut Tx<()>, answers: &mut Rx<Box<Status>>) -> serde_json::Value 
 }
 
 /// The core, told everything that was asked at start.
-fn begin(mut core: Core, epoch: u32, facts: &[Fact], now: Nanos, options: RunOptions) -> (Core, Effects) {
+fn begin(
+    mut core: Core,
+    epoch: u32,
+    facts: &[Fact],
+    now: Nanos,
+    options: RunOptions,
+    halted: bool,
+) -> (Core, Effects) {
     let mut effects = Effects::with_capacity(256);
-    let mode = if !options.live || options.auto_resume { Mode::Active } else { Mode::Paused };
+    let trades = !halted && (!options.live || options.auto_resume);
+    let mode = if trades { Mode::Active } else { Mode::Paused };
     let start = Start { epoch, mode, paper: !options.live };
     core.start(now, start, &mut effects);
+    if halted {
+        let why = Reason::cut("the file HALT is there");
+        core.step(now, Input::Command(Command::Halt { flatten: false, why }), &mut effects);
+    }
     for fact in facts {
         core.step(now, Input::Fact(fact.clone()), &mut effects);
     }
     (core, effects)
+}
+
+fn pair_names(config: &Config) -> Vec<String> {
+    config.settings.pairs.iter().map(|pair| pair.name.clone()).collect()
 }
 
 fn names(config: &Config) -> Names {

@@ -4,16 +4,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::control::{self, Reply, Request, Verb};
+use super::operator::Operator;
+use crate::control;
 use crate::order::board::Board;
 use crate::store::DbHealth;
 use crate::sys::clock::Clock;
 use crate::sys::notify::{Notifier, State};
-use crate::sys::ring::Tx;
 use crate::sys::signals::Signals;
 use crate::sys::thread::Handle;
 use crate::types::settings::DatabaseLag;
-use crate::types::{Command, Mode, Nanos};
+use crate::types::{Command, Nanos};
 
 /// Pause between two looks, ms.
 const LOOK_EVERY_MS: u64 = 10;
@@ -26,7 +26,7 @@ pub struct Watch<C> {
     pub signals: Signals,
     pub notifier: Notifier,
     pub control: control::Server,
-    pub commands: Tx<Command>,
+    pub operator: Operator,
     pub board: Arc<Board>,
     /// Handles whose heartbeats must be young, and those that may block.
     pub handles: Vec<Handle>,
@@ -71,6 +71,7 @@ impl<C: Clock> Watch<C> {
         loop {
             let now = self.clock.now();
             self.answer(now);
+            self.operator.watch(self.signals.halts());
             if self.signals.stops() > 0 {
                 return self.stop(now);
             }
@@ -102,7 +103,7 @@ impl<C: Clock> Watch<C> {
             tracing::warn!(event_type = "DATABASE_LAG", lag_ms, "the database lags by {lag_ms} ms");
         }
         let hold = lag_ms > u64::from(self.database_lag.no_entries_s) * 1_000;
-        if hold != self.said.held && self.commands.push(Command::HoldForDatabase(hold)).is_ok() {
+        if hold != self.said.held && self.operator.send(Command::HoldForDatabase(hold)) {
             self.said.held = hold;
         }
     }
@@ -119,12 +120,8 @@ impl<C: Clock> Watch<C> {
     }
 
     fn answer(&mut self, now: Nanos) {
-        let (commands, board, status) = (&mut self.commands, &self.board, &mut self.status);
-        self.control.poll(now, &mut |request: Request| match request.verb {
-            Verb::Status => Reply::Done(status()),
-            Verb::Pause => command(commands, board, Command::Pause, "Paused"),
-            Verb::Resume => command(commands, board, Command::Resume, "Active"),
-        });
+        let (operator, board, status) = (&mut self.operator, &self.board, &mut self.status);
+        self.control.poll(now, &mut |request| operator.answer(&request, board, status));
     }
 
     /// The orderly end: `order` does it, `main` waits for it. A second signal shortens the wait for pairs to be
@@ -137,7 +134,7 @@ impl<C: Clock> Watch<C> {
         loop {
             let now = self.clock.now();
             self.answer(now);
-            sent = sent || self.commands.push(Command::Stop { flatten }).is_ok();
+            sent = sent || self.operator.send(Command::Stop { flatten });
             if self.board.is_stopped() {
                 return End::Clean;
             }
@@ -152,16 +149,6 @@ impl<C: Clock> Watch<C> {
             }
             pause();
         }
-    }
-}
-
-fn command(commands: &mut Tx<Command>, board: &Board, command: Command, follows: &str) -> Reply {
-    if command == Command::Resume && board.mode() == Mode::Halted {
-        return Reply::Refused("the engine is Halted: a person must look first".to_owned());
-    }
-    match commands.push(command) {
-        Ok(()) => Reply::Done(serde_json::json!({ "mode": follows })),
-        Err(_) => Reply::Refused("the engine is busy with earlier commands; try again".to_owned()),
     }
 }
 

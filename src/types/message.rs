@@ -5,6 +5,7 @@ use super::ids::{Direction, PairId, VenueId};
 use super::limits::{PAIRS_MAX, SIZES};
 use super::market::Ticker;
 use super::money::{Price, Qty, Rate};
+use super::order::Reason;
 use super::time::Nanos;
 
 /// The price of walking one side of a book for one size; all zero when the book holds less than the size.
@@ -153,6 +154,18 @@ impl Mode {
 pub enum Command {
     Pause,
     Resume,
+    /// Latch Halted: no entries, entry orders of ours are cancelled, hedging, exits and stops go on. Every pair is
+    /// closed too when `flatten`.
+    Halt {
+        flatten: bool,
+        why: Reason,
+    },
+    /// A person has looked: from Halted to Paused.
+    Unlatch {
+        why: Reason,
+    },
+    /// Take what the venues hold as the book of this pair.
+    Adopt(PairId),
     /// Stop entries, resolve, cancel; then close every pair when `flatten`, else keep them.
     Stop {
         flatten: bool,

@@ -284,6 +284,8 @@ pub trait Desk: Send {
         let _ = (http, pair, now);
         Ok(())
     }
+    /// Book of one market at this moment, best level first, for whoever has no stream.
+    fn book(&mut self, http: &mut dyn Http, pair: PairId) -> Result<BookUpdate, DeskError>;
     /// Sets leverage and whatever else must be set before the first order; at start only.
     fn prepare_trading(&mut self, http: &mut dyn Http, leverage: u32, now: Nanos) -> Result<(), DeskError>;
     /// Where and how to open the link of a role; makes or renews a listen key where one is needed.

@@ -176,7 +176,7 @@ mod tests {
     use crate::cli::tools::fakes::{Deaf, NOW_MS};
     use crate::sys::clock::ManualClock;
     use crate::types::record::Role;
-    use crate::types::{Nanos, OrderReport, Price, Qty, Rate, Usd};
+    use crate::types::{BookUpdate, Nanos, OrderReport, Price, Qty, Rate, Usd};
     use crate::venue::{CancelSpec, OpenOrder, OrderQuery, Target};
 
     /// A venue that says what the test wants.
@@ -245,6 +245,9 @@ mod tests {
         }
         fn cancel(&mut self, _: &mut dyn Http, _: &CancelSpec, _: Nanos) -> Result<(), DeskError> {
             panic!("check changes nothing")
+        }
+        fn book(&mut self, _: &mut dyn Http, _: PairId) -> Result<BookUpdate, DeskError> {
+            panic!("check reads no book")
         }
         fn prepare_trading(&mut self, _: &mut dyn Http, _: u32, _: Nanos) -> Result<(), DeskError> {
             panic!("check changes nothing")

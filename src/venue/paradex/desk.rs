@@ -10,15 +10,16 @@ use super::client::{Client, Next, says_not_open, unreadable};
 use super::events::{FillFact, OrderFact};
 use super::history::{self, Trail};
 use super::json::{self, AccountJson, FillJson, OrderJson, PositionJson};
-use super::rest::{self, AccountInfoJson, BalanceJson, ConfigJson, MarketJson, Page};
+use super::rest::{self, AccountInfoJson, BalanceJson, BookJson, ConfigJson, MarketJson, Page};
+use super::rpc;
 use super::sign::Signer;
 use super::{Markets, chain_id, errors, orders, sbe};
 use crate::sys::rest::{Http, Method};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::Role;
 use crate::types::{
-    ClientId, MarketRules, Nanos, OrderReport, OrderSpec, PairId, Profile, Rate, Reject, RejectClass, Secret,
-    Usd, VenueId, VenueMode,
+    BookUpdate, ClientId, MarketRules, Nanos, OrderReport, OrderSpec, PairId, Profile, Rate, Reject,
+    RejectClass, Secret, Usd, VenueId, VenueMode,
 };
 use crate::venue::{
     AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, PositionReport, Setup, SetupError,
@@ -29,6 +30,8 @@ use crate::venue::{
 const VERSION_REFUSED: &str = "HTTP 400";
 /// Collateral whose balance is the account's cash.
 const COLLATERAL: &str = "USDC";
+/// Levels of a book that are asked for.
+const BOOK_LEVELS: u32 = 100;
 
 /// The cold side of this venue.
 pub struct ParadexDesk {
@@ -322,7 +325,11 @@ impl Desk for ParadexDesk {
     fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError> {
         const WHAT: &str = "cancel";
         let symbol = self.symbol(WHAT, target.pair)?;
-        let path = format!("/orders/by_client_id/{}?market={symbol}", target.id);
+        // An order that no client id of ours names goes by the venue's.
+        let path = match (target.id == ClientId::default(), target.venue_id.as_str()) {
+            (true, id) if rpc::is_plain(id) && !id.is_empty() => format!("/orders/{id}"),
+            _ => format!("/orders/by_client_id/{}?market={symbol}", target.id),
+        };
         match self.client.private(http, now, WHAT, Method::Delete, &path) {
             Err(error) if !says_not_open(&error) => Err(error),
             _ => Ok(()),
@@ -357,6 +364,14 @@ impl Desk for ParadexDesk {
             Ok(_) => Ok(None),
             Err(error) => refusal(error).map(Some),
         }
+    }
+
+    fn book(&mut self, http: &mut dyn Http, pair: PairId) -> Result<BookUpdate, DeskError> {
+        const WHAT: &str = "order book";
+        let path = format!("/orderbook/{}?depth={BOOK_LEVELS}", self.symbol(WHAT, pair)?);
+        let body = self.client.call(http, WHAT, Method::Get, &path)?;
+        let read = json::read::<BookJson>(WHAT, &body).and_then(|book| book.update(pair));
+        read.map_err(|source| unreadable(WHAT, source))
     }
 
     fn prepare_trading(

@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use super::json;
 use crate::types::money::PLACES;
-use crate::types::{MarketRules, MarketStatus, Price, Profile, Qty, Rate, Usd, VenueMode};
+use crate::types::{
+    BookUpdate, Level, MarketRules, MarketStatus, PairId, Price, Profile, Qty, Rate, Usd, VenueMode,
+};
 use crate::venue::WireError;
 
 type Word<'a> = Cow<'a, str>;
@@ -53,6 +55,38 @@ struct StateJson<'a> {
 struct TimeJson<'a> {
     #[serde(borrow)]
     server_time: sonic_rs::LazyValue<'a>,
+}
+
+/// `GET /orderbook/{market}`: a whole book, best level first.
+#[derive(Debug, Deserialize)]
+pub struct BookJson<'a> {
+    seq_no: u64,
+    #[serde(borrow)]
+    bids: Vec<(Word<'a>, Word<'a>)>,
+    #[serde(borrow)]
+    asks: Vec<(Word<'a>, Word<'a>)>,
+}
+
+impl BookJson<'_> {
+    /// A level without a price or a size is refused, and so is a side out of order.
+    pub fn update(&self, pair: PairId) -> Result<BookUpdate, WireError> {
+        let side = |levels: &[(Word<'_>, Word<'_>)]| -> Result<Vec<Level>, WireError> {
+            levels.iter().map(|(at, size)| level(at, size)).collect()
+        };
+        let (bids, asks) = (side(&self.bids)?, side(&self.asks)?);
+        if !bids.is_sorted_by(|a, b| a.price > b.price) || !asks.is_sorted_by(|a, b| a.price < b.price) {
+            return Err(WireError::new("order book", b"levels out of order", "the best level first"));
+        }
+        Ok(BookUpdate { pair, whole: true, sequence: self.seq_no, venue_ms: 0, bids, asks })
+    }
+}
+
+fn level(at: &str, size: &str) -> Result<Level, WireError> {
+    let level = Level { price: json::price("level price", at)?, qty: json::qty("level size", size)? };
+    if level.price.raw() > 0 && level.qty.raw() > 0 {
+        return Ok(level);
+    }
+    Err(WireError::new("level", at.as_bytes(), "a positive price and size"))
 }
 
 /// One balance of `GET /balance`.

@@ -3,6 +3,7 @@
 
 use super::access::{Access, signer_expiry_ms};
 use super::body::BodyWriter;
+use super::depth;
 use super::errors::{DECREASE_LEVERAGE_WITH_POSITION, ORDER_NOT_FOUND};
 use super::json;
 use super::order_row::OrderRow;
@@ -10,7 +11,7 @@ use super::rest::{self, Rest};
 use super::statements::{self, ExchangeInfo, Tickers};
 use crate::sys::rest::{Http, Method};
 use crate::types::record::Role;
-use crate::types::{MarketRules, Nanos, OrderReport, PairId, Secret, VenueId, VenueMode};
+use crate::types::{BookUpdate, MarketRules, Nanos, OrderReport, PairId, Secret, VenueId, VenueMode};
 use crate::venue::{
     AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, Setup, SetupError, Target, WsTarget,
 };
@@ -19,6 +20,8 @@ use crate::venue::{
 const LOGIN_MS: u64 = 25 * 60_000;
 /// How far before its signing an order is searched in the history, ms: clocks differ.
 const HISTORY_MS: u64 = 60_000;
+/// Levels of a book that are asked for: the most that the venue gives.
+const BOOK_LEVELS: u32 = 100;
 
 /// The desk of one account; without credentials it answers the public questions only.
 pub struct VestDesk {
@@ -187,6 +190,18 @@ impl Desk for VestDesk {
         match self.rest.cancel(http, target.signed_ms, body) {
             Err(error) if rest::is_code(&error, ORDER_NOT_FOUND) => Ok(()),
             other => other,
+        }
+    }
+
+    fn book(&mut self, http: &mut dyn Http, pair: PairId) -> Result<BookUpdate, DeskError> {
+        const WHAT: &str = "GET /depth";
+        let symbol = self.access.symbol_of(pair).unwrap_or_default();
+        let reply = self.rest.get(http, WHAT, &format!("/depth?symbol={symbol}&limit={BOOK_LEVELS}"))?;
+        let mut book = BookUpdate { pair, ..BookUpdate::default() };
+        let text = std::str::from_utf8(&reply.body).unwrap_or_default();
+        match depth::read_book(text, &mut book) {
+            Ok(()) if reply.status == 200 => Ok(book),
+            _ => Err(rest::refused(WHAT, &reply, "bids and asks of positive plain decimals")),
         }
     }
 
@@ -389,6 +404,18 @@ mod tests {
         assert_eq!(url(Role::Orders), "127.0.0.1 8443 test-api-key");
         let key = "579e1280448d4843b190c50fbd170078";
         assert_eq!(url(Role::Private), format!("{base}&websocketserver=restserver3&listenKey={key}"));
+    }
+
+    #[test]
+    fn a_book_is_read_best_level_first_and_a_refusal_is_none() {
+        let whole = r#"{"bids":[["99","1"],["100","2"]],"asks":[["101","3"]]}"#;
+        let mut http = Script::new(&[(200, whole), (200, r#"{"code":429,"msg":"slow"}"#), (500, whole)]);
+        let mut desk = VestDesk::new(&paper_setup()).unwrap();
+        let book = desk.book(&mut http, BTC).unwrap();
+        assert_eq!((book.bids[0].price, book.asks.len()), (crate::types::Price::parse(b"100").unwrap(), 1));
+        assert_eq!(http.paths(), ["/depth?symbol=BTC-PERP&limit=100"]);
+        assert!(matches!(desk.book(&mut http, BTC), Err(DeskError::Refused { .. })));
+        assert!(desk.book(&mut http, BTC).is_err());
     }
 
     #[test]

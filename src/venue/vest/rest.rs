@@ -102,7 +102,8 @@ pub fn read_secret<'a, T: Deserialize<'a>>(
     })
 }
 
-fn refused(what: &'static str, response: &Response, expected: &'static str) -> DeskError {
+/// Why a reply is not what was asked for: the venue's refusal, or bytes that say nothing known.
+pub fn refused(what: &'static str, response: &Response, expected: &'static str) -> DeskError {
     let refusal = errors::read_refusal(response.status, &response.body);
     if refusal.status < 300 && refusal.code.is_none() {
         return unreadable(what, WireError::new(what, &response.body, expected));

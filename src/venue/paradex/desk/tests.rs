@@ -372,3 +372,22 @@ fn without_credentials_only_public_calls_are_made() {
     assert_eq!((http.asked.len(), desk.login_due()), (1, Nanos(u64::MAX)));
     assert!(http.asked[0].headers.is_empty());
 }
+
+#[test]
+fn a_book_is_read_and_one_that_makes_no_sense_is_refused() {
+    let read = |body: &str| {
+        let mut http = Script::new(&[("Get /orderbook/", 200, body)]);
+        desk().book(&mut http, PairId(0))
+    };
+    let book =
+        read(r#"{"seq_no":7,"bids":[["100","1"],["99","2"]],"asks":[["101","3"]],"market":"x"}"#).unwrap();
+    assert_eq!((book.sequence, book.bids.len(), book.asks[0].qty), (7, 2, Qty::parse(b"3").unwrap()));
+    for wrong in [
+        r#"{"seq_no":7,"bids":[["99","1"],["100","2"]],"asks":[]}"#,
+        r#"{"seq_no":7,"bids":[["0","1"]],"asks":[]}"#,
+        r#"{"seq_no":7,"bids":[["99","-1"]],"asks":[]}"#,
+        r#"{"seq_no":7,"bids":[]}"#,
+    ] {
+        assert!(matches!(read(wrong), Err(DeskError::Unreadable { .. })), "{wrong}");
+    }
+}

@@ -1,0 +1,147 @@
+//! Whose is what, and what `flatten` writes of itself: the engine's journal, read and never touched, and a journal of
+//! its own in a directory beside it, with a higher epoch and a block of nonces above every one used before.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+
+use super::Failure;
+use crate::config::Config;
+use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
+use crate::journal::recover::recover;
+use crate::journal::used::{flatten_dir, nonces as nonces_of, used};
+use crate::journal::{self, FileJournal, Journal, Supply};
+use crate::order::core::Core;
+use crate::order::pair::Pair;
+use crate::sys::lock::{InstanceLock, LockError};
+use crate::topology;
+use crate::types::report::OpenOrder;
+use crate::types::{ClientId, Nanos, OrderSpec, PairId, Price, Qty, Rate};
+
+/// Nonces of ours begin so far above the highest that is known or that an engine could take from its clock, ms.
+const NONCE_BLOCK: u64 = 10_000;
+/// A run of this verb writes a few hundred entries.
+const SEGMENT_BYTES: usize = 1 << 20;
+
+pub(super) struct Trail {
+    /// The engine's books, as its journal has them.
+    engine: Core,
+    /// The account is ours alone.
+    dedicated: bool,
+    /// Nonces of the engine's orders and of ours, for venues that keep no client id.
+    nonces: HashSet<u64>,
+    nonce: u64,
+    epoch: u32,
+    seq: u32,
+    /// Missing when the disk takes nothing: closing goes on all the same.
+    journal: Option<(FileJournal, Supply)>,
+    _lock: Option<InstanceLock>,
+}
+
+impl Trail {
+    /// Reads what the engine wrote and begins a journal of its own. A journal that cannot be read leaves nothing to go
+    /// by, unless the account is dedicated.
+    pub(super) fn open(config: &Config, now: Nanos, out: &mut dyn Write) -> Result<Self, Failure> {
+        let dedicated = config.settings.dedicated_account;
+        let mut engine = Core::new(config.settings.clone());
+        let mut nonces = HashSet::new();
+        match recover(&config.journal.dir) {
+            Ok(found) => {
+                found.entries.iter().for_each(|entry| engine.recover(entry));
+                found.entries.iter().for_each(|entry| nonces.extend(nonces_of(entry)));
+            }
+            Err(error) if dedicated => writeln!(out, "{error}: everything on the accounts is taken")?,
+            Err(error) => {
+                return Err(Failure::failed(format!(
+                    "{error}: what is ours cannot be told; close by hand, or, on accounts of its own, set \
+                     dedicated_account = true"
+                )));
+            }
+        }
+        let dir = flatten_dir(&config.journal.dir);
+        let lock = match InstanceLock::take(&dir) {
+            Ok(lock) => Some(lock),
+            Err(error @ LockError::Held { .. }) => return Err(Failure::failed(error)),
+            Err(error) => {
+                writeln!(out, "{error}: going on without")?;
+                None
+            }
+        };
+        let before = used(&dir);
+        let epoch = topology::next_epoch(engine.epoch().max(before.epoch), now);
+        let nonce = engine.totals().nonce_high.max(before.nonce).max(now.ms()) + NONCE_BLOCK;
+        let journal = begin(&dir, epoch, now);
+        if let Err(why) = &journal {
+            writeln!(out, "{why}: going on without")?;
+        }
+        let journal = journal.ok();
+        Ok(Self { engine, dedicated, nonces, nonce, epoch, seq: 0, journal, _lock: lock })
+    }
+
+    pub(super) fn pair(&self, pair: PairId) -> Option<&Pair> {
+        self.engine.pairs().get(pair.index())
+    }
+
+    /// Ours by client id, by a nonce that we used, or because the whole account is.
+    pub(super) fn is_ours(&self, order: &OpenOrder) -> bool {
+        self.dedicated || order.id.is_some() || self.nonces.contains(&order.nonce)
+    }
+
+    pub(super) const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The closes that follow are one intent.
+    pub(super) fn begin_intent(&mut self) {
+        self.seq += 1;
+    }
+
+    pub(super) const fn seq(&self) -> u32 {
+        self.seq
+    }
+
+    pub(super) fn next_nonce(&mut self) -> u64 {
+        self.nonce += 1;
+        self.nonces.insert(self.nonce);
+        self.nonce
+    }
+
+    /// Before a byte leaves.
+    pub(super) fn write_intent(
+        &mut self,
+        pair: PairId,
+        specs: [Option<OrderSpec>; 2],
+        before: [Qty; 2],
+        at: Nanos,
+    ) {
+        let order =
+            |leg: usize| specs[leg].map(|spec| IntentOrder { spec, leg: leg as u8, expected: spec.limit });
+        let (edge, basis, mid) = (Rate::ZERO, Rate::ZERO, Price::ZERO);
+        let (seq, orders) = (self.seq, [order(0), order(1)]);
+        let intent = IntentEntry { seq, pair, kind: None, edge, basis, mid, orders, before, at };
+        self.append(&Entry::Intent { intent });
+    }
+
+    pub(super) fn write_sent(&mut self, id: ClientId, at: Nanos) {
+        self.append(&Entry::Sent { id, at });
+    }
+
+    pub(super) fn write_end(&mut self, at: Nanos) {
+        self.append(&Entry::Stopped { at });
+    }
+
+    fn append(&mut self, entry: &Entry) {
+        if let Some((journal, _)) = &mut self.journal
+            && journal.append(entry).is_err()
+        {
+            self.journal = None;
+        }
+    }
+}
+
+fn begin(dir: &Path, epoch: u32, now: Nanos) -> Result<(FileJournal, Supply), String> {
+    let found = recover(dir).map_err(|error| error.to_string())?;
+    let options = journal::Options { segment_bytes: SEGMENT_BYTES, ..journal::Options::default() };
+    let opening = [Entry::Epoch { epoch, config_hash: 0, at: now }];
+    FileJournal::start(dir, options, &found, &opening, now).map_err(|error| error.to_string())
+}

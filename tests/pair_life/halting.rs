@@ -1,0 +1,88 @@
+//! The operator's latch, stepped by hand: what a halt stops, what it lets go on, and what takes it away.
+
+use bot4::order::core::{Core, Effects, Input, Start};
+use bot4::types::order::Reason;
+use bot4::types::settings::Legs;
+use bot4::types::*;
+
+use crate::rig::*;
+
+fn halt(flatten: bool) -> Input {
+    Input::Command(Command::Halt { flatten, why: Reason::cut("operator: halt") })
+}
+
+fn unlatch() -> Input {
+    Input::Command(Command::Unlatch { why: Reason::cut("unlatched: looked") })
+}
+
+#[test]
+fn a_halt_stops_entries_and_lets_exits_go_on() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.step(halt(false));
+    rig.wait_ms(5_000);
+    assert_eq!((rig.core.mode(), rig.sent.len()), (Mode::Halted, 2), "the pair is kept");
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.wait_ms(6_000);
+    rig.quotes();
+    rig.enter();
+    assert_eq!(rig.sent.len(), 4, "nothing is opened");
+    rig.assert_home();
+}
+
+#[test]
+fn a_halt_with_flatten_closes_the_pair_and_the_engine_goes_on() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.step(halt(false));
+    rig.step(halt(true));
+    rig.wait_ms(2);
+    assert!(rig.sent.len() == 4 && rig.sent[2..].iter().all(|spec| spec.reduce_only));
+    rig.fill(2, "a", "1", "100.36");
+    rig.fill(3, "b", "1", "99.98");
+    rig.wait_ms(2);
+    assert!(!rig.core.is_stopped());
+    rig.assert_home();
+}
+
+#[test]
+fn a_halt_cancels_what_may_still_open() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.ack(0);
+    rig.step(halt(false));
+    assert_eq!(rig.cancels, 2, "both legs are called back");
+    rig.fill(0, "f", "1", "100.30");
+    rig.close(1, "0");
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].venue), (Purpose::Unwind, V), "the lone leg is mended");
+    rig.fill(2, "u", "1", "100.36");
+    rig.assert_home();
+}
+
+#[test]
+fn the_latch_and_its_reason_outlive_restarts_and_segments_until_a_person_takes_them_away() {
+    let mut rig = Rig::new();
+    rig.step(halt(false));
+    rig.step(Input::Command(Command::Resume));
+    rig.step(Input::Command(Command::Pause));
+    assert_eq!(rig.core.mode(), Mode::Halted);
+    let mut core = Core::new(settings(Legs::Together));
+    rig.journal.iter().for_each(|entry| core.recover(entry));
+    let segment = core.snapshot(2, 0, rig.now);
+    let mut core = Core::new(settings(Legs::Together));
+    segment.iter().for_each(|entry| core.recover(entry));
+    let mut fx = Effects::new();
+    core.start(rig.now, Start { epoch: 3, mode: Mode::Active, paper: false }, &mut fx);
+    let mut next = Rig { core, ..rig };
+    next.carry_out(fx);
+    assert_eq!(next.core.mode(), Mode::Halted);
+    let why = RecordKind::ModeChanged { mode: Mode::Halted, why: Reason::cut("operator: halt") };
+    assert_eq!(next.logged(|kind| *kind == why), 2, "the restart says why it is halted: {:?}", next.logs);
+    next.step(unlatch());
+    assert_eq!((next.core.mode(), next.core.totals().halted), (Mode::Paused, false));
+    next.step(unlatch());
+    next.step(Input::Command(Command::Resume));
+    assert_eq!(next.core.mode(), Mode::Active);
+}
