@@ -78,7 +78,39 @@ pub struct Execution {
     pub funding: Usd,
 }
 
+/// What a venue shows of a leg that no order of ours explains: a part that is gone (closed by hand, liquidated), or one
+/// that a person had adopted. The money of it is an estimate: the venue knows better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adjustment {
+    /// 0 or 1.
+    pub leg: u8,
+    /// Side of the trade that would explain it.
+    pub side: Side,
+    pub qty: Qty,
+    pub price: Price,
+}
+
 impl PairBook {
+    /// Books what the venue shows as if it had been traded, without a fee. A flat pair is opened by it.
+    pub fn adjust(&mut self, adjustment: &Adjustment, at: Nanos) {
+        let Adjustment { leg, side, qty, price } = *adjustment;
+        let leg = usize::from(leg);
+        if self.is_flat() && !self.has_traded() {
+            let direction = if Direction::A.open_side(leg) == side { Direction::A } else { Direction::B };
+            self.open(direction, price, Rate::ZERO, Rate::ZERO, at);
+        }
+        self.execute(&Execution {
+            leg,
+            side,
+            purpose: Purpose::Unwind,
+            qty,
+            price,
+            expected: price,
+            fee: Usd::ZERO,
+            funding: Usd::ZERO,
+        });
+    }
+
     /// Starts the books of a fresh entry. The pair must be flat.
     pub fn open(&mut self, direction: Direction, reference: Price, basis: Rate, edge: Rate, at: Nanos) {
         assert!(self.is_flat(), "books of an open pair cannot be opened again");

@@ -1,7 +1,7 @@
 //! The facts that the journal holds. Applying them in order, from the last snapshot on, gives the engine's whole
 //! state; so nothing that matters may change without an entry.
 
-use crate::position::{Ledger, PairBook};
+use crate::position::{Adjustment, Ledger, PairBook};
 use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::{
@@ -32,6 +32,8 @@ pub enum Entry {
     Filled { id: ClientId, fill: Fill, at: Nanos },
     /// A fill undone by the venue.
     Busted { id: ClientId, fill: Fill, at: Nanos },
+    /// What the venue shows of a leg is not what our fills say; our books follow it.
+    Adjusted { pair: PairId, by: Adjustment, at: Nanos },
     /// The order is terminal.
     Closed { id: ClientId, state: OrderState, filled: Qty, reason: Reason, at: Nanos },
     /// Both legs of an entry stand.

@@ -2,7 +2,7 @@
 //! by `codec` alone. A change of order, width or meaning is a new version of the format.
 
 use super::entry::{Entry, IntentEntry, IntentOrder, Totals};
-use crate::position::{Ledger, LegBook, PairBook};
+use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::message::{Mode, StopReason};
 use crate::types::{
@@ -187,7 +187,7 @@ tags! {
     Direction { A = 0, B = 1 }
     Purpose { Enter = 0, Exit = 1, Complete = 2, Unwind = 3 }
     Mode { Active = 0, Paused = 1, Reducing = 2, Halted = 3 }
-    StopReason { Threshold = 0, Widening = 1, MaxHold = 2, Carry = 3, Margin = 4, Operator = 5 }
+    StopReason { Threshold = 0, Widening = 1, MaxHold = 2, Carry = 3, Margin = 4, Operator = 5, Gone = 6 }
     OrderState {
         Intent = 0, Sent = 1, Acked = 2, Unknown = 3, Filled = 4, NoFill = 5, Rejected = 6, NeverAccepted = 7
     }
@@ -211,6 +211,7 @@ entries! {
     15 Mode { mode, why, at }
     16 Stopped { at }
     17 PairHeld { pair, spread }
+    18 Adjusted { pair, by, at }
 }
 
 impl Field for Nanos {
@@ -244,6 +245,20 @@ impl Field for IntentOrder {
         let spec = Field::take(from)?;
         let leg = below("leg", u8::take(from)?, 2)?;
         Ok(Self { spec, leg, expected: Field::take(from)? })
+    }
+}
+
+impl Field for Adjustment {
+    fn put(&self, out: &mut Writer) {
+        self.leg.put(out);
+        self.side.put(out);
+        self.qty.put(out);
+        self.price.put(out);
+    }
+
+    fn take(from: &mut Reader<'_>) -> Result<Self, FieldError> {
+        let leg = below("leg", u8::take(from)?, 2)?;
+        Ok(Self { leg, side: Field::take(from)?, qty: Field::take(from)?, price: Field::take(from)? })
     }
 }
 

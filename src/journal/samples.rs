@@ -1,7 +1,7 @@
 //! One entry of every kind, for tests of whoever writes, reads or follows the journal.
 
 use super::entry::{Entry, IntentEntry, IntentOrder, Totals};
-use crate::position::{Ledger, LegBook, PairBook};
+use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::{
@@ -126,6 +126,16 @@ pub fn all() -> Vec<Entry> {
         Entry::OrderSnapshot { order: order(9, 1, Side::Sell, Purpose::Unwind), state, venue_id, filled, at },
         Entry::Unknown { id, at },
         Entry::Busted { id, fill, at },
+        Entry::Adjusted {
+            pair: PairId(0),
+            by: Adjustment {
+                leg: 1,
+                side: Side::Buy,
+                qty: Qty::from_raw(5),
+                price: Price::from_raw(9_900_000_000),
+            },
+            at,
+        },
         Entry::Funding { venue: VenueId(1), pair: PairId(0), amount: Usd::from_raw(-3), at },
         Entry::Mode { mode: Mode::Halted, why: Reason::cut("day loss"), at },
         Entry::Stopped { at },

@@ -192,8 +192,7 @@ impl Core {
                 self.halt_flattens = false;
                 self.set_mode(now, Mode::Paused, why.as_str(), fx);
             }
-            // What the venues hold is read again; the comparison decides.
-            Command::Adopt(pair) => self.ask_accounts(pair, fx),
+            Command::Adopt(pair) => self.adopt_positions(now, pair, fx),
             Command::Stop { flatten } => self.begin_stop(now, flatten, fx),
             Command::HoldForDatabase(on) => self.hold(Holds { database: on, ..self.holds }, fx),
             Command::Pause | Command::Resume | Command::Unlatch { .. } => {}
@@ -215,14 +214,10 @@ impl Core {
         }
     }
 
-    fn ask_accounts(&self, pair: PairId, fx: &mut Effects) {
-        let Some(pair) = self.pairs.get(pair.index()) else { return };
-        fx.extend(pair.settings.venues.map(|venue| Effect::Ask(Ask::Account { venue })));
-    }
-
     fn tick(&mut self, now: Nanos, fx: &mut Effects) {
         for index in 0..self.pairs.len() {
             self.tick_orders(now, index, fx);
+            self.look_again(now, index, fx);
             self.settle(now, index, fx);
         }
         if self.halt_flattens {
@@ -402,6 +397,7 @@ fn pair_of(entry: &Entry, pairs: &[Pair]) -> Option<usize> {
         | Entry::PairOpened { pair, .. }
         | Entry::PairHeld { pair, .. }
         | Entry::PairClosed { pair, .. }
+        | Entry::Adjusted { pair, .. }
         | Entry::Funding { pair, .. } => *pair,
         Entry::OrderSnapshot { order, .. } => order.spec.pair,
         Entry::Intent { intent } => intent.pair,

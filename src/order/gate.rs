@@ -41,6 +41,8 @@ pub struct VenueFacts {
     pub mode: VenueMode,
     pub account: Option<AccountReport>,
     pub reconciled: bool,
+    /// When a fill came of an order of ours that is in no slot any more.
+    pub late_fill: Nanos,
     pub clock_offset_ms: i64,
     /// When the key that signs orders there lapses, ms since the epoch; `None` = never, or not known.
     pub key_expires_ms: Option<u64>,

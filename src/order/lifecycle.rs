@@ -3,6 +3,7 @@
 
 use crate::types::order::VenueOrderId;
 use crate::types::record::Stamps;
+use crate::types::report::OrderQuery;
 use crate::types::settings::ExecutionSettings;
 use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Usd};
 
@@ -162,6 +163,19 @@ impl Order {
             fee: report.fee - self.fee,
             funding: report.funding,
         })
+    }
+
+    /// How the venue is asked for it, by every name.
+    pub fn query(&self) -> OrderQuery {
+        OrderQuery {
+            id: self.id(),
+            pair: self.spec.pair,
+            venue_id: self.venue_id,
+            nonce: self.spec.nonce,
+            side: self.spec.side,
+            qty: self.spec.qty,
+            signed_ms: self.spec.signed_ms,
+        }
     }
 
     /// Terminal state that goes with what is filled.

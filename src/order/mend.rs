@@ -125,7 +125,7 @@ pub fn bounded(price: Price, side: Side, rate: Rate, tick: Price) -> Price {
 }
 
 /// Best price on the side that this order takes from; the mark or the books' reference where no quote was ever seen.
-fn best_price(pair: &Pair, leg: usize, side: Side) -> Option<Price> {
+pub fn best_price(pair: &Pair, leg: usize, side: Side) -> Option<Price> {
     let quote = &pair.quotes[leg];
     let best = match side {
         Side::Buy => quote.ask,

@@ -1,10 +1,11 @@
 //! 6 ORDER. From a wish to two signed orders and back to a flat pair. `core` decides (pure), `gate` permits, `pair` and
-//! `lifecycle` remember, `news` and `resolve` find out what became of orders, `mend` prices the way home of a lone leg;
-//! `thread` moves the bytes.
+//! `lifecycle` remember, `news` and `resolve` find out what became of orders, `mend` prices the way home of a lone
+//! leg, `differ` follows what the venues hold; `thread` moves the bytes.
 
 pub mod board;
 pub mod core;
 pub mod decide;
+pub mod differ;
 pub mod gate;
 pub mod lifecycle;
 pub mod mend;

@@ -78,9 +78,11 @@ impl Core {
                     (account.equity, account.free_margin) = (equity, free);
                 }
             }
-            // Positions are compared by `Fact::Account`, whose age is known; an event may be older than our fills.
-            TraderEvent::Position { .. } => {}
-            TraderEvent::Liquidation => self.halt(now, venue, "account in liquidation", fx),
+            TraderEvent::Position { pair, qty } => self.hear_position(venue, pair, qty, fx),
+            TraderEvent::Liquidation => {
+                self.halt(now, venue, "account in liquidation", fx);
+                fx.push(Effect::Ask(Ask::Account { venue }));
+            }
         }
     }
 
@@ -111,14 +113,11 @@ impl Core {
     }
 
     /// News of an order that is in no slot: one that was closed before (a late copy), or not ours.
-    fn stranger(&mut self, _now: Nanos, venue: VenueId, key: OrderKey, news: OrderNews, fx: &mut Effects) {
+    fn stranger(&mut self, now: Nanos, venue: VenueId, key: OrderKey, news: OrderNews, fx: &mut Effects) {
         if matches!(news, OrderNews::Fill(_) | OrderNews::Busted(_)) && matches!(key, OrderKey::Client(_)) {
-            let pair = PairId(0);
-            fx.push(Effect::Log(RecordKind::Alarm {
-                pair,
-                venue,
-                what: Reason::cut("late fill of a closed order"),
-            }));
+            let what = Reason::cut("late fill of a closed order");
+            fx.push(Effect::Log(RecordKind::Alarm { pair: PairId(0), venue, what }));
+            self.venues[venue.index()].late_fill = now;
             fx.push(Effect::Ask(Ask::Account { venue }));
         }
     }
@@ -168,7 +167,7 @@ impl Core {
     }
 
     /// An order that was called dead has filled: it counts, its leg is mended, and a person has to look.
-    fn adopt(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
+    pub(super) fn adopt(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         let venue = order.spec.venue;
         self.record(Entry::Filled { id, fill, at: now }, fx);

@@ -4,6 +4,7 @@
 use super::lifecycle::Order;
 use crate::journal::entry::{Entry, IntentEntry};
 use crate::position::{Execution, PairBook};
+use crate::types::report::PositionReport;
 use crate::types::settings::PairSettings;
 use crate::types::{
     ClientId, Fill, IntentKind, MarketRules, Nanos, OrderState, Price, Qty, Quote, Rate, StopReason,
@@ -51,6 +52,17 @@ pub struct Mend {
     pub began: Nanos,
 }
 
+/// A venue's position that is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Signed, as the venue has it.
+    pub theirs: Qty,
+    /// When it was first asked for.
+    pub asked: Nanos,
+    /// When the next look at it is due.
+    pub look_at: Nanos,
+}
+
 #[derive(Clone, Debug)]
 pub struct Pair {
     pub settings: PairSettings,
@@ -76,10 +88,16 @@ pub struct Pair {
     pub lone_ns: u64,
     /// The venue shows a position that is not ours: no entries until adopted.
     pub foreign: [bool; 2],
-    /// Second look at a mismatch is due.
-    pub mismatch_seen: [bool; 2],
+    /// What the venue showed when it last differed from our books: a second look is due.
+    pub differs: [Option<Difference>; 2],
+    /// Part of a leg was gone at its venue since the pair was opened.
+    pub gone: bool,
+    /// A person wants what the venues hold to be this pair: since when, and what each has shown since.
+    pub adopting: Option<(Nanos, [Option<PositionReport>; 2])>,
     /// Last time anything changed the positions; older reports are not believed.
     pub touched: Nanos,
+    /// Last time a position changed in our books.
+    pub moved: Nanos,
 }
 
 impl Pair {
@@ -100,8 +118,11 @@ impl Pair {
             lone_since: Nanos::NEVER,
             lone_ns: 0,
             foreign: [false; 2],
-            mismatch_seen: [false; 2],
+            differs: [None; 2],
+            gone: false,
+            adopting: None,
             touched: Nanos::NEVER,
+            moved: Nanos::NEVER,
         }
     }
 
@@ -136,7 +157,20 @@ impl Pair {
                 order.state = OrderState::Unknown;
             }),
             Entry::Filled { id, fill, at } => self.apply_fill(*id, fill, *at),
-            Entry::Busted { id, fill, .. } => self.apply_bust(*id, fill),
+            Entry::Busted { id, fill, at } => {
+                self.moved = *at;
+                self.apply_bust(*id, fill);
+            }
+            Entry::Adjusted { by, at, .. } => {
+                let before = self.book.legs[usize::from(by.leg)].qty;
+                if self.book.is_flat() {
+                    // What is adopted was decided by nobody here.
+                    self.decision = None;
+                }
+                self.book.adjust(by, *at);
+                self.gone |= self.book.legs[usize::from(by.leg)].qty.abs() < before.abs();
+                (self.touched, self.moved) = (*at, *at);
+            }
             Entry::Closed { id, state, .. } => self.with_order(*id, |order| order.state = *state),
             Entry::PairOpened { spread, .. } | Entry::PairHeld { spread, .. } => {
                 self.opened = true;
@@ -144,6 +178,7 @@ impl Pair {
             }
             Entry::PairClosed { .. } => {
                 self.opened = false;
+                self.gone = false;
                 self.book = PairBook::default();
                 self.orders = [None, None];
             }
@@ -171,7 +206,7 @@ impl Pair {
     }
 
     fn apply_fill(&mut self, id: ClientId, fill: &Fill, at: Nanos) {
-        self.touched = at;
+        (self.touched, self.moved) = (at, at);
         let Some(order) = self.orders.iter_mut().flatten().find(|order| order.id() == id) else { return };
         order.fill(fill, at);
         self.book.execute(&Execution {

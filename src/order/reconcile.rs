@@ -1,9 +1,7 @@
-//! What the venues state about accounts, positions, open orders, rules and clocks, compared with our books. A failed
-//! question proves nothing; a position that our fills do not explain is never touched and blocks entries (SAFETY V1,
-//! V2). Part of `order::core`.
+//! What the venues state about accounts, open orders, rules and clocks. A failed question proves nothing. Positions are
+//! compared in `differ`. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
-use super::pair::Phase;
 use crate::types::order::Reason;
 use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey};
 use crate::types::{MarketRules, Mode, Nanos, OrderNews, PairId, RecordKind, Usd, VenueId, VenueMode};
@@ -55,51 +53,6 @@ impl Core {
             if let Some(leg) = self.pairs[index].leg_of(venue) {
                 self.compare(now, index, leg, asked, report, fx);
                 self.settle(now, index, fx);
-            }
-        }
-    }
-
-    /// One leg's position against the venue's. A report asked for before our last change is not believed.
-    fn compare(
-        &mut self,
-        now: Nanos,
-        index: usize,
-        leg: usize,
-        asked: Nanos,
-        report: &AccountReport,
-        fx: &mut Effects,
-    ) {
-        let pair = &mut self.pairs[index];
-        if asked <= pair.touched {
-            return;
-        }
-        let (ours, theirs) = (pair.book.legs[leg].qty, report.positions[index].qty);
-        if ours == theirs {
-            pair.mismatch_seen[leg] = false;
-            pair.foreign[leg] = false;
-            return self.bury_if_dead(now, index, leg, asked, fx);
-        }
-        let in_flight = pair.has_live_orders() || matches!(pair.phase, Phase::Mending { .. });
-        if in_flight || pair.foreign[leg] {
-            return;
-        }
-        let (venue, id) = (pair.settings.venues[leg], pair.settings.id);
-        if !pair.mismatch_seen[leg] {
-            pair.mismatch_seen[leg] = true;
-            fx.push(Effect::Ask(Ask::Account { venue }));
-            return;
-        }
-        pair.foreign[leg] = true;
-        fx.push(Effect::Log(RecordKind::Foreign { venue, pair: id, qty: theirs, ours }));
-    }
-
-    fn bury_if_dead(&mut self, now: Nanos, index: usize, leg: usize, asked: Nanos, fx: &mut Effects) {
-        let Some(order) = &mut self.pairs[index].orders[leg] else { return };
-        if order.is_live() && asked > order.window_end() {
-            order.position_clean = true;
-            if order.is_provably_dead() {
-                let id = order.id();
-                self.bury(now, index, id, fx);
             }
         }
     }

@@ -5,7 +5,7 @@ use super::core::{Core, Effect, Effects, holder};
 use super::lifecycle::Need;
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
-use crate::types::report::{Ask, CancelSpec, OrderQuery};
+use crate::types::report::{Ask, CancelSpec};
 use crate::types::{ClientId, Nanos, OrderReport, OrderState, Qty, RecordKind, RejectClass};
 
 impl Core {
@@ -51,15 +51,7 @@ impl Core {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         order.asked(now, &self.settings.upkeep.mending.query_at_ms);
         let spec = order.spec;
-        let query = OrderQuery {
-            id,
-            pair: spec.pair,
-            venue_id: order.venue_id,
-            nonce: spec.nonce,
-            side: spec.side,
-            qty: spec.qty,
-            signed_ms: spec.signed_ms,
-        };
+        let query = order.query();
         let lapsed = now > order.window_end();
         fx.push(Effect::Ask(Ask::Order { venue: spec.venue, query }));
         if lapsed && order.is_live() {
@@ -103,6 +95,9 @@ impl Core {
     fn take_found(&mut self, now: Nanos, index: usize, id: ClientId, report: &OrderReport, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         if !order.is_live() {
+            if let Some(fill) = order.missing_fill(report).filter(|_| report.terminal) {
+                return self.adopt(now, index, id, fill, fx);
+            }
             return self.confirm(now, index, id, report, fx);
         }
         let doubted = order.state == OrderState::Unknown;

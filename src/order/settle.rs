@@ -6,6 +6,7 @@ use super::mend;
 use super::pair::{Mend, Pair, Phase};
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
+use crate::types::report::Ask;
 use crate::types::settings::RiskSettings;
 use crate::types::{Mode, Nanos, OrderState, Purpose, Qty, Rate, RecordKind, StopReason, VenueId, VenueMode};
 
@@ -106,6 +107,7 @@ impl Core {
         let ledger = pair.book.ledger();
         let reason = match (phase, pair.decision.and_then(|decision| decision.kind)) {
             (Phase::Closing(reason), _) => reason,
+            _ if pair.gone => StopReason::Gone,
             (_, Some(crate::types::IntentKind::Exit(reason))) => reason,
             _ => StopReason::Operator,
         };
@@ -149,7 +151,7 @@ impl Core {
     /// One leg too many: take the cheaper way home that can be taken now, again and again, until there is none.
     fn mend(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
         self.begin_mend(now, index);
-        self.count_miss(index);
+        self.count_miss(index, fx);
         if now < self.pairs[index].mend.next_try {
             return;
         }
@@ -193,7 +195,7 @@ impl Core {
     }
 
     /// An unwind that was sent at a price and did not fill widens the next one's collar.
-    fn count_miss(&mut self, index: usize) {
+    fn count_miss(&mut self, index: usize, fx: &mut Effects) {
         let pair = &mut self.pairs[index];
         for order in pair.orders.iter().flatten() {
             if Some(order.id()) != pair.mend.last {
@@ -202,6 +204,10 @@ impl Core {
             pair.mend.last = None;
             if order.spec.purpose == Purpose::Unwind && order.state == OrderState::NoFill {
                 pair.mend.missed_unwinds += 1;
+            }
+            if order.spec.reduce_only && order.filled.is_zero() {
+                // Perhaps there is nothing left to reduce.
+                fx.push(Effect::Ask(Ask::Account { venue: order.spec.venue }));
             }
             if !order.filled.is_zero() {
                 pair.mend.progress = order.filled_at;

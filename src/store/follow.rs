@@ -64,6 +64,10 @@ impl Follow {
             }
             Entry::Filled { id, fill, at } => return self.fill(id, &fill, at),
             Entry::Busted { id, fill, at } => return self.fill(id, &undone(&fill), at),
+            Entry::Adjusted { pair, by, at } => {
+                self.books[pair.index()].adjust(&by, at);
+                return Touched { orders: [None; 2], held: Some(pair) };
+            }
             Entry::PairClosed { pair, .. } => {
                 self.books[pair.index()] = PairBook::default();
                 self.whole[pair.index()] = false;

@@ -85,6 +85,7 @@ pub const fn stop_reason(reason: StopReason) -> &'static str {
         StopReason::Carry => "carry",
         StopReason::Margin => "margin",
         StopReason::Operator => "operator",
+        StopReason::Gone => "gone",
     }
 }
 

@@ -68,6 +68,8 @@ pub enum StopReason {
     Margin,
     /// A person or a stop of the engine asked for it.
     Operator,
+    /// A leg was gone at its venue: closed by hand, liquidated, taken back.
+    Gone,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

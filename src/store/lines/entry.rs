@@ -3,7 +3,7 @@
 
 use super::super::line::{Level, Line};
 use super::super::names::Names;
-use super::{Scribe, order_state, stop_reason};
+use super::{Scribe, order_state, side, stop_reason};
 use crate::journal::entry::Entry;
 
 /// The line of an entry, if it has one.
@@ -22,6 +22,16 @@ pub fn entry(names: &Names, entry: &Entry) -> Option<Line> {
             let line = scribe(at).line(Level::Error, "FILL_BUSTED", "Fill undone by the venue");
             let line = line.text("order", id).text("fill", fill.id);
             line.number("size", fill.qty).number("price", fill.price)
+        }
+        Entry::Adjusted { pair, by, at } => {
+            let exchange = names.leg(pair, usize::from(by.leg)).map_or("unknown", |venue| names.venue(venue));
+            let line = scribe(at).line(
+                Level::Error,
+                "POSITION_ADJUSTED",
+                "Books follow the venue: a leg changed without an order of ours; its price is an estimate",
+            );
+            let line = scribe(at).pair(line, pair).text("exchange", exchange);
+            line.text("side", side(by.side)).number("size", by.qty).number("price", by.price)
         }
         Entry::PairOpened { pair, qty, spread, at, .. } => {
             let line =

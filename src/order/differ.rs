@@ -1,0 +1,237 @@
+//! Positions that the venues show against those of our fills (SAFETY V1 to V3, V13). What is missing there is gone: our
+//! books follow, and the other leg is mended like any lone one. What is more there is not ours: it is never touched and
+//! blocks entries until a person adopts it. Part of `order::core`.
+
+use super::core::{Core, Effect, Effects};
+use super::lifecycle::Order;
+use super::mend;
+use super::pair::{Difference, Phase};
+use crate::journal::entry::Entry;
+use crate::position::Adjustment;
+use crate::types::order::Reason;
+use crate::types::report::{AccountReport, Ask, PositionReport};
+use crate::types::{Mode, Nanos, PairId, Price, Qty, RecordKind, Side, StopReason, VenueId};
+
+/// A difference is believed when the venue shows it twice, this long apart, ms.
+const TWICE_AFTER_MS: u64 = 500;
+/// And this long after our own last change: a venue's reads may lag behind its stream, ms.
+const LAG_MS: u64 = 2_000;
+/// For so long a late fill of ours explains what is more at its venue, ms.
+const LATE_FILL_MS: u64 = 60_000;
+
+impl Core {
+    /// One leg's position against the venue's.
+    pub(super) fn compare(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        leg: usize,
+        asked: Nanos,
+        report: &AccountReport,
+        fx: &mut Effects,
+    ) {
+        let theirs = report.positions[index];
+        self.note_adoption(now, index, leg, asked, theirs, fx);
+        let pair = &mut self.pairs[index];
+        let ours = pair.book.legs[leg].qty;
+        if ours == theirs.qty {
+            // A report asked for before our last change proves nothing.
+            if asked > pair.touched {
+                (pair.differs[leg], pair.foreign[leg]) = (None, false);
+                self.bury_if_dead(now, index, leg, asked, fx);
+            }
+            return;
+        }
+        let (gone, more) = split(ours, theirs.qty);
+        let known = gone.is_zero() && pair.foreign[leg];
+        if known || pair.has_live_orders() {
+            return;
+        }
+        let settled = asked >= pair.moved.plus_ms(LAG_MS);
+        if !self.is_shown_twice(now, index, leg, theirs.qty, asked, fx) || !settled {
+            return;
+        }
+        self.pairs[index].differs[leg] = None;
+        if !gone.is_zero() {
+            self.lose(now, index, leg, gone, fx);
+        }
+        if !more.is_zero() {
+            self.find_more(now, index, leg, more, fx);
+        }
+    }
+
+    /// The first sight of a difference asks for what our own orders explain, and for a second look after a while.
+    fn is_shown_twice(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        leg: usize,
+        theirs: Qty,
+        asked: Nanos,
+        fx: &mut Effects,
+    ) -> bool {
+        let look_at = now.plus_ms(TWICE_AFTER_MS);
+        let pair = &mut self.pairs[index];
+        if let Some(seen) = pair.differs[leg].as_mut().filter(|seen| seen.theirs == theirs) {
+            seen.look_at = look_at;
+            return asked >= seen.asked.plus_ms(TWICE_AFTER_MS);
+        }
+        pair.differs[leg] = Some(Difference { theirs, asked, look_at });
+        let last = pair.orders[leg].as_ref().map(Order::query);
+        let venue = pair.settings.venues[leg];
+        fx.extend(last.map(|query| Effect::Ask(Ask::Order { venue, query })));
+        false
+    }
+
+    /// Asks for the next look when it is due.
+    pub(super) fn look_again(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        let pair = &mut self.pairs[index];
+        for leg in 0..2 {
+            let venue = pair.settings.venues[leg];
+            if let Some(seen) = pair.differs[leg].as_mut().filter(|seen| now >= seen.look_at) {
+                seen.look_at = now.plus_ms(TWICE_AFTER_MS);
+                fx.push(Effect::Ask(Ask::Account { venue }));
+            }
+        }
+    }
+
+    /// A stream told a position. Its age is not known, so that it only hastens the comparison.
+    pub(super) fn hear_position(&self, venue: VenueId, pair: PairId, qty: Qty, fx: &mut Effects) {
+        let Some(pair) = self.pairs.get(pair.index()) else { return };
+        let Some(leg) = pair.leg_of(venue) else { return };
+        if pair.book.legs[leg].qty != qty && !pair.has_live_orders() {
+            fx.push(Effect::Ask(Ask::Account { venue }));
+        }
+    }
+
+    /// Part of what we hold is not there any more: the books follow, and what it hedged is mended.
+    fn lose(&mut self, now: Nanos, index: usize, leg: usize, gone: Qty, fx: &mut Effects) {
+        let venue = self.pairs[index].settings.venues[leg];
+        self.adjust(now, index, leg, Qty::ZERO - gone, None, fx);
+        let pair = &mut self.pairs[index];
+        if pair.phase == Phase::Idle {
+            pair.phase = Phase::Closing(StopReason::Gone);
+        }
+        let (id, what) = (pair.settings.id, Reason::cut("a held leg is gone at its venue"));
+        fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
+        if self.mode == Mode::Active {
+            self.set_mode(now, Mode::Reducing, what.as_str(), fx);
+        }
+    }
+
+    /// More than ours is there. A late fill of ours explains it; else it is a stranger's.
+    fn find_more(&mut self, now: Nanos, index: usize, leg: usize, more: Qty, fx: &mut Effects) {
+        let venue = self.pairs[index].settings.venues[leg];
+        let late = self.venues[venue.index()].late_fill;
+        if late != Nanos::NEVER && now.ms_since(late) < LATE_FILL_MS {
+            self.adjust(now, index, leg, more, None, fx);
+            self.reopen(index);
+            return self.halt(now, venue, "late fill of a closed order", fx);
+        }
+        let pair = &mut self.pairs[index];
+        pair.foreign[leg] = true;
+        let (id, ours) = (pair.settings.id, pair.book.legs[leg].qty);
+        fx.push(Effect::Log(RecordKind::Foreign { venue, pair: id, qty: ours + more, ours }));
+    }
+
+    /// A person wants this pair to be what the venues hold. Both are read anew, and taken together.
+    pub(super) fn adopt_positions(&mut self, now: Nanos, pair: PairId, fx: &mut Effects) {
+        let Some(pair) = self.pairs.get_mut(pair.index()) else { return };
+        pair.adopting = Some((now, [None; 2]));
+        fx.extend(pair.settings.venues.map(|venue| Effect::Ask(Ask::Account { venue })));
+    }
+
+    fn note_adoption(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        leg: usize,
+        asked: Nanos,
+        theirs: PositionReport,
+        fx: &mut Effects,
+    ) {
+        let pair = &mut self.pairs[index];
+        let busy = pair.has_live_orders();
+        let Some((since, shown)) = &mut pair.adopting else { return };
+        if asked < *since || busy {
+            return;
+        }
+        shown[leg] = Some(theirs);
+        let [Some(a), Some(b)] = *shown else { return };
+        pair.adopting = None;
+        for (leg, theirs) in [a, b].into_iter().enumerate() {
+            let more = theirs.qty - self.pairs[index].book.legs[leg].qty;
+            if !more.is_zero() {
+                self.adjust(now, index, leg, more, Some(theirs.entry_price), fx);
+            }
+            (self.pairs[index].foreign[leg], self.pairs[index].differs[leg]) = (false, None);
+        }
+        self.reopen(index);
+    }
+
+    /// What is held now has to be settled: it is a pair, a lone leg, or nothing.
+    fn reopen(&mut self, index: usize) {
+        let pair = &mut self.pairs[index];
+        if pair.phase == Phase::Idle {
+            pair.phase = Phase::Opening;
+        }
+    }
+
+    /// Journals a change of `by` (signed) that no order of ours explains, at the best price known.
+    fn adjust(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        leg: usize,
+        by: Qty,
+        price: Option<Price>,
+        fx: &mut Effects,
+    ) {
+        let pair = &self.pairs[index];
+        let side = if by.raw() > 0 { Side::Buy } else { Side::Sell };
+        let told = price.filter(|price| price.raw() > 0);
+        let price = told.or_else(|| mend::best_price(pair, leg, side)).unwrap_or(pair.book.reference);
+        let by = Adjustment { leg: leg as u8, side, qty: by.abs(), price };
+        self.record(Entry::Adjusted { pair: pair.settings.id, by, at: now }, fx);
+    }
+
+    fn bury_if_dead(&mut self, now: Nanos, index: usize, leg: usize, asked: Nanos, fx: &mut Effects) {
+        let Some(order) = &mut self.pairs[index].orders[leg] else { return };
+        if order.is_live() && asked > order.window_end() {
+            order.position_clean = true;
+            if order.is_provably_dead() {
+                let id = order.id();
+                self.bury(now, index, id, fx);
+            }
+        }
+    }
+}
+
+/// What of our position is gone at the venue, and what is more there than ours; both signed like the positions.
+fn split(ours: Qty, theirs: Qty) -> (Qty, Qty) {
+    let same_side = ours.raw().signum() * theirs.raw().signum() > 0;
+    let kept = match same_side {
+        true if theirs.abs() < ours.abs() => theirs,
+        true => ours,
+        false => Qty::ZERO,
+    };
+    (ours - kept, theirs - kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_what_is_gone_and_what_is_more() {
+        let parts = |ours, theirs| {
+            let (gone, more) = split(Qty::from_raw(ours), Qty::from_raw(theirs));
+            (gone.raw(), more.raw())
+        };
+        assert_eq!(parts(5, 3), (2, 0));
+        assert_eq!(parts(-5, 0), (-5, 0));
+        assert_eq!(parts(5, 8), (0, 3));
+        assert_eq!(parts(0, -4), (0, -4));
+        assert_eq!(parts(5, -2), (5, -2), "the wrong way round: ours is gone, and another's is there");
+    }
+}

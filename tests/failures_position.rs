@@ -1,0 +1,136 @@
+//! Positions that change at a venue without an order of ours: closed by hand, wholly or in part, on one venue or on
+//! both, while the engine runs and while it is down; and a pair opened by hand that a person lets the engine adopt. The
+//! real binary on both simulated venues; in the end no leg is alone.
+
+mod common;
+
+use bot4_sim::control::VenueName::{self, Paradex, Vest};
+use bot4_sim::core::Side;
+use common::Bench;
+use common::bench::{Line, PARADEX, VEST};
+
+fn symbol(venue: VenueName) -> &'static str {
+    if venue == Vest { VEST } else { PARADEX }
+}
+
+/// Signed position at a venue, at 1e-8.
+fn position(bench: &Bench, venue: VenueName) -> i64 {
+    let truth = bench.control().truth();
+    if venue == Vest { truth.vest.position(VEST) } else { truth.paradex.position(PARADEX) }
+}
+
+/// A person trades on the venue's own screen.
+fn by_hand(bench: &Bench, venue: VenueName, size: i64) {
+    let side = if size > 0 { Side::Buy } else { Side::Sell };
+    bench.control().trade(venue, symbol(venue), side, size.abs()).expect("the hand's order is taken");
+}
+
+/// Takes a part of what is held away by hand.
+fn take_away(bench: &Bench, venue: VenueName, percent: i64) {
+    by_hand(bench, venue, -position(bench, venue) * percent / 100);
+}
+
+fn holding() -> Bench {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.open_pair();
+    bench
+}
+
+/// The books of the engine must have ended where the venues are.
+fn ends_flat(mut bench: Bench) -> Bench {
+    bench.wait_truth("both venues flat", |truth| truth.vest.is_flat() && truth.paradex.is_flat());
+    bench.gap_bps(0);
+    assert_eq!(bench.stop(), 0, "{}", bench.tail());
+    bench.assert_home();
+    assert_eq!(bench.summary()["positions_left"], 0, "{}", bench.tail());
+    bench
+}
+
+/// What hedged the lost leg is closed, entries stop, and the operator is told.
+fn a_leg_is_lost(venue: VenueName, percent: i64) {
+    let mut bench = holding();
+    take_away(&bench, venue, percent);
+    let line = bench.wait_for("POSITION_ADJUSTED");
+    assert_eq!(line["exchange"], common::trouble::name(venue));
+    bench
+        .wait_truth("no leg alone", |truth| truth.vest.position(VEST) + truth.paradex.position(PARADEX) == 0);
+    bench.gap_bps(-20);
+    let bench = ends_flat(bench);
+    let reduced = |line: &Line| line["event_type"] == "MODE" && line["mode"] == "Reducing";
+    assert!(bench.log.iter().any(reduced), "entries are off\n{}", bench.tail());
+    let closed =
+        bench.log.iter().find(|line| line["event_type"] == "PAIR_CLOSED").expect("the pair is closed");
+    // Half of a pair is still a pair, and goes when the gap does.
+    assert_eq!(closed["reason"], if percent == 100 { "gone" } else { "threshold" });
+}
+
+#[test]
+fn a_leg_closed_by_hand_at_vest_takes_the_other_along() {
+    a_leg_is_lost(Vest, 100);
+}
+
+#[test]
+fn a_leg_closed_by_hand_at_paradex_takes_the_other_along() {
+    a_leg_is_lost(Paradex, 100);
+}
+
+#[test]
+fn half_a_leg_closed_by_hand_at_vest_halves_the_pair() {
+    a_leg_is_lost(Vest, 50);
+}
+
+#[test]
+fn half_a_leg_closed_by_hand_at_paradex_halves_the_pair() {
+    a_leg_is_lost(Paradex, 50);
+}
+
+#[test]
+fn both_legs_closed_by_hand_close_the_pair() {
+    let mut bench = holding();
+    for venue in [Vest, Paradex] {
+        take_away(&bench, venue, 100);
+    }
+    let closed = bench.wait_for("PAIR_CLOSED");
+    assert_eq!(closed["reason"], "gone");
+    ends_flat(bench);
+}
+
+/// Over-closed: our leg is gone, and what is there now is another's, which is never touched.
+#[test]
+fn a_leg_turned_round_by_hand_leaves_a_foreign_position() {
+    let mut bench = holding();
+    take_away(&bench, Paradex, 150);
+    bench.wait_truth("our other leg closed", |truth| truth.vest.is_flat());
+    bench.wait_for("PAIR_CLOSED");
+    assert_eq!(bench.count("POSITION_ADJUSTED"), 1, "{}", bench.tail());
+    assert_eq!(bench.count("FOREIGN_POSITION"), 1, "{}", bench.tail());
+    let foreign = position(&bench, Paradex);
+    assert_ne!(foreign, 0);
+    assert_eq!(bench.stop(), 0, "{}", bench.tail());
+    assert_eq!(position(&bench, Paradex), foreign, "it was touched");
+}
+
+#[test]
+fn a_leg_closed_by_hand_while_the_engine_is_down_is_found_at_the_start() {
+    let mut bench = holding();
+    bench.kill();
+    take_away(&bench, Vest, 100);
+    bench.start();
+    bench.wait_for("POSITION_ADJUSTED");
+    ends_flat(bench);
+}
+
+#[test]
+fn a_pair_opened_by_hand_is_closed_by_the_engine_once_it_is_adopted() {
+    let mut bench = Bench::new();
+    bench.start();
+    by_hand(&bench, Vest, -200_000);
+    by_hand(&bench, Paradex, 200_000);
+    bench.wait_for("FOREIGN_POSITION");
+    let said = bench.command("adopt").arg("BTC").output().expect("the verb runs");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    bench.wait_for("AUTO_EXECUTED");
+    bench.close_pair();
+    ends_flat(bench);
+}
