@@ -58,9 +58,9 @@ Examples:
 
 const FLATTEN_HELP: &str = "\
 A separate path: own connections, own journal, no lock, nothing asked of the engine, which is halted by the
-file HALT. Ours is what the engine's journal explains; with dedicated_account = true everything on the accounts
-is. Both legs of a pair leave together in reduce-only clips priced from the venues' books; while one venue
-cannot be reached, what hedges its leg is kept.
+file HALT. Ours is what the engine's journal explains; with dedicated_account = true everything on the
+accounts is. Both legs of a pair leave together in reduce-only clips priced from the venues' books; while one
+venue cannot be reached, what hedges its leg is kept.
 
 Exit: 0 both venues show nothing of ours, 4 something remains, which is named, 1 and 2 it could not begin.
 
