@@ -124,6 +124,30 @@ fn what_is_not_ours_stays_unless_the_account_is_dedicated() {
 }
 
 #[test]
+fn a_damaged_journal_says_so_and_a_dedicated_account_is_flattened_all_the_same() {
+    let mut bench = hung("dedicated_account = false");
+    bench.kill();
+    let dir = bench.dir.path().join("journal");
+    let files = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    let segment =
+        files.filter(|path| path.is_file() && path.metadata().unwrap().len() > 4_096).min().unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[1_000..1_040].fill(0xff);
+    fs::write(&segment, bytes).unwrap();
+    let said = flatten(&bench, &bench.config, "60");
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(said.err.contains("is damaged") && said.err.contains("dedicated_account = true"), "{}", said.err);
+    assert_eq!(orders(&bench.control().truth()), 2, "what is not known to be ours is left alone");
+    let config = bench.dir.path().join("dedicated.toml");
+    let text = fs::read_to_string(&bench.config).unwrap();
+    fs::write(&config, text.replace("dedicated_account = false", "dedicated_account = true")).unwrap();
+    let said = flatten(&bench, &config, "60");
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(said.out.contains("everything on the accounts is taken"), "{}", said.out);
+    assert!(is_flat(&bench.control().truth()));
+}
+
+#[test]
 fn paper_trading_has_nothing_to_flatten() {
     let bench = Bench::new();
     let config = bench.dir.path().join("paper.toml");
