@@ -32,7 +32,7 @@
 //! | [`order`] | gate, order life, pair life, mending, stop; thread `order` | `order/core.rs`, `order/thread.rs` |
 //! | [`keeper`] | everything cold that blocks: tokens, queries, reconnects | `keeper/thread.rs` |
 //! | [`store`] | the databases and the log lines; threads `store` and `db` | `store/thread.rs` |
-//! | [`telemetry`] | latencies, status, summary | `telemetry/watch.rs` |
+//! | [`telemetry`] | latencies, status, summary, alerts; thread `alerts` | `telemetry/watch.rs`, `alerts.rs` |
 //!
 //! Beside them stand [`config`] (text to checked settings), [`control`] (the Unix socket), [`cli`] (the verbs) and
 //! [`topology`] (the table; the only code that sees every stage).

@@ -11,6 +11,7 @@
 //! | `md_keeper[v]`, `keeper_md[v]` | `md:<venue>` ↔ `keeper:<venue>` | `COMMAND_RING` | drop: stays wanted |
 //! | `main_order` | `main` → `order` | `COMMAND_RING` | refused to the operator |
 //! | `*_store` | everyone → `store` | `RECORD_RING` | drop and count |
+//! | `*_alerts` | `store`, `main` → `alerts` | `ALERT_RING` | drop, count and say so |
 
 mod engine;
 mod operator;
@@ -81,7 +82,8 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
 /// Standard output as JSON lines, with every secret of this run taken out.
 fn logging(config: &Config, credentials: &Credentials, clock: &SystemClock) -> (Output, impl Sized + use<>) {
     let secrets = credentials.venues.iter().flat_map(|secrets| secrets.0.values());
-    let redactor = Redactor::new(secrets.chain(&credentials.database_url));
+    let addresses = config.alerts.webhook_url.iter().chain(&config.alerts.dead_man_url);
+    let redactor = Redactor::new(secrets.chain(&credentials.database_url).chain(addresses));
     let (output, guard) = Output::stdout(redactor, level(config.log_level));
     // Installed once per process: `run` is the last thing that a process does.
     let _ = telemetry::log::install(output.clone(), Box::new(*clock));

@@ -68,6 +68,7 @@ fn a_hung_engine_is_flattened_and_opens_nothing_when_it_comes_back() {
     let line = bench.wait_until("the halt", |line| line["mode"] == "Halted");
     assert_eq!(line["why"], "the file HALT is there");
     bench.saw_within(Duration::from_secs(5), |_| false);
+    assert_eq!(bench.count("STALLED"), 1, "{}", bench.tail());
     let truth = bench.control().truth();
     assert!(is_flat(&truth), "nothing is opened again");
     bench.kill();
@@ -120,6 +121,30 @@ fn what_is_not_ours_stays_unless_the_account_is_dedicated() {
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     assert!(is_flat(&bench.control().truth()));
     assert!(said.out.contains("both venues hold nothing and no order is open"), "{}", said.out);
+}
+
+#[test]
+fn a_damaged_journal_says_so_and_a_dedicated_account_is_flattened_all_the_same() {
+    let mut bench = hung("dedicated_account = false");
+    bench.kill();
+    let dir = bench.dir.path().join("journal");
+    let files = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    let segment =
+        files.filter(|path| path.is_file() && path.metadata().unwrap().len() > 4_096).min().unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[1_000..1_040].fill(0xff);
+    fs::write(&segment, bytes).unwrap();
+    let said = flatten(&bench, &bench.config, "60");
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(said.err.contains("is damaged") && said.err.contains("dedicated_account = true"), "{}", said.err);
+    assert_eq!(orders(&bench.control().truth()), 2, "what is not known to be ours is left alone");
+    let config = bench.dir.path().join("dedicated.toml");
+    let text = fs::read_to_string(&bench.config).unwrap();
+    fs::write(&config, text.replace("dedicated_account = false", "dedicated_account = true")).unwrap();
+    let said = flatten(&bench, &config, "60");
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(said.out.contains("everything on the accounts is taken"), "{}", said.out);
+    assert!(is_flat(&bench.control().truth()));
 }
 
 #[test]

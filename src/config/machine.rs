@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::error::{ConfigError, shown};
 use super::reader::Section;
 use crate::types::Secret;
+use crate::types::settings::AlertRules;
 use crate::venue::Venue;
 
 /// `[store]`. The URL of a database with a password stands in `.env` as `DATABASE_URL`, which goes first.
@@ -78,6 +79,10 @@ pub struct Threads {
 pub struct Alerts {
     pub webhook_url: Option<Secret>,
     pub dead_man_url: Option<Secret>,
+    /// Extra root for both, for tests and private receivers.
+    pub ca_file: Option<PathBuf>,
+    pub dead_man_every_s: u32,
+    pub rules: AlertRules,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +200,20 @@ fn thread(s: &Section<'_>, waits: &[(&str, Wait)]) -> Result<ThreadSection, Conf
 }
 
 fn alerts(s: &Section<'_>) -> Result<Alerts, ConfigError> {
-    Ok(Alerts { webhook_url: s.secret_url("webhook_url")?, dead_man_url: s.secret_url("dead_man_url")? })
+    let rules = AlertRules {
+        lone_leg_ms: s.int("lone_leg_ms", 200..=60_000)?,
+        unknown_ms: s.int("unknown_ms", 1_000..=60_000)?,
+        link_down_ms: s.int("link_down_s", 5..=3_600)? * 1_000,
+        repeat_ms: s.int("repeat_s", 60..=86_400)? * 1_000,
+        summary_minute: s.minute_of_day("daily_summary_utc")?,
+    };
+    Ok(Alerts {
+        webhook_url: s.secret_url("webhook_url")?,
+        dead_man_url: s.secret_url("dead_man_url")?,
+        ca_file: s.optional_path("ca_file")?,
+        dead_man_every_s: s.int("dead_man_every_s", 10..=3_600)?,
+        rules,
+    })
 }
 
 fn status_listen(s: &Section<'_>) -> Result<SocketAddr, ConfigError> {

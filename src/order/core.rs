@@ -14,6 +14,9 @@ use crate::types::{
     Settings, VenueId,
 };
 
+/// How long entries are off after the thread was held up: time to read what has piled up, and the file `HALT`.
+const STALL_HOLD_MS: u64 = 2_000;
+
 /// What happens to the order stage.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -362,6 +365,13 @@ impl Core {
     pub(super) fn next_nonce(&mut self, now: Nanos) -> u64 {
         self.totals.nonce_high = (self.totals.nonce_high + 1).max(now.ms());
         self.totals.nonce_high
+    }
+
+    /// The thread was held up (a stopped process, a machine that slept): what it reads first is old whatever its date
+    /// says, and a halt may wait unread. No entries for a moment.
+    pub fn hold_after_stall(&mut self, now: Nanos) {
+        let until = now.plus_ms(STALL_HOLD_MS);
+        self.venues.iter_mut().for_each(|facts| facts.settled_at = facts.settled_at.max(until));
     }
 
     /// Nonces up to this one were used by someone else in our name.

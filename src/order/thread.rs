@@ -22,6 +22,9 @@ use crate::venue::{Answer, REGISTRY, SendError, Trader};
 /// Deadlines are looked at this often, ns.
 const TICK_NS: u64 = 1_000_000;
 
+/// A turn that comes so long after the last one was held up, ms.
+const STALL_MS: u64 = 1_000;
+
 /// Ring ends of the thread; venues by index.
 pub struct Rings {
     pub quotes: Vec<Rx<Quote>>,
@@ -48,6 +51,7 @@ pub struct OrderThread {
     /// Exposures that did not fit, newest per pair.
     untold: Vec<Option<Exposure>>,
     next_tick: Nanos,
+    last_turn: Nanos,
     journal_failed: bool,
     config_hash: u64,
     /// Bytes of room under which nothing is opened.
@@ -81,6 +85,7 @@ impl OrderThread {
             events: Vec::with_capacity(64),
             untold: vec![None; pairs],
             next_tick: Nanos::NEVER,
+            last_turn: Nanos::NEVER,
             journal_failed: false,
             config_hash,
             journal_free_min: core_free_min,
@@ -90,6 +95,7 @@ impl OrderThread {
 
     /// One turn: news of the venues first, then wishes, then what is cold.
     pub fn poll(&mut self, now: Nanos) -> bool {
+        self.notice_stall(now);
         let mut worked = self.run_effects(now);
         worked |= self.poll_quotes(now);
         worked |= self.poll_traders(now);
@@ -107,6 +113,19 @@ impl OrderThread {
             self.board.show(&self.core);
         }
         worked
+    }
+
+    fn notice_stall(&mut self, now: Nanos) {
+        let last = std::mem::replace(&mut self.last_turn, now);
+        let lag_ms = now.ms_since(last);
+        if last != Nanos::NEVER && lag_ms > STALL_MS {
+            self.core.hold_after_stall(now);
+            tracing::warn!(
+                event_type = "STALLED",
+                lag_ms,
+                "held up for {lag_ms} ms: entries off for a moment"
+            );
+        }
     }
 
     fn poll_quotes(&mut self, now: Nanos) -> bool {

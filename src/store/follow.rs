@@ -92,6 +92,11 @@ impl Follow {
         self.whole[pair.index()]
     }
 
+    /// Orders not yet forgotten, oldest first.
+    pub fn orders(&self) -> &[Order] {
+        &self.orders
+    }
+
     /// Orders whose end is not known.
     pub fn open_orders(&self) -> usize {
         self.orders.iter().filter(|order| !order.state.is_terminal()).count()

@@ -54,6 +54,11 @@ impl Output {
         let _ = self.writer.write_all(text.as_bytes());
     }
 
+    /// A text without secrets, for what leaves by another way.
+    pub fn clean(&self, text: String) -> String {
+        self.redactor.clean(text)
+    }
+
     /// Lines dropped since start.
     pub fn dropped(&self) -> u64 {
         self.dropped.dropped_lines() as u64

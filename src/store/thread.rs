@@ -115,6 +115,7 @@ impl<O: Observer> StoreThread<O> {
     pub fn finish(&mut self, now: Nanos) {
         while self.drain_records() | self.drain_journal(now) {}
         self.keep_journal(now);
+        self.observer.on_poll(now);
     }
 
     fn drain_records(&mut self) -> bool {

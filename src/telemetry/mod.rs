@@ -4,8 +4,10 @@
 //! `Telemetry` watches every record and journal entry that the `store` thread sees; nothing here is on the
 //! hot path.
 
+pub mod alerts;
 pub mod latency;
 pub mod log;
+pub mod pager;
 pub mod status;
 pub mod summary;
 pub mod watch;

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use super::alerts::{Alert, AlertWatch, Kind};
 use super::latency::{Hops, Times};
 use super::status::{FeedStatus, LinkStatus, PairStatus, SpreadStatus, Status, VenueStatus};
 use super::summary::{Legs, Pnl, Summary};
@@ -49,6 +50,7 @@ pub struct Telemetry {
     spreads: [Option<Spreads>; PAIRS_MAX],
     mode: Mode,
     mode_why: Reason,
+    alerts: Option<(AlertWatch, Tx<Alert>)>,
 }
 
 #[derive(Default)]
@@ -138,7 +140,41 @@ impl Telemetry {
             spreads: Default::default(),
             mode: Mode::default(),
             mode_why: Reason::EMPTY,
+            alerts: None,
         }
+    }
+
+    /// Raises alerts into this ring as well.
+    #[must_use]
+    pub fn with_alerts(self, watch: AlertWatch, raised: Tx<Alert>) -> Self {
+        Self { alerts: Some((watch, raised)), ..self }
+    }
+
+    /// Hands on what has been raised; what does not fit is counted by the ring.
+    fn raise(&mut self, now: Nanos) {
+        let Some((mut watch, mut raised)) = self.alerts.take() else { return };
+        watch.on_poll(now, &self.follow, &self.names);
+        if watch.wants_summary(now) {
+            watch.raise(self.daily_summary(now));
+        }
+        for alert in watch.take() {
+            let _ = raised.push(alert);
+        }
+        self.alerts = Some((watch, raised));
+    }
+
+    fn daily_summary(&self, now: Nanos) -> Alert {
+        let Summary { seconds, pairs_opened, pairs_closed, orders_sent, one_leg_count, .. } =
+            self.summary(now);
+        let what = format!(
+            "{} after {seconds} s: {pairs_opened} pairs opened, {pairs_closed} closed, {} held; \
+             {orders_sent} orders sent, {} open; one leg alone {one_leg_count} times; profit {} USD",
+            self.mode.name(),
+            self.follow.held_pairs(),
+            self.follow.open_orders(),
+            self.ledger.total(),
+        );
+        Alert::new(Kind::DailySummary, now, what, "runs", "bot4 pnl")
     }
 
     /// What the run did until `now`.
@@ -296,6 +332,9 @@ impl Telemetry {
 impl Observer for Telemetry {
     fn on_record(&mut self, record: &Record) {
         let at = record.at;
+        if let Some((watch, _)) = &mut self.alerts {
+            watch.on_record(record);
+        }
         match record.kind {
             RecordKind::BookUpdated { venue, pair, updates, conflated } => {
                 self.feeds[venue.index()][pair.index()].count(updates, conflated, at);
@@ -337,6 +376,9 @@ impl Observer for Telemetry {
             self.pairs_closed += u64::from(self.follow.is_whole(*pair));
         }
         self.follow.apply(entry);
+        if let Some((watch, _)) = &mut self.alerts {
+            watch.on_entry(entry);
+        }
         match entry {
             Entry::Sent { .. } => self.orders_sent += 1,
             Entry::PairOpened { .. } => self.pairs_opened += 1,
@@ -346,6 +388,7 @@ impl Observer for Telemetry {
     }
 
     fn on_poll(&mut self, now: Nanos) {
+        self.raise(now);
         while self.port.as_mut().is_some_and(|port| port.asked.pop().is_some()) {
             let status = Box::new(self.status(now));
             // An asker who went away is no longer interested.

@@ -8,7 +8,7 @@ use super::operator::Operator;
 use super::plan::plan;
 use super::watch::{End, Said, Watch, pause, remove_socket};
 use super::wiring::{Maker, Records, Task, Wakers, spec, waking};
-use super::workers::{DbWorker, OrderWorker, StoreWorker};
+use super::workers::{AlertWorker, DbWorker, OrderWorker, StoreWorker};
 use super::{CLEAN, Opened, Part, RunOptions, SOMETHING_OPEN};
 use crate::config::Config;
 use crate::control::{self, HaltFile};
@@ -20,16 +20,21 @@ use crate::store::{DbHealth, DbThread, Names, Output, PairName, StoreThread, Tar
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::cores;
 use crate::sys::notify::Notifier;
+use crate::sys::rest::UreqHttp;
 use crate::sys::ring::{Rx, Tx, ring};
 use crate::sys::signals::Signals;
+use crate::sys::socket::Dialer;
 use crate::sys::thread::{Handle, spawn};
+use crate::sys::tls::Tls;
+use crate::telemetry::alerts::{Alert, AlertWatch};
+use crate::telemetry::pager::{Addresses, Pager, Pulse};
 use crate::telemetry::status::Status;
 use crate::telemetry::watch::{StatusPort, Telemetry, UNLATCH_COMMAND};
-use crate::types::limits::COMMAND_RING;
+use crate::types::limits::{ALERT_RING, COMMAND_RING};
 use crate::types::order::Reason;
 use crate::types::report::Fact;
 use crate::types::settings::Upkeep;
-use crate::types::{Command, Mode, Nanos};
+use crate::types::{Command, Mode, Nanos, Secret};
 use crate::venue::REGISTRY;
 
 /// The engine, wired and not yet running.
@@ -38,6 +43,9 @@ pub struct Engine {
     keepers: Vec<Task>,
     db: Task,
     store: Task,
+    alerts: Task,
+    main_alerts: Tx<Alert>,
+    pulse: Pulse,
     operator: Operator,
     board: Arc<Board>,
     status: StatusEnds,
@@ -104,7 +112,12 @@ impl Engine {
         })?;
         let (ask, asked) = ring(COMMAND_RING);
         let (answers, status_answers) = ring(COMMAND_RING);
-        let telemetry = Telemetry::new(names.clone(), clock.now(), Some(StatusPort { asked, answers }));
+        let (raise, raised) = waking(ring(ALERT_RING), &wakers.alerts);
+        let (main_alerts, from_main) = waking(ring(ALERT_RING), &wakers.alerts);
+        let pulse = Pulse::default();
+        let pager = pager(config, vec![raised, from_main], &names, &output, &pulse)?;
+        let telemetry = Telemetry::new(names.clone(), clock.now(), Some(StatusPort { asked, answers }))
+            .with_alerts(AlertWatch::new(config.alerts.rules, clock.now()), raise);
         let records = maker.records.0;
         let store = StoreThread::new(records, Some((tail, supply)), names.clone(), output.clone(), telemetry);
         let store = StoreWorker { thread: store, output };
@@ -115,6 +128,9 @@ impl Engine {
             hot: wired.hot,
             keepers: wired.keepers,
             db: (spec("db", &plan.db, &wakers.db), Box::new(DbWorker(db))),
+            alerts: (spec("alerts", &plan.db, &wakers.alerts), Box::new(AlertWorker(pager))),
+            main_alerts,
+            pulse,
             store: (spec("store", &plan.store, &wakers.store), Box::new(store)),
             operator: Operator::new(commands, halt_file, pair_names(config), halted),
             board,
@@ -132,6 +148,7 @@ impl Engine {
     /// Starts everything, waits for the end, and ends everything: producers before those who read them.
     pub fn run(self, signals: Signals) -> Result<u8, String> {
         let start = |(spec, worker): Task| spawn(spec, self.clock, worker).map_err(|error| error.to_string());
+        let alerts = start(self.alerts)?;
         let store = start(self.store)?;
         let db = start(self.db)?;
         let keepers = self.keepers.into_iter().map(&start).collect::<Result<Vec<_>, _>>()?;
@@ -150,6 +167,8 @@ impl Engine {
             database: self.database,
             database_lag: self.upkeep.database,
             blocking_max_ms: u64::from(self.upkeep.blocking_heartbeat_max_ms),
+            alerts: self.main_alerts,
+            pulse: self.pulse,
             said: Said::default(),
             heartbeat_max_ms: u64::from(self.upkeep.heartbeat_max_ms),
             stop_deadline_ms: u64::from(self.upkeep.stop_deadline_s) * 1_000,
@@ -169,8 +188,28 @@ impl Engine {
             tracing::info!(event_type = "SHUTDOWN", "[SHUTDOWN] Clean exit, no pending orders");
         }
         finish(vec![store]);
+        finish(vec![alerts]);
         Ok(code)
     }
+}
+
+/// The value of thread `alerts`, with a client of its own.
+fn pager(
+    config: &Config,
+    raised: Vec<Rx<Alert>>,
+    names: &Names,
+    output: &Output,
+    pulse: &Pulse,
+) -> Result<Pager, String> {
+    let wanted = &config.alerts;
+    let tls = Tls::new(wanted.ca_file.as_deref()).map_err(|error| format!("alerts: {error}"))?;
+    let addresses = Addresses {
+        webhook: wanted.webhook_url.as_ref().map(Secret::duplicate),
+        dead_man: wanted.dead_man_url.as_ref().map(Secret::duplicate),
+        dead_man_every_ms: u64::from(wanted.dead_man_every_s) * 1_000,
+    };
+    let http = Box::new(UreqHttp::new(Dialer::new(tls)));
+    Ok(Pager::new(raised, addresses, http, names.clone(), output.clone(), pulse.clone()))
 }
 
 /// The exit code of an end (DESIGN §4).

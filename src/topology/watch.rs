@@ -10,8 +10,11 @@ use crate::order::board::Board;
 use crate::store::DbHealth;
 use crate::sys::clock::Clock;
 use crate::sys::notify::{Notifier, State};
+use crate::sys::ring::Tx;
 use crate::sys::signals::Signals;
 use crate::sys::thread::Handle;
+use crate::telemetry::alerts::{Alert, Kind};
+use crate::telemetry::pager::Pulse;
 use crate::types::settings::DatabaseLag;
 use crate::types::{Command, Nanos};
 
@@ -38,6 +41,8 @@ pub struct Watch<C> {
     pub database_lag: DatabaseLag,
     /// Handles that may block are alarming when they are older, ms.
     pub blocking_max_ms: u64,
+    pub alerts: Tx<Alert>,
+    pub pulse: Pulse,
     /// What was last said of the database and of the blocked.
     pub said: Said,
     /// Status object of the verb `status`.
@@ -77,12 +82,20 @@ impl<C: Clock> Watch<C> {
             }
             if self.handles.iter().chain(&self.may_block).any(Handle::is_finished) {
                 tracing::error!(event_type = "SHUTDOWN", "a thread has ended: stopping");
+                self.alert(
+                    Kind::Broken,
+                    now,
+                    "a thread has ended",
+                    "stops, keeping hedged pairs",
+                    "bot4 flatten",
+                );
                 self.stop(now);
                 return End::Broken;
             }
-            self.watch_database();
+            self.watch_database(now);
             self.watch_blocked(now);
             if now.ms_since(fed) >= FEED_EVERY_MS && self.hearts_beat(now) {
+                self.pulse.beat(now);
                 self.notifier.say(State::Watchdog);
                 fed = now;
             }
@@ -95,12 +108,17 @@ impl<C: Clock> Watch<C> {
     }
 
     /// Entries stop when the database lags too far; trading is never held up otherwise (SAFETY L1).
-    fn watch_database(&mut self) {
+    fn watch_database(&mut self, now: Nanos) {
         let lag_ms = self.database.lag_ms();
         let late = lag_ms > u64::from(self.database_lag.alert_s) * 1_000;
         if late != self.said.database_late {
             self.said.database_late = late;
             tracing::warn!(event_type = "DATABASE_LAG", lag_ms, "the database lags by {lag_ms} ms");
+            if late {
+                let what = format!("the database lags by {} s", lag_ms / 1_000);
+                let doing = "trades on from its journal; entries stop when the lag grows further";
+                self.alert(Kind::DatabaseLag, now, what, doing, "bot4 check");
+            }
         }
         let hold = lag_ms > u64::from(self.database_lag.no_entries_s) * 1_000;
         if hold != self.said.held && self.operator.send(Command::HoldForDatabase(hold)) {
@@ -114,9 +132,16 @@ impl<C: Clock> Watch<C> {
         if blocked != self.said.blocked {
             if let Some(name) = &blocked {
                 tracing::warn!(event_type = "THREAD_BLOCKED", thread = %name, "{name} has not come back");
+                let what = format!("thread {name} has not come back");
+                self.alert(Kind::ThreadBlocked, now, what, "trades on without it", "bot4 status");
             }
             self.said.blocked = blocked;
         }
+    }
+
+    fn alert(&mut self, kind: Kind, now: Nanos, what: impl ToString, doing: &'static str, next: &str) {
+        // A full ring counts it, and the thread at its other end says so.
+        let _ = self.alerts.push(Alert::new(kind, now, what, doing, next));
     }
 
     fn answer(&mut self, now: Nanos) {

@@ -28,6 +28,7 @@ pub(super) struct Wakers {
     pub(super) keepers: Vec<Waker>,
     pub(super) store: Waker,
     pub(super) db: Waker,
+    pub(super) alerts: Waker,
 }
 
 impl Wakers {
@@ -38,6 +39,7 @@ impl Wakers {
             keepers: (0..venues).map(|_| Waker::new()).collect::<Result<_, _>>()?,
             store: Waker::new()?,
             db: Waker::new()?,
+            alerts: Waker::new()?,
         })
     }
 }

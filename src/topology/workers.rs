@@ -8,6 +8,7 @@ use crate::order::thread::OrderThread;
 use crate::spread::thread::SpreadThread;
 use crate::store::{DbThread, Output, StoreThread};
 use crate::sys::thread::Worker;
+use crate::telemetry::pager::Pager;
 use crate::telemetry::watch::Telemetry;
 use crate::types::Nanos;
 
@@ -15,6 +16,7 @@ pub(super) struct BookWorker(pub(super) BookThread);
 pub(super) struct SpreadWorker(pub(super) SpreadThread);
 pub(super) struct KeeperWorker(pub(super) KeeperThread);
 pub(super) struct DbWorker(pub(super) DbThread);
+pub(super) struct AlertWorker(pub(super) Pager);
 
 pub(super) struct OrderWorker {
     pub(super) thread: OrderThread,
@@ -58,6 +60,16 @@ impl Worker for OrderWorker {
         self.thread.close();
         // `main` may have given up listening; the lines are for it alone.
         let _ = self.remains.send(self.thread.core().remains());
+    }
+}
+
+impl Worker for AlertWorker {
+    fn poll(&mut self, now: Nanos) -> bool {
+        self.0.poll(now)
+    }
+
+    fn on_stop(&mut self, now: Nanos) {
+        self.0.finish(now);
     }
 }
 

@@ -39,6 +39,8 @@ pub const EXPOSURE_RING: usize = 256;
 pub const KEEPER_RING: usize = 1024;
 pub const COMMAND_RING: usize = 64;
 pub const RECORD_RING: usize = 8192;
+/// Alerts on their way to their thread; a condition is told once, so that few can be on their way at once.
+pub const ALERT_RING: usize = 64;
 
 const _: () = assert!(WS_FRAME_MAX <= WS_MESSAGE_MAX);
 const _: () = assert!(ORDER_BYTES_MAX < WS_FRAME_MAX);

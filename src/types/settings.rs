@@ -195,6 +195,21 @@ pub struct KeyExpiry {
     pub spare_h: u32,
 }
 
+/// When a person is called; a person is never called for less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertRules {
+    /// One leg holds more than the other for so long.
+    pub lone_leg_ms: u32,
+    /// The outcome of an order is not known for so long.
+    pub unknown_ms: u32,
+    /// A connection is down for so long.
+    pub link_down_ms: u32,
+    /// What goes on is told again after so long.
+    pub repeat_ms: u32,
+    /// Minute of the day, UTC, of the daily summary; `None` = none.
+    pub summary_minute: Option<u32>,
+}
+
 /// Time for which the database may lack what the journal holds, s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatabaseLag {

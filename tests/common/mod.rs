@@ -5,6 +5,7 @@ pub mod admin;
 pub mod bench;
 pub mod postgres;
 pub mod proxy;
+pub mod receiver;
 pub mod run;
 pub mod tables;
 pub mod trouble;

@@ -86,3 +86,19 @@ fn the_latch_and_its_reason_outlive_restarts_and_segments_until_a_person_takes_t
     next.step(Input::Command(Command::Resume));
     assert_eq!(next.core.mode(), Mode::Active);
 }
+
+#[test]
+fn a_thread_that_was_held_up_opens_nothing_for_a_moment_and_closes_at_once() {
+    let mut rig = Rig::new();
+    rig.core.hold_after_stall(rig.now);
+    rig.enter();
+    assert!(rig.sent.is_empty());
+    rig.wait_ms(2_100);
+    rig.quotes();
+    rig.opened();
+    rig.core.hold_after_stall(rig.now);
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.assert_home();
+}

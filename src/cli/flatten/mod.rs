@@ -10,9 +10,11 @@ mod trail;
 use std::io::Write;
 use std::time::Duration;
 
+use super::output::plain;
 use super::{Failure, FlattenArgs, SecretSource, exit};
 use crate::config::{Config, TradingMode};
 use crate::control::HaltFile;
+use crate::store::Redactor;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::telemetry::watch::UNLATCH_COMMAND;
 use crate::types::limits::PAIRS_MAX;
@@ -33,13 +35,16 @@ pub(super) fn run(config: &Config, args: &FlattenArgs, out: &mut dyn Write) -> R
     }
     let clock = SystemClock::start();
     let begun = clock.now();
+    let mut say = Say { out, redactor: Redactor::default() };
+    let say = &mut say;
     let halt = HaltFile::of(&config.journal.dir);
     match halt.write("bot4 flatten") {
-        Ok(()) => writeln!(out, "{} is there: the engine opens nothing", halt.path().display())?,
-        Err(error) => writeln!(out, "{}: {error}: stop the engine by hand", halt.path().display())?,
+        Ok(()) => say.line(&format!("{} is there: the engine opens nothing", halt.path().display()))?,
+        Err(error) => say.line(&format!("{}: {error}: stop the engine by hand", halt.path().display()))?,
     }
     let credentials = SecretSource::of(&args.env).load(config.mode).map_err(Failure::bad_config)?;
-    let trail = Trail::open(config, clock.now(), out)?;
+    say.redactor = Redactor::new(credentials.venues.iter().flat_map(|secrets| secrets.0.values()));
+    let trail = Trail::open(config, clock.now(), say)?;
     let mut secrets = credentials.venues.into_iter();
     let mut stations = Vec::new();
     for section in &config.venues {
@@ -56,11 +61,28 @@ pub(super) fn run(config: &Config, args: &FlattenArgs, out: &mut dyn Write) -> R
         told: Vec::new(),
     };
     let limit_ms = u64::from(args.deadline_s) * 1_000;
-    while !flatten.round(out)? && clock.now().ms_since(begun) < limit_ms {
+    while !flatten.round(say)? && clock.now().ms_since(begun) < limit_ms {
         pause(ROUND_EVERY);
     }
     flatten.stations.iter_mut().for_each(Station::close);
-    flatten.conclude(begun, out)
+    flatten.conclude(begun, say)
+}
+
+/// What a person reads: without secrets, and without what would move a terminal's cursor.
+struct Say<'a> {
+    out: &'a mut dyn Write,
+    redactor: Redactor,
+}
+
+impl Say<'_> {
+    fn line(&mut self, text: &str) -> Result<(), Failure> {
+        let clean = self.clean(text);
+        Ok(writeln!(self.out, "{clean}")?)
+    }
+
+    fn clean(&self, text: &str) -> String {
+        plain(&self.redactor.clean(text.to_owned()))
+    }
 }
 
 /// Everything of one run.
@@ -91,24 +113,24 @@ struct Leg {
 
 impl Flatten<'_> {
     /// One look at both venues and one close of each pair. True when both show nothing of ours.
-    fn round(&mut self, out: &mut dyn Write) -> Result<bool, Failure> {
+    fn round(&mut self, say: &mut Say<'_>) -> Result<bool, Failure> {
         for venue in 0..self.stations.len() {
             let reading = self.stations[venue].read();
             self.readings[venue] = reading;
             if let Err(why) = &self.readings[venue] {
                 let text = format!("{}: {why}", self.stations[venue].title);
-                self.tell(text, out)?;
+                self.tell(text, say)?;
             }
-            self.cancel_ours(venue, out)?;
+            self.cancel_ours(venue, say)?;
         }
         let config = self.config;
         for pair in &config.settings.pairs {
-            self.close_pair(pair, out)?;
+            self.close_pair(pair, say)?;
         }
         Ok(self.readings.iter().all(Result::is_ok) && self.remains().is_empty())
     }
 
-    fn cancel_ours(&mut self, venue: usize, out: &mut dyn Write) -> Result<(), Failure> {
+    fn cancel_ours(&mut self, venue: usize, say: &mut Say<'_>) -> Result<(), Failure> {
         let Ok(reading) = &self.readings[venue] else { return Ok(()) };
         let ours: Vec<OpenOrder> =
             reading.orders.iter().filter(|order| self.trail.is_ours(order)).copied().collect();
@@ -120,7 +142,7 @@ impl Flatten<'_> {
                 Ok(()) => format!("{title}: order {} cancelled", order.venue_id),
                 Err(why) => format!("{title}: order {} not cancelled: {why}", order.venue_id),
             };
-            self.tell(text, out)?;
+            self.tell(text, say)?;
         }
         Ok(())
     }
@@ -138,7 +160,7 @@ impl Flatten<'_> {
         })
     }
 
-    fn close_pair(&mut self, pair: &PairSettings, out: &mut dyn Write) -> Result<(), Failure> {
+    fn close_pair(&mut self, pair: &PairSettings, say: &mut Say<'_>) -> Result<(), Failure> {
         let held = self.held(pair);
         for (state, now) in self.legs[pair.id.index()].iter_mut().zip(held) {
             if let (Some(before), Some(now)) = (state.closing, now) {
@@ -160,7 +182,7 @@ impl Flatten<'_> {
                 Err(why) => {
                     let title = self.stations[pair.venues[leg].index()].title;
                     // Both legs leave together or not at all; alone goes only what is one leg too many.
-                    return self.tell(format!("{}: {title}: {why}", pair.name), out);
+                    return self.tell(format!("{}: {title}: {why}", pair.name), say);
                 }
             }
         }
@@ -172,7 +194,7 @@ impl Flatten<'_> {
                 specs[leg] = Some(self.spec(pair, leg, side, clips[leg], offer));
             }
         }
-        self.send(pair, specs, held, out)
+        self.send(pair, specs, held, say)
     }
 
     /// The next clip of each leg; where both leave together, the smaller of the two.
@@ -222,7 +244,7 @@ impl Flatten<'_> {
         pair: &PairSettings,
         specs: [Option<OrderSpec>; 2],
         held: [Option<Qty>; 2],
-        out: &mut dyn Write,
+        say: &mut Say<'_>,
     ) -> Result<(), Failure> {
         if specs.iter().all(Option::is_none) {
             return Ok(());
@@ -232,7 +254,7 @@ impl Flatten<'_> {
         for spec in specs.into_iter().flatten() {
             let station = &mut self.stations[spec.venue.index()];
             let (side, qty, limit) = (spec.side, spec.qty, spec.limit);
-            writeln!(out, "{}: {side:?} {qty} at {}, limit {limit}", pair.name, station.title)?;
+            say.line(&format!("{}: {side:?} {qty} at {}, limit {limit}", pair.name, station.title))?;
             station.send(spec);
             self.trail.write_sent(spec.id, self.clock.now());
         }
@@ -245,7 +267,7 @@ impl Flatten<'_> {
             let state = &mut self.legs[pair.id.index()][leg];
             state.closing = held[leg];
             if let Some(why) = &refused {
-                writeln!(out, "{}: {} refused: {why}", pair.name, title(spec.venue))?;
+                say.line(&format!("{}: {} refused: {why}", pair.name, title(spec.venue)))?;
             }
             state.refused = refused;
         }
@@ -292,26 +314,26 @@ impl Flatten<'_> {
         lines
     }
 
-    fn conclude(mut self, begun: Nanos, out: &mut dyn Write) -> Result<u8, Failure> {
+    fn conclude(mut self, begun: Nanos, say: &mut Say<'_>) -> Result<u8, Failure> {
         let took = self.clock.now().ms_since(begun);
         let remains = self.remains();
         if remains.is_empty() {
             self.trail.write_end(self.clock.now());
             let all = if self.config.settings.dedicated_account { "nothing" } else { "nothing of ours" };
-            writeln!(out, "both venues hold {all} and no order is open; it took {took} ms")?;
-            writeln!(out, "the engine stays halted; to re-arm: {UNLATCH_COMMAND}")?;
+            say.line(&format!("both venues hold {all} and no order is open; it took {took} ms"))?;
+            say.line(&format!("the engine stays halted; to re-arm: {UNLATCH_COMMAND}"))?;
             return Ok(exit::OK);
         }
         for line in &remains {
-            writeln!(out, "remains: {line}")?;
+            say.line(&format!("remains: {line}"))?;
         }
         let line = format!("after {took} ms not flat: {}; run it again or close by hand", remains.join("; "));
-        Err(Failure { code: exit::SOMETHING_OPEN, line })
+        Err(Failure { code: exit::SOMETHING_OPEN, line: say.clean(&line) })
     }
 
-    fn tell(&mut self, text: String, out: &mut dyn Write) -> Result<(), Failure> {
+    fn tell(&mut self, text: String, say: &mut Say<'_>) -> Result<(), Failure> {
         if !self.told.contains(&text) {
-            writeln!(out, "{}", super::output::plain(&text))?;
+            say.line(&text)?;
             self.told.push(text);
         }
         Ok(())

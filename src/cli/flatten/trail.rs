@@ -2,10 +2,9 @@
 //! its own in a directory beside it, with a higher epoch and a block of nonces above every one used before.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::Path;
 
-use super::Failure;
+use super::{Failure, Say};
 use crate::config::Config;
 use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
 use crate::journal::recover::recover;
@@ -41,7 +40,7 @@ pub(super) struct Trail {
 impl Trail {
     /// Reads what the engine wrote and begins a journal of its own. A journal that cannot be read leaves nothing to go
     /// by, unless the account is dedicated.
-    pub(super) fn open(config: &Config, now: Nanos, out: &mut dyn Write) -> Result<Self, Failure> {
+    pub(super) fn open(config: &Config, now: Nanos, say: &mut Say<'_>) -> Result<Self, Failure> {
         let dedicated = config.settings.dedicated_account;
         let mut engine = Core::new(config.settings.clone());
         let mut nonces = HashSet::new();
@@ -50,7 +49,7 @@ impl Trail {
                 found.entries.iter().for_each(|entry| engine.recover(entry));
                 found.entries.iter().for_each(|entry| nonces.extend(nonces_of(entry)));
             }
-            Err(error) if dedicated => writeln!(out, "{error}: everything on the accounts is taken")?,
+            Err(error) if dedicated => say.line(&format!("{error}: everything on the accounts is taken"))?,
             Err(error) => {
                 return Err(Failure::failed(format!(
                     "{error}: what is ours cannot be told; close by hand, or, on accounts of its own, set \
@@ -63,7 +62,7 @@ impl Trail {
             Ok(lock) => Some(lock),
             Err(error @ LockError::Held { .. }) => return Err(Failure::failed(error)),
             Err(error) => {
-                writeln!(out, "{error}: going on without")?;
+                say.line(&format!("{error}: going on without"))?;
                 None
             }
         };
@@ -72,7 +71,7 @@ impl Trail {
         let nonce = engine.totals().nonce_high.max(before.nonce).max(now.ms()) + NONCE_BLOCK;
         let journal = begin(&dir, epoch, now);
         if let Err(why) = &journal {
-            writeln!(out, "{why}: going on without")?;
+            say.line(&format!("{why}: going on without"))?;
         }
         let journal = journal.ok();
         Ok(Self { engine, dedicated, nonces, nonce, epoch, seq: 0, journal, _lock: lock })
