@@ -8,10 +8,9 @@ use std::time::Duration;
 use bot4_sim::Options;
 use bot4_sim::control::VenueName;
 use bot4_sim::core::fault::{Class, Rule};
-use bot4_sim::core::types::Socket;
 use common::Bench;
 use common::receiver::{AlertReceiver, SECRET};
-use common::trouble::{name, reject};
+use common::trouble::{SOCKETS, reject};
 use serde_json::Value;
 
 /// A bench whose alerts go to a receiver.
@@ -71,16 +70,8 @@ fn a_cut_of_any_socket_that_heals_pages_nobody() {
     let (mut bench, mut receiver, _dir) = bench();
     bench.start();
     bench.open_pair();
-    for venue in [VenueName::Vest, VenueName::Paradex] {
-        for socket in [Socket::Md, Socket::Private, Socket::Orders] {
-            bench.control().disconnect(venue, socket, None);
-            bench.wait_until("the cut", |line| {
-                line["event_type"] == "DISCONNECTED" && line["exchange"] == name(venue)
-            });
-            bench.wait_until("the return", |line| {
-                line["event_type"] == "CONNECTED" && line["exchange"] == name(venue)
-            });
-        }
+    for socket in SOCKETS {
+        bench.reconnect(socket, None);
     }
     bench.close_pair();
     assert_eq!(bench.stop(), 0, "{}", bench.tail());

@@ -3,8 +3,6 @@
 
 mod common;
 
-use std::time::Duration;
-
 use bot4_sim::Options;
 use bot4_sim::control::{Login, VenueName};
 use bot4_sim::core::fault::{Action, Class};
@@ -12,36 +10,16 @@ use bot4_sim::core::model::{Lie, Script};
 use bot4_sim::core::{Mode, Socket};
 use common::Bench;
 use common::bench::{Line, PARADEX, VEST};
+use common::trouble::{SOCKETS, VENUES, name};
 
-const BOTH: [VenueName; 2] = [VenueName::Vest, VenueName::Paradex];
 /// Forced reconnects of one socket in a row.
 const RECONNECTS: usize = 50;
-
-const fn word(venue: VenueName) -> &'static str {
-    match venue {
-        VenueName::Vest => "vest",
-        VenueName::Paradex => "paradex",
-    }
-}
-
-const fn title(venue: VenueName) -> &'static str {
-    match venue {
-        VenueName::Vest => "Vest",
-        VenueName::Paradex => "Paradex",
-    }
-}
 
 /// An engine that trades and tells everything that it sees.
 fn started() -> Bench {
     let mut bench = Bench::with(Options::default(), "[log]\nlevel = \"debug\"");
     bench.start();
     bench
-}
-
-/// The next line of this kind about this venue.
-fn wait_for_venue(bench: &mut Bench, event_type: &str, venue: VenueName) -> Line {
-    let what = format!("{event_type} of {}", word(venue));
-    bench.wait_until(&what, |line| line["event_type"] == event_type && line["exchange"] == word(venue))
 }
 
 fn wait_for_text(bench: &mut Bench, text: &str) -> Line {
@@ -89,7 +67,7 @@ fn no_trade_on(venue: VenueName, lie: Lie, seen: impl Fn(&Line) -> bool, times: 
     let before = orders(&bench);
     bench.gap_bps(0);
     bench.script(venue, Script { lie: Some(lie), ..Script::default() });
-    let bad = |line: &Line| line["exchange"] == word(venue) && seen(line);
+    let bad = |line: &Line| line["exchange"] == name(venue) && seen(line);
     bench.wait_until("the lie", bad);
     show_gap(&bench, venue, Some(lie), false);
     for _ in 0..times {
@@ -125,11 +103,11 @@ fn frozen(venue: VenueName) {
 /// Freezes one book, waits until that is noticed, and shows a gap on the other one.
 fn show_gap_later(bench: &mut Bench, venue: VenueName) {
     bench.script(venue, Script { freeze: true, ..Script::default() });
-    wait_for_venue(bench, "BOOK_STALE", venue);
+    bench.wait_at(venue, "BOOK_STALE");
     show_gap(bench, venue, None, true);
     let other = if venue == VenueName::Vest { VenueName::Paradex } else { VenueName::Vest };
     for _ in 0..3 {
-        wait_for_venue(bench, "ORDERBOOK_UPDATED", other);
+        bench.wait_at(other, "ORDERBOOK_UPDATED");
     }
 }
 
@@ -147,9 +125,9 @@ fn a_frozen_paradex_feed_stops_entries_until_it_moves() {
 fn a_held_pair_rides_out_frozen_feeds() {
     let mut bench = started();
     bench.open_pair();
-    for venue in BOTH {
+    for venue in VENUES {
         bench.script(venue, Script { freeze: true, ..Script::default() });
-        wait_for_venue(&mut bench, "BOOK_STALE", venue);
+        bench.wait_at(venue, "BOOK_STALE");
         bench.gap_bps(20);
     }
     assert_eq!(bench.count("EXIT_EXECUTED"), 0);
@@ -216,7 +194,7 @@ fn a_gap_in_the_sequence_is_mended_by_a_fresh_book() {
     for _ in 0..3 {
         bench.fault_once(VenueName::Paradex, Class::BookEvent, Action::DropEvent);
         wait_for_text(&mut bench, "sequence gap");
-        wait_for_venue(&mut bench, "ORDERBOOK_UPDATED", VenueName::Paradex);
+        bench.wait_at(VenueName::Paradex, "ORDERBOOK_UPDATED");
     }
     assert!(!bench.log.iter().any(|line| is(line, "DISCONNECTED")), "a gap needs no new connection");
     trades(&mut bench);
@@ -243,12 +221,12 @@ fn garbage_frames_are_dropped_and_a_flood_of_them_ends_the_connection() {
         for frame in garbage() {
             bench.control().raw(venue, market, frame).expect("the market exists");
         }
-        wait_for_venue(&mut bench, "BAD_FRAME", venue);
+        bench.wait_at(venue, "BAD_FRAME");
         for _ in 0..30 {
             bench.control().raw(venue, market, b"garbage".to_vec()).expect("the market exists");
         }
         wait_for_text(&mut bench, "too many bad frames");
-        wait_for_venue(&mut bench, "CONNECTED", venue);
+        bench.wait_at(venue, "CONNECTED");
     }
     trades(&mut bench);
     ends_flat(bench);
@@ -260,9 +238,9 @@ fn half_open(venue: VenueName, socket: Socket, back: &str) {
     trades(&mut bench);
     bench.gap_bps(0);
     bench.control().stall(venue, socket, true);
-    let lost = |line: &Line| is(line, "DISCONNECTED") && line["exchange"] == word(venue);
+    let lost = |line: &Line| is(line, "DISCONNECTED") && line["exchange"] == name(venue);
     bench.wait_until("the end of a dead connection", lost);
-    wait_for_venue(&mut bench, back, venue);
+    bench.wait_at(venue, back);
     trades(&mut bench);
     ends_flat(bench);
 }
@@ -282,27 +260,6 @@ fn a_half_open_private_stream_is_replaced() {
     half_open(VenueName::Vest, Socket::Private, "RECONCILED");
 }
 
-/// The sockets of both venues and the line that says that they serve again.
-const SOCKETS: [(VenueName, Socket, &str); 5] = [
-    (VenueName::Vest, Socket::Md, "CONNECTED"),
-    (VenueName::Vest, Socket::Private, "RECONCILED"),
-    (VenueName::Vest, Socket::Orders, "RECONCILED"),
-    (VenueName::Paradex, Socket::Md, "CONNECTED"),
-    (VenueName::Paradex, Socket::Orders, "RECONCILED"),
-];
-
-/// Drops a socket and waits until it serves again; says so on the way.
-fn reconnect(bench: &mut Bench, (venue, socket, back): (VenueName, Socket, &str), code: Option<u16>) {
-    let said = format!("[RECONNECT] Attempting reconnection to {}...", title(venue));
-    // A socket that is just being made may not be there to be cut yet.
-    let cut = (0..12).any(|_| {
-        bench.control().disconnect(venue, socket, code);
-        bench.saw_within(Duration::from_secs(5), |line| line.to_string().contains(&said))
-    });
-    assert!(cut, "never saw {said}\n{}", bench.tail());
-    wait_for_venue(bench, back, venue);
-}
-
 /// Waits until both venues serve, after the start.
 fn wait_ready(bench: &mut Bench) {
     trades(bench);
@@ -314,9 +271,9 @@ fn every_socket_comes_back_after_a_cut_and_after_a_close() {
     let mut bench = started();
     wait_ready(&mut bench);
     for socket in SOCKETS {
-        reconnect(&mut bench, socket, None);
+        bench.reconnect(socket, None);
         if socket.1 != Socket::Orders || socket.0 == VenueName::Paradex {
-            reconnect(&mut bench, socket, Some(1001));
+            bench.reconnect(socket, Some(1001));
         }
     }
     trades(&mut bench);
@@ -327,7 +284,7 @@ fn reconnects_in_a_row(at: usize) {
     let mut bench = started();
     wait_ready(&mut bench);
     for _ in 0..RECONNECTS {
-        reconnect(&mut bench, SOCKETS[at], None);
+        bench.reconnect(SOCKETS[at], None);
     }
     trades(&mut bench);
     ends_flat(bench);
@@ -366,7 +323,7 @@ fn a_revoked_token_is_replaced_in_queries_and_on_the_next_socket() {
     trades(&mut bench);
     bench.gap_bps(0);
     bench.control().expire(Login::Jwt);
-    reconnect(&mut bench, SOCKETS[4], None);
+    bench.reconnect(SOCKETS[4], None);
     trades(&mut bench);
     ends_flat(bench);
 }
@@ -377,7 +334,7 @@ fn a_lapsed_listen_key_is_replaced() {
     wait_ready(&mut bench);
     bench.control().expire(Login::ListenKey);
     wait_for_text(&mut bench, "[RECONNECT] Attempting reconnection to Vest...");
-    wait_for_venue(&mut bench, "RECONCILED", VenueName::Vest);
+    bench.wait_at(VenueName::Vest, "RECONCILED");
     trades(&mut bench);
     ends_flat(bench);
 }

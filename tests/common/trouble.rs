@@ -1,9 +1,12 @@
 //! Trouble on the order path, and the one end that every test of it wants. Each test makes one thing go wrong for an
 //! order, lets the engine trade on, and looks at the venues' own books.
 
+use std::time::Duration;
+
 use bot4::journal::entry::Entry;
 use bot4::journal::recover::recover;
 use bot4_sim::control::VenueName;
+use bot4_sim::core::Socket;
 use bot4_sim::core::fault::{Action, Class, Rule};
 
 use super::bench::{Bench, Line};
@@ -28,7 +31,29 @@ pub fn name(venue: VenueName) -> &'static str {
     }
 }
 
+/// The sockets of both venues and the line that says that they serve again.
+pub const SOCKETS: [(VenueName, Socket, &str); 5] = [
+    (VenueName::Vest, Socket::Md, "CONNECTED"),
+    (VenueName::Vest, Socket::Private, "RECONCILED"),
+    (VenueName::Vest, Socket::Orders, "RECONCILED"),
+    (VenueName::Paradex, Socket::Md, "CONNECTED"),
+    (VenueName::Paradex, Socket::Orders, "RECONCILED"),
+];
+
 impl Bench {
+    /// Drops a socket and waits until it serves again.
+    pub fn reconnect(&mut self, (venue, socket, back): (VenueName, Socket, &str), code: Option<u16>) {
+        // A socket that is just being made may not be there to be cut yet.
+        let cut = (0..12).any(|_| {
+            self.control().disconnect(venue, socket, code);
+            self.saw_within(Duration::from_secs(5), |line| {
+                line["event_type"] == "RECONNECT" && line["exchange"] == name(venue)
+            })
+        });
+        assert!(cut, "{} never lost a connection\n{}", name(venue), self.tail());
+        self.wait_at(venue, back);
+    }
+
     /// The next `count` orders that open or complete a leg at this venue meet this.
     pub fn fault_opening(&self, venue: VenueName, count: u32, action: Action) {
         self.fault_orders(venue, false, count, action);

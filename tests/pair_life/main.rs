@@ -44,6 +44,7 @@ fn a_position_that_is_not_ours_blocks_entries_and_is_not_touched() {
     let mut rig = Rig::new();
     rig.account(V, "3");
     assert_eq!(rig.exposure, ExposureState::MayEnter, "one read may be old");
+    rig.wait_ms(500);
     rig.account(V, "3");
     assert_eq!(rig.exposure, ExposureState::Blocked);
     rig.enter();
