@@ -152,7 +152,7 @@ impl AlertWatch {
         let at = record.at;
         match record.kind {
             RecordKind::LinkUp { venue, role } => {
-                self.down_since[venue.index()][role as usize] = Nanos::NEVER
+                self.down_since[venue.index()][role as usize] = Nanos::NEVER;
             }
             RecordKind::LinkDown { venue, role, .. } => {
                 let since = &mut self.down_since[venue.index()][role as usize];
