@@ -224,7 +224,7 @@ fn open_journal(
         Durability::Process => journal::Durability::Process,
         Durability::Power => journal::Durability::Power,
     };
-    let settings = journal::Options { durability, ..journal::Options::default() };
+    let settings = journal::Options { durability, segment_bytes: config.journal.segment_bytes };
     let (journal, supply) =
         FileJournal::start(dir, settings, &recovered, &opening, now).map_err(|error| error.to_string())?;
     Ok(Opened { core, epoch, journal, supply, config_hash, first_seq: recovered.next_seq })

@@ -12,9 +12,6 @@ use common::Bench;
 use common::bench::{Line, PARADEX, VEST};
 use common::trouble::{SOCKETS, VENUES, name};
 
-/// Forced reconnects of one socket in a row.
-const RECONNECTS: usize = 50;
-
 /// An engine that trades and tells everything that it sees.
 fn started() -> Bench {
     let mut bench = Bench::with(Options::default(), "[log]\nlevel = \"debug\"");
@@ -278,41 +275,6 @@ fn every_socket_comes_back_after_a_cut_and_after_a_close() {
     }
     trades(&mut bench);
     ends_flat(bench);
-}
-
-fn reconnects_in_a_row(at: usize) {
-    let mut bench = started();
-    wait_ready(&mut bench);
-    for _ in 0..RECONNECTS {
-        bench.reconnect(SOCKETS[at], None);
-    }
-    trades(&mut bench);
-    ends_flat(bench);
-}
-
-#[test]
-fn fifty_reconnects_of_the_vest_feed() {
-    reconnects_in_a_row(0);
-}
-
-#[test]
-fn fifty_reconnects_of_the_vest_private_stream() {
-    reconnects_in_a_row(1);
-}
-
-#[test]
-fn fifty_reconnects_of_the_vest_order_connections() {
-    reconnects_in_a_row(2);
-}
-
-#[test]
-fn fifty_reconnects_of_the_paradex_feed() {
-    reconnects_in_a_row(3);
-}
-
-#[test]
-fn fifty_reconnects_of_the_paradex_order_socket() {
-    reconnects_in_a_row(4);
 }
 
 #[test]

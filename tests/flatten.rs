@@ -13,6 +13,7 @@ use bot4_sim::control::{Truth, VenueName};
 use bot4_sim::core::types::Side;
 use common::Bench;
 use common::bench::{PARADEX, VEST};
+use common::campaign::{Figures, number};
 use common::trouble::reject;
 use rustix::process::Signal;
 
@@ -74,6 +75,26 @@ fn a_hung_engine_is_flattened_and_opens_nothing_when_it_comes_back() {
     bench.kill();
     let again = flatten(&bench, &bench.config, "60");
     assert_eq!((again.code, orders(&bench.control().truth())), (0, orders(&truth)), "{}", again.out);
+}
+
+/// How long it takes from the command until neither venue holds anything or has an order open, as the venues see it.
+#[test]
+fn the_time_from_the_command_to_flat_is_told() {
+    let (mut flat, mut ended) = (Figures::default(), Figures::default());
+    for _ in 0..number("BOT4_FLATTENS", 1) {
+        let bench = hung("dedicated_account = false");
+        let mut command = bench.command("flatten");
+        let begun = Instant::now();
+        let mut child = command.spawn().unwrap();
+        bench.wait_truth("nothing held and nothing open", is_flat);
+        flat.add(begun.elapsed().as_secs_f64() * 1e3);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        ended.add(begun.elapsed().as_secs_f64() * 1e3);
+        assert!(is_flat(&bench.control().truth()));
+    }
+    println!("ms from the command, engine stopped by SIGSTOP:  runs");
+    println!("  until both venues are flat, no order open    {flat}");
+    println!("  until the command has verified it and ended  {ended}");
 }
 
 #[test]

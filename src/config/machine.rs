@@ -30,6 +30,8 @@ pub enum Durability {
 pub struct JournalSection {
     pub dir: PathBuf,
     pub durability: Durability,
+    /// Bytes of one file of the journal.
+    pub segment_bytes: usize,
 }
 
 /// How values become OS threads (DESIGN §1).
@@ -150,7 +152,11 @@ fn store(s: &Section<'_>) -> Result<StoreSection, ConfigError> {
 
 fn journal(s: &Section<'_>) -> Result<JournalSection, ConfigError> {
     const WORDS: [(&str, Durability); 2] = [("process", Durability::Process), ("power", Durability::Power)];
-    Ok(JournalSection { dir: s.path("dir")?, durability: s.word("durability", &WORDS)? })
+    Ok(JournalSection {
+        dir: s.path("dir")?,
+        durability: s.word("durability", &WORDS)?,
+        segment_bytes: s.int("segment_kb", 16..=1 << 22)? as usize * 1_024,
+    })
 }
 
 /// The kernel takes 107 bytes of a socket's path.

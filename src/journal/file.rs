@@ -148,8 +148,12 @@ impl Journal for FileJournal {
     }
 
     fn free_bytes(&self) -> u64 {
-        let spares = self.room.spares.load(Ordering::Acquire) * self.current.len() as u64;
-        self.left() as u64 + spares + self.room.disk_free.load(Ordering::Acquire)
+        let spares = self.room.spares.load(Ordering::Acquire);
+        if spares == 0 {
+            // Whatever the disk says, no segment could be had: the one in use is kept for what closes (SAFETY L5).
+            return 0;
+        }
+        self.left() as u64 + spares * self.current.len() as u64 + self.room.disk_free.load(Ordering::Acquire)
     }
 
     fn wants_rotation(&self) -> bool {

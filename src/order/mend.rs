@@ -18,6 +18,8 @@ pub struct Route {
     pub expected: Price,
     /// What it costs against having both legs at the decision's prices, fees included.
     pub cost: Usd,
+    /// What the other way home would cost, where it was open and could be priced.
+    pub instead: Option<Usd>,
 }
 
 /// What may be used on the way home.
@@ -42,7 +44,10 @@ pub fn choose(pair: &Pair, means: Means, rules: &Settings) -> Option<Route> {
         (Some(complete), Some(unwind)) => {
             let unwinding = unwind.cost.saturating_add(forgone(pair, unwind.qty));
             let completes = means.completing && complete.cost <= unwinding;
-            Some(if completes { complete } else { unwind })
+            Some(match completes {
+                true => Route { instead: Some(unwinding), ..complete },
+                false => Route { cost: unwinding, instead: Some(complete.cost), ..unwind },
+            })
         }
         (one, other) => one.or(other),
     }
@@ -77,6 +82,7 @@ pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Rou
         limit,
         expected: seen,
         cost,
+        instead: None,
     })
 }
 
@@ -108,6 +114,7 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
         limit,
         expected: seen,
         cost,
+        instead: None,
     })
 }
 

@@ -227,6 +227,8 @@ impl Core {
         let pause = (delay << pair.mend.tries.min(3).saturating_sub(1)).min(MEND_PAUSE_MAX_MS);
         pair.mend.next_try = now.plus_ms(pause);
         pair.mend.last_completed = route.purpose == Purpose::Complete;
+        let (complete, cost, instead) = (pair.mend.last_completed, route.cost, route.instead);
+        fx.push(Effect::Log(RecordKind::MendRoute { pair: id, venue, complete, cost, instead }));
         if pair.mend.last_completed {
             pair.mend.completions += 1;
             pair.mend.spent = pair.mend.completions >= max;

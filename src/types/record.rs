@@ -198,6 +198,14 @@ pub enum RecordKind {
         complete: bool,
         notional: Usd,
     },
+    /// A mending order was sent: which way home, what it is reckoned to cost, and what the other way would have.
+    MendRoute {
+        pair: PairId,
+        venue: VenueId,
+        complete: bool,
+        cost: Usd,
+        instead: Option<Usd>,
+    },
     /// Both legs of an entry are filled and matched.
     EntryExecuted {
         pair: PairId,

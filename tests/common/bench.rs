@@ -14,6 +14,8 @@ use bot4_sim::options::Profile;
 use bot4_sim::{Control, Options, Running, Sim};
 use serde_json::Value;
 
+use super::gate::Gate;
+
 /// One log line.
 pub type Line = Value;
 
@@ -48,6 +50,13 @@ impl Bench {
 
     /// `extra` is laid over the test's configuration, table by table.
     pub fn with(options: Options, extra: &str) -> Self {
+        let bench = Self::free(options, extra);
+        bench.gap_bps(0);
+        bench
+    }
+
+    /// As [`Bench::with`], with prices that move by themselves.
+    pub fn free(options: Options, extra: &str) -> Self {
         let options = Options {
             vest_latency: Profile::Fast,
             paradex_latency: Profile::Fast,
@@ -59,9 +68,22 @@ impl Bench {
         let config = dir.path().join("bot4.toml");
         let text = config_text(&sim, dir.path(), extra);
         fs::write(&config, text).expect("the configuration is written");
-        let bench = Self { sim, dir, config, engine: None, log: Vec::new() };
-        bench.gap_bps(0);
-        bench
+        Self { sim, dir, config, engine: None, log: Vec::new() }
+    }
+
+    /// Puts gates before both venues. Call it before an engine starts.
+    pub fn put_gates(&self) -> [Gate; 2] {
+        let ends = &self.sim.endpoints;
+        let mut text = fs::read_to_string(&self.config).expect("the configuration is there");
+        let gates = [&ends.vest, &ends.paradex].map(|urls| {
+            let port = urls.rest_url.split([':', '/']).find_map(|part| part.parse::<u16>().ok());
+            let port = port.expect("a URL names its port");
+            let gate = Gate::start(port);
+            text = text.replace(&format!("localhost:{port}/"), &format!("localhost:{}/", gate.port()));
+            gate
+        });
+        fs::write(&self.config, text).expect("the configuration is written");
+        gates
     }
 
     pub fn control(&self) -> &Control {
@@ -99,8 +121,25 @@ impl Bench {
 
     /// Starts the production binary with these arguments after `run`.
     pub fn spawn(&mut self, args: &[&str]) {
+        let mut command = self.command("run");
+        command.args(args);
+        self.spawn_as(command);
+    }
+
+    /// As [`Bench::spawn`]; the kernel's signal for a file that grows too large is ignored, so that a limit on its files
+    /// is to the engine what a full disk is: an error.
+    pub fn spawn_ignoring_limits(&mut self, args: &[&str]) {
+        let engine = self.command("run");
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(engine.get_program());
+        command.args(engine.get_args()).args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        self.spawn_as(command);
+    }
+
+    fn spawn_as(&mut self, mut command: Command) {
         assert!(self.engine.is_none(), "one engine at a time");
-        let mut child = self.command("run").args(args).spawn().expect("the binary starts");
+        let mut child = command.spawn().expect("the binary starts");
         let stdout = child.stdout.take().expect("its output is piped");
         let (send, lines) = channel();
         std::thread::spawn(move || {
@@ -166,7 +205,7 @@ impl Bench {
                 return truth;
             }
             assert!(Instant::now() < end, "the venues never showed {what}\n{}", self.tail());
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -190,6 +229,11 @@ impl Bench {
         rustix::process::kill_process(pid, signal).expect("the engine is there");
     }
 
+    /// Process id of the engine.
+    pub fn pid(&self) -> u32 {
+        self.engine.as_ref().expect("an engine runs").child.id()
+    }
+
     /// Kills it without a word.
     pub fn kill(&mut self) {
         self.signal(rustix::process::Signal::KILL);
@@ -211,7 +255,14 @@ impl Bench {
         let end = Instant::now() + limit;
         while self.next_line(end).is_some() {}
         let engine = self.engine.as_mut().expect("an engine runs");
-        let status = engine.child.try_wait().expect("it can be waited for")?;
+        // Its output ends a moment before it does.
+        let status = loop {
+            match engine.child.try_wait().expect("it can be waited for") {
+                Some(status) => break status,
+                None if Instant::now() >= end => return None,
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
         self.engine = None;
         Some(status)
     }
@@ -324,6 +375,7 @@ fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
         [journal]
         dir = "{}"
         free_min_mb = 64
+        segment_kb = 1024
         [control]
         socket = "{}"
         "#,

@@ -3,10 +3,13 @@
 
 pub mod admin;
 pub mod bench;
+pub mod campaign;
+pub mod gate;
 pub mod postgres;
 pub mod proxy;
 pub mod receiver;
 pub mod run;
+pub mod spy;
 pub mod tables;
 pub mod trouble;
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bot4::types::Secret;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
 /// One server and its files. Stopped when dropped.
@@ -70,9 +71,36 @@ impl Server {
     /// Stops it at once; open sessions are cut.
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
         child.wait().unwrap();
+    }
+
+    /// Ends it and all its processes by SIGKILL, and waits until they are gone.
+    pub fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let all = family(&child);
+        all.iter().for_each(|pid| send(*pid, Signal::KILL));
+        child.wait().unwrap();
+        while all.iter().any(|pid| is_running(*pid)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Stops all its processes where they are, or lets them go on.
+    pub fn freeze(&self, on: bool) {
+        let child = self.child.as_ref().expect("it runs");
+        let signal = if on { Signal::STOP } else { Signal::CONT };
+        family(child).iter().for_each(|pid| send(*pid, signal));
+    }
+
+    /// From now on none of its processes may make a file grow beyond a few kilobytes; for them the disk is full.
+    pub fn allow_no_growth(&self) {
+        let child = self.child.as_ref().expect("it runs");
+        let limit = Rlimit { current: Some(8 << 10), maximum: Some(8 << 10) };
+        for pid in family(child) {
+            // One that has ended meanwhile needs no limit.
+            let _ = prlimit(Some(pid), Resource::Fsize, limit.clone());
+        }
     }
 
     /// Runs SQL as the administrator.
@@ -141,8 +169,39 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if self.child.is_some() {
+            self.freeze(false);
+        }
         self.stop();
     }
+}
+
+/// A server's process and its children.
+fn family(child: &Child) -> Vec<Pid> {
+    let parent = Pid::from_child(child);
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
+    std::iter::once(parent)
+        .chain(pids.filter(|pid| state(*pid).is_some_and(|(_, of)| of == parent)))
+        .collect()
+}
+
+/// State and parent of a process, as `/proc` tells them.
+fn state(pid: Pid) -> Option<(char, Pid)> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let mut words = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = words.next()?.chars().next()?;
+    Some((state, Pid::from_raw(words.next()?.parse().ok()?)?))
+}
+
+/// A child whose parent is dead may stay as a zombie until someone reaps it: it holds nothing any more.
+fn is_running(pid: Pid) -> bool {
+    state(pid).is_some_and(|(state, _)| state != 'Z')
+}
+
+/// One that has ended meanwhile needs no signal.
+fn send(pid: Pid, signal: Signal) {
+    let _ = kill_process(pid, signal);
 }
 
 /// Newest installed version first, then the search path.

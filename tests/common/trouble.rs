@@ -1,7 +1,7 @@
 //! Trouble on the order path, and the one end that every test of it wants. Each test makes one thing go wrong for an
 //! order, lets the engine trade on, and looks at the venues' own books.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bot4::journal::entry::Entry;
 use bot4::journal::recover::recover;
@@ -41,10 +41,16 @@ pub const SOCKETS: [(VenueName, Socket, &str); 5] = [
 ];
 
 impl Bench {
-    /// Drops a socket and waits until it serves again.
-    pub fn reconnect(&mut self, (venue, socket, back): (VenueName, Socket, &str), code: Option<u16>) {
+    /// Drops a socket and waits until it serves again; returns how long that took.
+    pub fn reconnect(
+        &mut self,
+        (venue, socket, back): (VenueName, Socket, &str),
+        code: Option<u16>,
+    ) -> Duration {
+        let mut begun = Instant::now();
         // A socket that is just being made may not be there to be cut yet.
         let cut = (0..12).any(|_| {
+            begun = Instant::now();
             self.control().disconnect(venue, socket, code);
             self.saw_within(Duration::from_secs(5), |line| {
                 line["event_type"] == "RECONNECT" && line["exchange"] == name(venue)
@@ -52,6 +58,7 @@ impl Bench {
         });
         assert!(cut, "{} never lost a connection\n{}", name(venue), self.tail());
         self.wait_at(venue, back);
+        begun.elapsed()
     }
 
     /// The next `count` orders that open or complete a leg at this venue meet this.

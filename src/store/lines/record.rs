@@ -32,6 +32,7 @@ pub fn record(names: &Names, record: &Record) -> Line {
         | RecordKind::AutoClose { .. }
         | RecordKind::EntryExecuted { .. }
         | RecordKind::ExitExecuted { .. }
+        | RecordKind::MendRoute { .. }
         | RecordKind::Mended { .. } => trades(scribe, &record.kind),
         RecordKind::ModeChanged { .. }
         | RecordKind::Reconciled { .. }
@@ -168,6 +169,15 @@ fn trades(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
             };
             let line = scribe.both(scribe.warn("AUTO_CLOSE", message), pair, venue).number("size", qty);
             line.flag("complete", complete).number("notional_usd", notional)
+        }
+        RecordKind::MendRoute { pair, venue, complete, cost, instead } => {
+            let way = if complete { "Completing the missing leg" } else { "Unwinding the filled leg" };
+            let line = scribe.both(scribe.warn("MEND_ROUTE", way), pair, venue).flag("complete", complete);
+            let line = line.number("cost_usd", cost);
+            match instead {
+                Some(instead) => line.number("instead_usd", instead),
+                None => line,
+            }
         }
         RecordKind::EntryExecuted { pair, direction, spread, qty, decision_to_terminal_ns, fill_skew_ns } => {
             let [long, short] = long_short(scribe, pair, direction).map(|venue| venue.0);
@@ -309,6 +319,11 @@ mod tests {
         RecordKind::AutoClose { pair: PAIR, venue: FIRST, qty, complete, notional }
     }
 
+    fn route(complete: bool) -> RecordKind {
+        let (cost, instead) = (Usd::from_raw(5), Some(Usd::from_raw(7)));
+        RecordKind::MendRoute { pair: PAIR, venue: FIRST, complete, cost, instead }
+    }
+
     fn book_counts() -> RecordKind {
         let (applied, conflated) = (5, 2);
         RecordKind::BookCounts { venue: FIRST, messages: 9, applied, conflated, rejected: 1, waiting: 1 }
@@ -327,6 +342,8 @@ mod tests {
                 "Orderbook updated",
                 "ORDERBOOK_UPDATED",
             ),
+            (route(true), "Completing the missing leg", "MEND_ROUTE"),
+            (route(false), "Unwinding the filled leg", "MEND_ROUTE"),
             (book_counts(), "Market messages accounted for", "BOOK_COUNTS"),
             (
                 RecordKind::SpreadDetected { pair, direction, spread, raw, threshold, qty },

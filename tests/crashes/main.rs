@@ -1,34 +1,46 @@
 //! SIGKILL at any moment. The production binary trades on both simulated venues, which now and then lose or delay
-//! something; it is killed at messages of every class, while it starts, while it stops and at random, and started
-//! again. Every few kills all must come home: no leg alone, no order open, no identity used twice, the journal of all
-//! runs equal to the venues' books.
+//! something; it is killed at the named points of SAFETY §2.2 (`points.rs`), at messages of every class, while it starts,
+//! while it stops and at random, and started again. After every few kills all must come home: no leg alone, no order
+//! open, no identity used twice, the journal of all runs equal to the venues' books, the database equal to the journal.
 //!
-//! `BOT4_KILLS=1000 BOT4_SEED=7 cargo test --release --test crashes -- --nocapture` for a longer run.
+//! `scripts/campaign.sh kills --count 1000`, or `BOT4_KILLS`, `BOT4_SEED`, `BOT4_WORKERS` and
+//! `BOT4_FIRST_POINT` (where the round of named points begins) by hand.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod named;
+mod points;
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use bot4::store::{DbThread, Target};
+use bot4::types::Nanos;
 use bot4_sim::Options;
 use bot4_sim::control::VenueName;
 use bot4_sim::core::fault::{Action, Class, Rule};
 use bot4_sim::core::rng::Rng;
 use common::Bench;
 use common::bench::{PARADEX, VEST};
+use common::campaign::number;
+use common::gate::Gate;
+use common::postgres::Server;
+use common::proxy::Proxy;
+use common::run::names;
+use common::tables::{catch_up, migrated, postgres, rows};
 use common::trouble::{VENUES, late_reject, reject};
 use rustix::process::Signal;
 
-/// Kills of a run unless `BOT4_KILLS` says otherwise.
+/// Kills of a run unless `BOT4_KILLS` says otherwise. Every second one is at a named point.
 const KILLS: u32 = 50;
 /// Kills between two looks at whether all has come home.
 const STRETCH: u32 = 5;
 /// How long a kill waits for its message; then it comes without.
-const WAIT: Duration = Duration::from_secs(3);
+const WAIT: Duration = Duration::from_millis(1_500);
 
-/// Limits that a day of crashes would meet, out of the way.
+/// Limits that a day of crashes would meet, out of the way; segments so small that they rotate all the time.
 const LIMITS: &str = r#"
 [risk]
 daily_loss_usd = 10000
@@ -36,6 +48,8 @@ max_order_errors_per_min = 100
 losing_pairs_pause = 100
 [pauses]
 daily_loss_share = 0.2
+[journal]
+segment_kb = 16
 "#;
 
 /// When the engine is killed.
@@ -64,19 +78,26 @@ const MESSAGES: [Class; 8] = [
 
 struct Campaign {
     bench: Bench,
+    gates: [Gate; 2],
+    server: Server,
+    database: Proxy,
     rng: Rng,
     reached: BTreeMap<String, u32>,
 }
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
-}
-
 impl Campaign {
     fn new(seed: u64) -> Self {
-        let options = Options { seed, ..Options::default() };
-        let bench = Bench::with(options, LIMITS);
-        Self { bench, rng: Rng::new(seed, "crashes"), reached: BTreeMap::new() }
+        let server = migrated();
+        let database = Proxy::start(server.port());
+        let (url, ca) = (server.url("bot4", database.port()), server.ca());
+        let store = format!("{LIMITS}\n[store]\nurl = \"{}\"\nca_file = \"{}\"", url.expose(), ca.display());
+        let bench = Bench::with(Options { seed, ..Options::default() }, &store);
+        let gates = bench.put_gates();
+        Self { bench, gates, server, database, rng: Rng::new(seed, "crashes"), reached: BTreeMap::new() }
+    }
+
+    fn reached(&mut self, name: &str) {
+        *self.reached.entry(name.to_owned()).or_default() += 1;
     }
 
     fn pick<T: Copy>(&mut self, all: &[T]) -> T {
@@ -100,13 +121,13 @@ impl Campaign {
         if let Moment::Message(venue, class) = moment {
             self.arm(venue, class);
         }
-        let limit = if matches!(moment, Moment::Starting) { self.ms(400) } else { WAIT + self.ms(1_000) };
+        let limit = if matches!(moment, Moment::Starting) { self.ms(400) } else { WAIT + self.ms(500) };
         let mut died = self.trade(limit).inspect(|status| self.assert_killed(*status)).is_some();
         let name = match moment {
             Moment::Message(..) if !died => "Trading".to_owned(),
             moment => format!("{moment:?}"),
         };
-        *self.reached.entry(name).or_default() += 1;
+        self.reached(&name);
         self.bench.control().unwatch();
         if let (Moment::Stopping, false) = (moment, died) {
             self.bench.signal(Signal::INT);
@@ -189,24 +210,64 @@ impl Campaign {
             open == 0 && truth.vest.position(VEST) == 0 && truth.paradex.position(PARADEX) == 0
         });
         self.bench.stop_and_settle_journal();
+        self.assert_rows();
+    }
+
+    /// The database holds what the journal says; another reader of the journal brings what the dead engines did not.
+    fn assert_rows(&self) {
+        let journal = self.bench.dir.path().join("journal");
+        let copy = self.bench.dir.path().join("expected.db");
+        let _ = std::fs::remove_file(&copy);
+        for target in [postgres(&self.server, "bot4"), Target::Sqlite(copy.clone())] {
+            catch_up(&mut DbThread::new(journal.clone(), target, names(), Nanos::from_ms(1)), 1);
+        }
+        let (database, journal) = (rows(&postgres(&self.server, "bot4")), rows(&Target::Sqlite(copy)));
+        assert!(database == journal, "database and journal differ\n{}", self.bench.tail());
+    }
+
+    /// So many kills, at random and at named points in turn.
+    fn run(&mut self, kills: u32, first_point: usize) {
+        for kill in 0..kills {
+            if kill % 2 == 0 {
+                self.named(first_point + kill as usize / 2);
+            } else {
+                self.life();
+            }
+            if kill % STRETCH == STRETCH - 1 || kill + 1 == kills {
+                self.come_home();
+            }
+            if kill % 50 == 49 {
+                println!("after {} kills: home", kill + 1);
+            }
+        }
     }
 }
 
 #[test]
 fn killed_at_any_moment_it_comes_home() {
     let (kills, seed) = (number("BOT4_KILLS", u64::from(KILLS)) as u32, number("BOT4_SEED", 1));
-    println!("seed {seed}, {kills} kills");
-    let mut campaign = Campaign::new(seed);
-    for kill in 1..=kills {
-        campaign.life();
-        if kill % STRETCH == 0 || kill == kills {
-            campaign.come_home();
-            println!("after {kill} kills: home");
+    let workers = number("BOT4_WORKERS", 1) as u32;
+    println!("seed {seed}, {kills} kills, {workers} engines at a time");
+    let work = |worker: u32| {
+        let mut campaign = Campaign::new(seed + u64::from(worker));
+        let share = kills / workers + u32::from(worker < kills % workers);
+        campaign.run(share, number("BOT4_FIRST_POINT", 0) as usize + worker as usize * 5);
+        let truth = campaign.bench.control().truth();
+        println!("orders: {} on Vest, {} on Paradex", truth.vest.orders.len(), truth.paradex.orders.len());
+        campaign.reached
+    };
+    let mut reached: BTreeMap<String, u32> = BTreeMap::new();
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+        for one in all {
+            let counts = one.join().expect("a worker came home");
+            counts.into_iter().for_each(|(name, count)| *reached.entry(name).or_default() += count);
         }
-    }
-    let truth = campaign.bench.control().truth();
-    println!("orders: {} on Vest, {} on Paradex", truth.vest.orders.len(), truth.paradex.orders.len());
-    for (moment, count) in &campaign.reached {
+    });
+    for (moment, count) in &reached {
         println!("{count:>6} {moment}");
+    }
+    if kills >= KILLS {
+        named::assert_all_reached(&reached);
     }
 }

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# The long runs, each built in release, on loopback alone, ending by itself. What it prints is also written to
+# perf/campaigns/<date>/<name>.txt, with options, commit and machine above it. Exits non-zero when anything is wrong.
+#
+#   scripts/campaign.sh kills       --count 1000     SIGKILL at the named points and at random, and home again
+#   scripts/campaign.sh reconnects  --count 1000     sockets cut and venues away; the longest way back
+#   scripts/campaign.sh postgres    --count 200      the database killed, hung, read-only, full, cut at COMMIT
+#   scripts/campaign.sh flatten     --count 50       bot4 flatten while the engine is stopped
+#   scripts/campaign.sh lone-legs   --count 200      entries for each order of legs and each rate of misses
+#   scripts/campaign.sh soak        --seconds 3600   at --load 20 with faults and restarts of the database
+#   scripts/campaign.sh fuzz        --count 10000000 damaged inputs for each decoder
+#
+# --seed N: another run of the same kind (1). --workers N: so many engines beside each other, for kills and lone-legs.
+# A long campaign may be cut into pieces of another seed each; --tag TEXT then keeps their files apart.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    sed -n '2,/^set/p' "$0" | sed -n 's/^# \{0,1\}//p'
+    exit 2
+}
+
+[[ $# -gt 0 ]] || usage
+name=$1
+shift
+count= seconds=3600 load=20 seed=1 workers=2 tag=
+while [[ $# -gt 0 ]]; do
+    [[ $# -gt 1 ]] || usage
+    case $1 in
+        --count) count=$2 ;;
+        --seconds) seconds=$2 ;;
+        --load) load=$2 ;;
+        --seed) seed=$2 ;;
+        --workers) workers=$2 ;;
+        --tag) tag=-$2 ;;
+        *) usage ;;
+    esac
+    shift 2
+done
+case $name in
+    kills | reconnects) : "${count:=1000}" ;;
+    postgres | lone-legs) : "${count:=200}" ;;
+    flatten) : "${count:=50}" ;;
+    fuzz) : "${count:=10000000}" ;;
+    soak) ;;
+    *) usage ;;
+esac
+export BOT4_SEED=$seed BOT4_WORKERS=$workers
+
+# One test of the release build, with all that it prints.
+run_test() {
+    cargo test --release --locked --quiet -p bot4 --test "$1" -- --exact "$2" --nocapture
+}
+
+campaign() {
+    case $name in
+        kills) BOT4_KILLS=$count run_test crashes killed_at_any_moment_it_comes_home ;;
+        reconnects) BOT4_RECONNECTS=$count run_test reconnects every_lost_connection_comes_back ;;
+        postgres)
+            BOT4_DATABASE_FAULTS=$count run_test databases \
+                the_database_equals_the_journal_after_every_fault
+            ;;
+        flatten) BOT4_FLATTENS=$count run_test flatten the_time_from_the_command_to_flat_is_told ;;
+        lone-legs) BOT4_ENTRIES=$count run_test lone_legs missed_legs_are_mended_the_cheaper_way ;;
+        soak)
+            BOT4_SOAK_S=$seconds BOT4_SOAK_LOAD=$load run_test soak \
+                nothing_is_lost_in_long_trading_through_faults
+            ;;
+        fuzz)
+            BOT4_FUZZ_INPUTS=$count \
+                cargo test --release --locked --quiet -p bot4 --lib -- panic --nocapture --test-threads "$workers"
+            ;;
+    esac
+}
+
+heading() {
+    echo "campaign  $name ${count:+--count $count }--seed $seed --workers $workers"
+    [[ $name != soak ]] || echo "          --seconds $seconds --load $load"
+    echo "date      $(date -u +%FT%TZ)"
+    echo "commit    $(git describe --always --dirty 2>/dev/null || echo unknown)"
+    echo "host      $(uname -sr), $(nproc) cores, $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
+    echo "load      $(cut -d ' ' -f 1-3 /proc/loadavg) before the start"
+    echo
+}
+
+cargo build --release --locked --workspace --bins 1>&2
+file=perf/campaigns/$(date -u +%F)/$name$tag.txt
+mkdir -p "$(dirname "$file")"
+began=$SECONDS
+verdict=0
+{
+    heading
+    campaign 2>&1 || verdict=$?
+    echo
+    echo "took      $((SECONDS - began)) s"
+    [[ $verdict == 0 ]] && echo "verdict   good" || echo "verdict   NOT GOOD"
+    exit "$verdict"
+} | tee "$file"
