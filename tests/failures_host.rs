@@ -35,7 +35,11 @@ fn an_engine_that_stood_still_with_orders_in_flight_comes_home() {
         let hold = Action::HoldFill { ms: rng.between(1, 4_000) as u32 };
         let closing = nth % 2 == 1;
         if closing {
-            bench.open_pair();
+            bench.gap_bps(60);
+            bench.wait_truth("a pair", |truth| {
+                truth.vest.position(VEST) != 0 && truth.paradex.position(PARADEX) != 0
+            });
+            bench.gap_bps(20);
             bench.fault_closing(venue, 1, hold);
         } else {
             bench.fault_opening(venue, 1, hold);
@@ -59,8 +63,12 @@ fn an_engine_that_stood_still_with_orders_in_flight_comes_home() {
         let kind = if closing { "a closing" } else { "an opening" };
         println!("stood still for {} ms with {kind} order held, home", still.as_millis());
     }
-    bench.open_pair();
-    bench.close_pair();
+    // Lines of the pairs above may still be unread: the venues tell.
+    bench.gap_bps(60);
+    bench
+        .wait_truth("a pair", |truth| truth.vest.position(VEST) != 0 && truth.paradex.position(PARADEX) != 0);
+    bench.gap_bps(-20);
+    bench.wait_truth("no pair", |truth| truth.vest.is_flat() && truth.paradex.is_flat());
     bench.stop_and_settle_journal();
 }
 
@@ -84,8 +92,11 @@ fn without_new_segments_nothing_is_opened_and_what_is_held_is_closed() {
     let pid = Pid::from_raw(bench.pid() as i32).expect("a process id");
     let none = Rlimit { current: Some(0), maximum: None };
     prlimit(Some(pid), Resource::Fsize, none).expect("it is ours");
-    while !bench.log.iter().any(held) {
+    loop {
         bench.close_pair();
+        if bench.log.iter().any(held) {
+            break;
+        }
         bench.gap_bps(60);
         bench
             .wait_until("an entry, or the hold", |line| line["event_type"] == "ENTRY_EXECUTED" || held(line));

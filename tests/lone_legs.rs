@@ -1,7 +1,7 @@
 //! Legs that miss: each order of the legs (`execution.legs`) trades while orders at both venues find nothing to trade with
 //! at a given rate and the prices move on. How often does a leg stay alone, for how long, what does the way home cost,
 //! and was it the cheaper one? Times and positions are those of the venues' own fills; costs are those of the engine's
-//! log (`MEND_ROUTE`, `MENDED`) and its journal.
+//! log (`MEND_ROUTE`).
 //!
 //! `scripts/campaign.sh lone-legs --count 200`, or `BOT4_ENTRIES`, `BOT4_SEED` and `BOT4_WORKERS` by hand.
 
@@ -58,7 +58,8 @@ struct Cell {
     /// A leg stayed alone because the other one missed.
     lone: usize,
     completed: usize,
-    /// Of those with a lone leg, bps of the leg's notional; positive = lost.
+    /// What the way home cost that was taken in the end, bps of the leg's notional, against both legs at the decision's
+    /// prices: price, fee, and for an unwind the edge that it gives up.
     cost_bps: Figures,
     /// Choices between two priced ways, and those of them that took the dearer one.
     choices: usize,
@@ -105,7 +106,7 @@ fn measure(bench: &Bench, legs: &str) -> Cell {
     cell.entries = journal.entries.iter().filter(enters).count();
     // With one leg first, the first completion is the second leg itself.
     let usual = usize::from(legs != "together");
-    let (mut completions, mut unwinds) = (0, 0);
+    let (mut completions, mut unwinds, mut last_cost) = (0, 0, 0.0);
     for line in &bench.log {
         let number = |field: &str| line[field].as_f64();
         match line["event_type"].as_str() {
@@ -113,16 +114,17 @@ fn measure(bench: &Bench, legs: &str) -> Cell {
                 let complete = line["complete"] == true;
                 completions += usize::from(complete);
                 unwinds += usize::from(!complete);
-                if let (Some(cost), Some(instead)) = (number("cost_usd"), number("instead_usd")) {
+                last_cost = number("cost_usd").expect("a cost");
+                if let Some(instead) = number("instead_usd") {
                     cell.choices += 1;
-                    cell.dearer += usize::from(cost > instead);
+                    cell.dearer += usize::from(last_cost > instead);
                 }
             }
             Some("MENDED") => {
                 if completions > usual || unwinds > 0 {
                     cell.lone += 1;
                     cell.completed += usize::from(line["completed"] == true);
-                    cell.cost_bps.add(-number("cost_usd").expect("a cost") / NOTIONAL * 1e4);
+                    cell.cost_bps.add(last_cost / NOTIONAL * 1e4);
                 }
                 (completions, unwinds) = (0, 0);
             }

@@ -38,17 +38,15 @@ pub fn choose(pair: &Pair, means: Means, rules: &Settings) -> Option<Route> {
     let net = pair.book.net();
     let heavy = heavy_leg(pair);
     let unwind = means.closing[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
+    let unwind =
+        unwind.map(|route| Route { cost: route.cost.saturating_add(forgone(pair, route.qty)), ..route });
     let light = 1 - heavy;
     let complete = means.opening[light].then(|| complete(pair, light, net.abs(), rules)).flatten();
     match (complete, unwind) {
-        (Some(complete), Some(unwind)) => {
-            let unwinding = unwind.cost.saturating_add(forgone(pair, unwind.qty));
-            let completes = means.completing && complete.cost <= unwinding;
-            Some(match completes {
-                true => Route { instead: Some(unwinding), ..complete },
-                false => Route { cost: unwinding, instead: Some(complete.cost), ..unwind },
-            })
-        }
+        (Some(complete), Some(unwind)) => Some(match means.completing && complete.cost <= unwind.cost {
+            true => Route { instead: Some(unwind.cost), ..complete },
+            false => Route { instead: Some(complete.cost), ..unwind },
+        }),
         (one, other) => one.or(other),
     }
 }

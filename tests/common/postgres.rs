@@ -99,7 +99,7 @@ impl Server {
         let limit = Rlimit { current: Some(8 << 10), maximum: Some(8 << 10) };
         for pid in family(child) {
             // One that has ended meanwhile needs no limit.
-            let _ = prlimit(Some(pid), Resource::Fsize, limit.clone());
+            let _ = prlimit(Some(pid), Resource::Fsize, limit);
         }
     }
 

@@ -63,7 +63,7 @@ impl Spy {
     }
 
     /// Number of the first entry after it was set.
-    pub fn from_seq(&self) -> u64 {
+    pub fn first_seq(&self) -> u64 {
         self.0.lock().unwrap().from_seq
     }
 }
@@ -124,7 +124,7 @@ pub fn cut(dir: &Path, spy: &Spy, place: Place, mark: Mark) -> bool {
     let all = segments.iter().enumerate();
     let frames = all.flat_map(|(nth, segment)| segment.frames.iter().map(move |frame| (nth, *frame)));
     let since: Vec<(usize, (usize, usize, Frame))> =
-        frames.filter(|(_, (_, _, frame))| frame.seq >= spy.from_seq()).collect();
+        frames.filter(|(_, (_, _, frame))| frame.seq >= spy.first_seq()).collect();
     let entries: Vec<Entry> = since.iter().map(|(_, (_, _, frame))| frame.entry).collect();
     let Some(index) = mark(&entries) else { return false };
     let (nth, (at, len, _)) = since[index];
