@@ -11,6 +11,7 @@ use bot4::types::{
 };
 use bot4::venue::paradex::feed::ParadexFeed;
 use bot4::venue::paradex::sign::Signer;
+use bot4::venue::paradex::stark::pedersen;
 use bot4::venue::paradex::{hash, orders, sbe};
 use bot4::venue::{Feed, FeedSink, Secrets, Setup};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -103,9 +104,23 @@ fn sign(c: &mut Criterion) {
     let signer = Signer::new(account, key, "PRIVATE_SN_POTC_SEPOLIA");
     let market = hash::short_string("BTC-USD-PERP").expect("a short string");
     let spec = spec();
-    let digest = signer.order_hash(market, &spec);
+    let prefix = || signer.order_prefix(black_box(market), spec.side, spec.qty, spec.signed_ms);
+    let ready = prefix();
+    let digest = signer.order_hash(&ready, spec.limit);
     let signature = signer.sign(digest).expect("a signature");
-    c.bench_function("paradex/order hash", |b| b.iter(|| signer.order_hash(black_box(market), &spec)));
+    let other = Felt::from(0x1234_5678_9abc_def0_u64) * digest;
+    c.bench_function("paradex/pedersen", |b| b.iter(|| pedersen::hash(black_box(digest), other)));
+    c.bench_function("paradex/pedersen, starknet-crypto", |b| {
+        b.iter(|| starknet_crypto::pedersen_hash(black_box(&digest), &other));
+    });
+    c.bench_function("paradex/order prefix", |b| b.iter(prefix));
+    c.bench_function("paradex/order hash after prefix", |b| {
+        b.iter(|| signer.order_hash(&ready, black_box(spec.limit)));
+    });
+    c.bench_function("paradex/sign, starknet-crypto", |b| {
+        let nonce = |digest| starknet_crypto::rfc6979_generate_k(digest, &key, None);
+        b.iter(|| starknet_crypto::sign(&key, &digest, &nonce(black_box(&digest))));
+    });
     c.bench_function("paradex/sign", |b| b.iter(|| signer.sign(black_box(digest))));
     let mut body = String::with_capacity(2048);
     c.bench_function("paradex/order body", |b| {

@@ -23,7 +23,7 @@ const STAGES: [&str; 11] = [
 /// Stages whose files are pure but for their `thread.rs` (or what lies in `thread/`).
 const PURE_STAGES: [&str; 5] = ["book", "spread", "position", "order", "keeper"];
 /// Parts of `sys` that wire code may know: the seams, not the machine.
-const SEAMS: [&str; 2] = ["sys::link", "sys::rest"];
+const SEAMS: [&str; 3] = ["sys::link", "sys::rest", "sys::pages"];
 const VENUES: [&str; 2] = ["vest", "paradex"];
 
 /// Code is held to this by rustfmt; a comment may run a little further.

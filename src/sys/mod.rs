@@ -15,6 +15,7 @@ pub mod lock;
 mod loopback;
 pub mod mmap;
 pub mod notify;
+pub mod pages;
 mod parked;
 pub mod process;
 pub mod rest;

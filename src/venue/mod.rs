@@ -6,6 +6,7 @@ pub mod ask;
 mod nesting;
 pub mod paper;
 pub mod paradex;
+mod reuse;
 pub mod vest;
 
 use thiserror::Error;

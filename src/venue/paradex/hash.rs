@@ -3,7 +3,9 @@
 //! domain carries the integer 1 as its version.
 
 use sha3::{Digest, Keccak256};
-use starknet_crypto::{Felt, pedersen_hash};
+use starknet_crypto::Felt;
+
+use super::stark::pedersen::{self, Half};
 
 /// Longest text that fits a felt as a short string, bytes.
 pub const SHORT_STRING_MAX: usize = 31;
@@ -32,12 +34,31 @@ impl Chain {
 
     /// The chain with one more felt.
     pub fn then(self, felt: Felt) -> Self {
-        Self { state: pedersen_hash(&self.state, &felt), len: self.len + 1 }
+        Self { state: pedersen::hash(self.state, felt), len: self.len + 1 }
     }
 
     /// The hash: the state closed with the number of felts.
     pub fn finish(self) -> Felt {
-        pedersen_hash(&self.state, &Felt::from(self.len))
+        pedersen::hash(self.state, Felt::from(self.len))
+    }
+
+    /// The chain with all that can be done before its last felt is known.
+    pub fn before_last(self) -> BeforeLast {
+        BeforeLast { state: Half::left(self.state), closing: Half::right(Felt::from(self.len + 1)) }
+    }
+}
+
+/// A chain that waits for one more felt and then is closed.
+#[derive(Clone, Copy)]
+pub struct BeforeLast {
+    state: Half,
+    closing: Half,
+}
+
+impl BeforeLast {
+    /// Hash of the whole chain.
+    pub fn finish(&self, last: Felt) -> Felt {
+        self.closing.with_left(self.state.with_right(last))
     }
 }
 

@@ -20,6 +20,7 @@ pub mod rpc;
 pub mod sbe;
 pub mod session;
 pub mod sign;
+pub mod stark;
 pub mod sync;
 pub mod trader;
 

@@ -77,7 +77,8 @@ pub fn rest_body(signer: &Signer, symbol: &str, spec: &OrderSpec) -> Result<Stri
 }
 
 fn sign(signer: &Signer, market: Felt, spec: &OrderSpec) -> Result<Signature, Reason> {
-    let hash = signer.order_hash(market, spec);
+    let prefix = signer.order_prefix(market, spec.side, spec.qty, spec.signed_ms);
+    let hash = signer.order_hash(&prefix, spec.limit);
     signer.sign(hash).ok_or_else(|| Reason::cut("hash cannot be signed"))
 }
 
@@ -173,7 +174,9 @@ mod tests {
     fn a_closing_order_is_reduce_only_and_its_signature_verifies() {
         let mut writer = writer();
         let spec = OrderSpec { side: Side::Sell, window_ms: 1, ..spec(true) };
-        let hash = writer.signer.order_hash(hash::short_string(fixture::BTC).unwrap(), &spec);
+        let market = hash::short_string(fixture::BTC).unwrap();
+        let prefix = writer.signer.order_prefix(market, spec.side, spec.qty, spec.signed_ms);
+        let hash = writer.signer.order_hash(&prefix, spec.limit);
         let public_key = writer.signer.public_key();
         let (_, bytes) = writer.create(&spec).unwrap();
         let request: serde_json::Value = serde_json::from_slice(bytes).unwrap();

@@ -3,17 +3,22 @@
 
 use std::fmt::Write;
 
-use starknet_crypto::{Felt, get_public_key, rfc6979_generate_k, sign};
+use starknet_crypto::Felt;
 use zeroize::Zeroizing;
 
-use super::hash::{self, Chain};
+use super::hash::{self, BeforeLast, Chain};
+use super::stark::ecdsa;
 use super::{ACCOUNT_ADDRESS, SUBKEY, chain_id};
-use crate::types::{OrderSpec, Side};
+use crate::types::{Price, Qty, Side};
+use crate::venue::reuse::Reuse;
 use crate::venue::{Setup, SetupError};
 
 /// Order of the Stark curve; a private key lies strictly between zero and it (sheet 2.2).
 const CURVE_ORDER: Felt =
     Felt::from_hex_unchecked("0x800000000000010ffffffffffffffffb781126dcae7b2321e66a241adc64d2f");
+
+/// Every signature of this process passes it.
+static REUSE: Reuse = Reuse::new();
 
 /// ECDSA signature on the Stark curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub struct Signer {
     account: Felt,
     key: Zeroizing<Felt>,
     public_key: Felt,
-    message: Chain,
+    message: BeforeLast,
     order: Chain,
     request: Chain,
     limit: Felt,
@@ -48,9 +53,9 @@ impl Signer {
     pub fn new(account: Felt, key: Felt, chain_id: &str) -> Self {
         Self {
             account,
-            public_key: get_public_key(&key),
+            public_key: ecdsa::public_key(&key),
             key: Zeroizing::new(key),
-            message: hash::message_prefix(chain_id, account),
+            message: hash::message_prefix(chain_id, account).before_last(),
             order: Chain::of_type(hash::ORDER_TYPE),
             request: Chain::of_type(hash::REQUEST_TYPE),
             limit: hash::short_string("LIMIT").unwrap_or_default(),
@@ -67,21 +72,19 @@ impl Signer {
         self.public_key
     }
 
-    /// Message hash of a LIMIT order on the market with this felt (sheet 3.1): nine Pedersen evaluations.
-    pub fn order_hash(&self, market: Felt, spec: &OrderSpec) -> Felt {
-        let side = match spec.side {
+    /// Everything of a LIMIT order's hash but its price (sheet 3.1): five of nine Pedersen evaluations.
+    pub fn order_prefix(&self, market: Felt, side: Side, qty: Qty, signed_ms: u64) -> OrderPrefix {
+        let side = match side {
             Side::Buy => Felt::ONE,
             Side::Sell => Felt::TWO,
         };
-        self.message_hash(
-            self.order
-                .then(Felt::from(spec.signed_ms))
-                .then(market)
-                .then(side)
-                .then(self.limit)
-                .then(Felt::from(spec.qty.raw()))
-                .then(Felt::from(spec.limit.raw())),
-        )
+        let chain = self.order.then(Felt::from(signed_ms)).then(market).then(side);
+        OrderPrefix(chain.then(self.limit).then(Felt::from(qty.raw())).before_last())
+    }
+
+    /// Message hash of the order of this prefix at this price.
+    pub fn order_hash(&self, prefix: &OrderPrefix, limit: Price) -> Felt {
+        self.message.finish(prefix.0.finish(Felt::from(limit.raw())))
     }
 
     /// Message hash of a log-in request, times in unix seconds. The signed path is `/v1/auth` whatever the URL says
@@ -99,17 +102,21 @@ impl Signer {
     }
 
     /// Signs a message hash with the nonce of RFC 6979, no extra entropy. `None` only when the hash is one of the few
-    /// that the curve cannot sign (chance below 2^-190).
+    /// that the curve cannot sign (chance below 2^-50), or when the machine computed wrongly.
     pub fn sign(&self, message_hash: Felt) -> Option<Signature> {
-        let k = rfc6979_generate_k(&message_hash, &self.key, None);
-        let signature = sign(&self.key, &message_hash, &k).ok()?;
-        Some(Signature { r: signature.r, s: signature.s })
+        let (r, s) = ecdsa::sign(&self.key, &message_hash)?;
+        let leaves = REUSE.admits(&r.to_bytes_be(), &message_hash.to_bytes_be());
+        leaves.then_some(Signature { r, s })
     }
 
     fn message_hash(&self, structure: Chain) -> Felt {
-        self.message.then(structure.finish()).finish()
+        self.message.finish(structure.finish())
     }
 }
+
+/// An order of one market, side, size and signed time, hashed up to its price.
+#[derive(Clone, Copy)]
+pub struct OrderPrefix(BeforeLast);
 
 impl Signature {
     /// Appends `["r","s"]` in decimal without blanks. `quote` is what stands for a quotation mark: `"` in a header,
@@ -168,7 +175,7 @@ mod tests {
 
     use super::super::fixture;
     use super::*;
-    use crate::types::{ClientId, PairId, Price, Purpose, Qty, Secret, VenueId};
+    use crate::types::{ClientId, OrderSpec, PairId, Purpose, Secret, VenueId};
 
     fn vectors() -> serde_json::Value {
         serde_json::from_str(include_str!("../../../tests/data/paradex_vectors.json")).unwrap()
@@ -225,7 +232,9 @@ mod tests {
             let signer = signer(vector);
             if vector["type_string"] == hash::ORDER_TYPE && vector["type"] == "LIMIT" {
                 let market = hash::short_string(vector["market"].as_str().unwrap()).unwrap();
-                let hash = signer.order_hash(market, &limit_order(vector));
+                let spec = limit_order(vector);
+                let prefix = signer.order_prefix(market, spec.side, spec.qty, spec.signed_ms);
+                let hash = signer.order_hash(&prefix, spec.limit);
                 assert_eq!(hash, hex(&vector["message_hash"]), "{}", vector["id"]);
                 orders += 1;
             } else if vector["kind"] == "auth" {
