@@ -10,8 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
-use crate::command::Command;
-use crate::control::Control;
+use crate::control::{Command, Control};
 
 /// `GET /truth`, `GET /stats`, and a POST for every operation.
 pub fn router(control: Control) -> Router {
@@ -29,7 +28,7 @@ async fn operate(
 ) -> Response {
     let tagged = Value::Object(Map::from_iter([(operation, fields)]));
     let outcome = match serde_json::from_value::<Command>(tagged) {
-        Ok(command) => command.perform(&control).map_err(|error| error.to_string()),
+        Ok(command) => control.perform(command).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match outcome {

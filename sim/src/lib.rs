@@ -4,15 +4,15 @@
 //! of a document cannot cancel itself out. Reading order:
 //!
 //! ```text
-//! options ─▶ run (Sim::start) ─▶ tls, server ─▶ vest | paradex   (wires: text and bytes in and out)
-//!                                             │
-//!                          control ──▶ venue ─┘            (the core behind a lock, driven by the clock)
-//!                                        └──▶ core         (pure: books, orders, accounts, faults)
-//!                                    meter, line           (what the venues see; cutting connections)
+//! options ─▶ run (Sim::start) ─▶ tls, server ─▶ service ─┐   (sockets and HTTP: bytes in and out)
+//!                                 control ───────────────┴─▶ venue   (a stage behind a lock, driven by the clock)
+//!                                 meter, line                  │      (what the venues see; cutting connections)
+//! a simulation on a virtual clock ─────────────────────────▶ stage   (one venue, pure: requests, sockets, truth)
+//!                                        vest | paradex, wire ─┤      (pure: text and bytes to and from the core)
+//!                                                              └─▶ core   (pure: books, orders, accounts, faults)
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod command;
 pub mod control;
 mod control_port;
 pub mod core;
@@ -24,12 +24,14 @@ pub mod paradex;
 pub mod run;
 pub mod scenario;
 pub mod server;
+mod service;
 mod soak;
+pub mod stage;
 mod summary;
 pub mod tls;
 pub mod venue;
 pub mod vest;
-pub mod watch;
+pub mod wire;
 
 pub use control::Control;
 pub use options::Options;

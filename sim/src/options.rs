@@ -51,6 +51,8 @@ pub struct Switches {
     /// Vest: registrations are signed for the dev contract, so that what is signed for a simulated venue is worth
     /// nothing on the real one; else for the prod contract.
     pub vest_dev_contract: bool,
+    /// Both: signatures are read but not verified, and stand for the approved key; all else that is signed is checked.
+    pub stub_signatures: bool,
     /// Paradex: schema versions accepted on connect.
     pub paradex_sbe_versions: [bool; 4],
     /// Paradex: private channels as SBE frames on an SBE socket; else JSON.
@@ -66,6 +68,7 @@ impl Default for Switches {
             vest_error_shape: ErrorShape::Detail,
             vest_refuses_reduce_only: false,
             vest_dev_contract: true,
+            stub_signatures: false,
             paradex_sbe_versions: [true, true, true, false],
             paradex_private_sbe: true,
         }
@@ -111,6 +114,13 @@ pub struct Options {
     pub load: u32,
     pub vest_latency: Profile,
     pub paradex_latency: Profile,
+    /// Time between the book messages of a market before the load factor.
+    pub vest_cadence: Delay,
+    pub paradex_cadence: Delay,
+    /// How often prices and funding are published.
+    pub ticker_us: i64,
+    /// The walk of the prices moves on this grid.
+    pub grid_us: i64,
     /// Base assets, of BTC, ETH and SOL.
     pub bases: Vec<String>,
     /// Stationary deviation of each venue's basis, in hundredths of a basis point.
@@ -150,6 +160,10 @@ impl Default for Options {
             load: 1,
             vest_latency: Profile::Fast,
             paradex_latency: Profile::Fast,
+            vest_cadence: Delay::of(143_000, 333_000),
+            paradex_cadence: Delay::of(60_000, 140_000),
+            ticker_us: 750_000,
+            grid_us: 50_000,
             bases: ["BTC", "ETH", "SOL"].map(str::to_owned).to_vec(),
             basis_amplitude_cbps: 2_000,
             basis_half_life_ms: 2_500,
@@ -244,6 +258,7 @@ impl Options {
             start_us,
             load: self.load,
             latency,
+            ticker_us: self.ticker_us.max(1),
             thin_book: self.thin_book,
             requote_ppm: self.requote_ppm,
             markets: bases.collect(),
@@ -275,7 +290,7 @@ impl Options {
                 level_notional: 10_000 * ONE,
                 bid_levels: 40,
                 ask_levels: 40,
-                cadence: Delay::of(143_000, 333_000),
+                cadence: self.vest_cadence,
                 empty_ppm: 0,
                 ..self.price(base)
             },
@@ -306,7 +321,7 @@ impl Options {
                 level_notional: 20_000 * ONE,
                 bid_levels: 100,
                 ask_levels: 60,
-                cadence: Delay::of(60_000, 140_000),
+                cadence: self.paradex_cadence,
                 empty_ppm: 150_000,
                 ..self.price(base)
             },
@@ -330,6 +345,7 @@ impl Options {
             ask_levels: 0,
             cadence: Delay::of(0, 0),
             empty_ppm: 0,
+            grid_us: self.grid_us.max(1),
         }
     }
 }

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use axum::Router;
 use serde::Serialize;
 use thiserror::Error;
 use tokio::runtime::Runtime;
@@ -20,9 +19,11 @@ use crate::meter::Meter;
 use crate::options::{Keys, Options};
 use crate::scenario;
 use crate::server;
+use crate::service;
+use crate::stage::Stage;
 use crate::tls::{Authority, Flavour, TlsError};
 use crate::venue::{Clock, Venue};
-use crate::vest::{Address, Desk};
+use crate::vest::Address;
 
 /// The signing key in the `.env` is approved for so long, as the Vest wire knows it from the start.
 const SIGNER_LIFE_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
@@ -112,15 +113,14 @@ async fn start_venues(options: &Options, dir: &Path) -> Result<(Endpoints, Contr
     let clock = Clock::start();
     let meter = Arc::new(Meter::default());
     let start_us = clock.now_us();
-    let venue = |spec| Venue::new(spec, clock, meter.clone(), options.switches, options.keys.clone());
-    let (vest, paradex) = (venue(options.vest_spec(start_us)), venue(options.paradex_spec(start_us)));
-    let desk = Desk::new(vest.clone()).ok_or(StartError::BadKey("a Vest key of the options"))?;
+    let stage = Stage::vest(options, start_us).ok_or(StartError::BadKey("a Vest key of the options"))?;
+    let vest = Venue::new(stage, clock, meter.clone());
+    let stage =
+        Stage::paradex(options, start_us).ok_or(StartError::BadKey("a Paradex key of the options"))?;
+    let paradex = Venue::new(stage, clock, meter.clone());
     let authority = Authority::new()?;
-    let vest_router = crate::vest::router(desk);
-    let vest_port = open(&authority, options.vest_tls, &vest, vest_router, options.vest_port).await?;
-    let paradex_router = crate::paradex::router(paradex.clone());
-    let paradex_port =
-        open(&authority, options.paradex_tls, &paradex, paradex_router, options.paradex_port).await?;
+    let vest_port = open(&authority, options.vest_tls, &vest, options.vest_port).await?;
+    let paradex_port = open(&authority, options.paradex_tls, &paradex, options.paradex_port).await?;
     let control = Control::new(vest, paradex, meter);
     tokio::spawn(scenario::play(options.scenario.clone(), control.clone()));
     let served = server::serve_plain(control_port::router(control.clone()), options.control_port).await;
@@ -139,12 +139,11 @@ async fn open(
     authority: &Authority,
     flavour: Flavour,
     venue: &Arc<Venue>,
-    router: Router,
     port: u16,
 ) -> Result<u16, StartError> {
     tokio::spawn(venue.clone().drive());
     let tls = authority.server(flavour)?;
-    let served = server::serve_tls(router, tls, venue.clone(), port).await;
+    let served = server::serve_tls(service::router(venue.clone()), tls, venue.clone(), port).await;
     served.map_err(|e| StartError::Io("cannot open a venue's port", e))
 }
 

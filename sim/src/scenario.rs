@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::command::Command;
-use crate::control::Control;
+use crate::control::{Command, Control};
 
 /// One operation and when it happens, in milliseconds after the start of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -51,7 +50,7 @@ pub async fn play(steps: Vec<Step>, control: Control) {
     let started = tokio::time::Instant::now();
     for step in steps {
         tokio::time::sleep_until(started + Duration::from_millis(step.at_ms)).await;
-        if let Err(error) = step.command.clone().perform(&control) {
+        if let Err(error) = control.perform(step.command.clone()) {
             eprintln!("scenario, {} ms: {error}", step.at_ms);
         }
     }

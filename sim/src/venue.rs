@@ -1,23 +1,18 @@
-//! A running venue: the exchange core behind a lock, driven by the wall clock, with its events broadcast.
+//! A running venue: a stage behind a lock, driven by the wall clock.
 //!
-//! Called by the wires (`vest`, `paradex`) and by `control`. It alone turns core time into real waiting;
-//! it knows no wire format.
+//! Called by `service` for the connections and by `control`. It alone turns a stage's times into real waiting; it
+//! knows no wire format.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, watch};
 
-use crate::core::fault::Class;
-use crate::core::{Event, Exchange, NewOrder, OrderId, Reject, Reply, Socket, VenueSpec};
+use crate::core::{Exchange, Socket};
 use crate::line::Lines;
 use crate::meter::Meter;
-use crate::options::{Keys, Switches};
-use crate::watch::Watches;
-
-/// Events that a connection may lag behind before it is dropped.
-const BACKLOG: usize = 16_384;
+use crate::stage::{Answered, Command, ControlError, SocketId, Stage};
+use crate::wire::{Frame, Request, Response};
 
 /// Microseconds since the epoch; steady once started.
 #[derive(Debug, Clone, Copy)]
@@ -40,41 +35,31 @@ impl Clock {
 /// One venue of a run.
 pub struct Venue {
     pub name: &'static str,
-    pub switches: Switches,
-    pub keys: Keys,
     pub meter: Arc<Meter>,
     /// Open connections, for cutting them.
     pub lines: Lines,
-    pub watches: Watches,
+    /// Symbols and base assets.
+    markets: Vec<(String, String)>,
     clock: Clock,
-    core: Mutex<Exchange>,
-    events: broadcast::Sender<Arc<Event>>,
+    stage: Mutex<Stage>,
+    /// The time of the next thing due may have changed.
     wake: Notify,
-    revoked_us: AtomicI64,
-    issued: Mutex<Vec<String>>,
+    /// Something has become readable.
+    stir: watch::Sender<()>,
 }
 
 impl Venue {
-    pub fn new(
-        spec: VenueSpec,
-        clock: Clock,
-        meter: Arc<Meter>,
-        switches: Switches,
-        keys: Keys,
-    ) -> Arc<Self> {
+    pub fn new(stage: Stage, clock: Clock, meter: Arc<Meter>) -> Arc<Self> {
+        let spec = stage.exchange().spec();
         Arc::new(Self {
             name: spec.name,
-            switches,
-            keys,
             meter,
             lines: Lines::default(),
-            watches: Watches::default(),
+            markets: spec.markets.iter().map(|m| (m.symbol.clone(), m.base.clone())).collect(),
             clock,
-            core: Mutex::new(Exchange::new(spec)),
-            events: broadcast::channel(BACKLOG).0,
+            stage: Mutex::new(stage),
             wake: Notify::new(),
-            revoked_us: AtomicI64::new(0),
-            issued: Mutex::default(),
+            stir: watch::Sender::new(()),
         })
     }
 
@@ -82,84 +67,70 @@ impl Venue {
         self.clock.now_us()
     }
 
-    /// Looks at or changes the exchange at this moment; what is due happens first.
-    pub fn with<R>(&self, act: impl FnOnce(&mut Exchange, i64) -> R) -> R {
-        let mut core = self.lock();
-        let now = self.now_us();
-        self.publish(&mut core, now);
-        let result = act(&mut core, now);
-        self.publish(&mut core, now);
-        drop(core);
+    /// Looks at or changes the stage at this moment; what is due happens before and after.
+    pub fn stage<R>(&self, act: impl FnOnce(&mut Stage, i64) -> R) -> R {
+        let (result, cuts, is_stirred) = {
+            let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.now_us();
+            stage.advance(now);
+            let result = act(&mut stage, now);
+            stage.advance(now);
+            (result, stage.take_cuts(), stage.take_stirred())
+        };
+        cuts.into_iter().for_each(|socket| self.lines.cut(socket));
+        if is_stirred {
+            self.stir.send_replace(());
+        }
         self.wake.notify_one();
         result
     }
 
-    /// Subscribes to all events together with a look at the state they continue from.
-    pub fn listen<R>(&self, look: impl FnOnce(&Exchange, i64) -> R) -> (R, broadcast::Receiver<Arc<Event>>) {
-        self.with(|core, now| (look(core, now), self.events.subscribe()))
+    /// The same for the exchange, whose times are the venue's own.
+    pub fn with<R>(&self, act: impl FnOnce(&mut Exchange, i64) -> R) -> R {
+        self.stage(|stage, now| {
+            let shown = stage.shown(now);
+            act(stage.exchange_mut(), shown)
+        })
     }
 
-    /// Places an order and waits until the answer is due; `None` = never answer.
-    pub async fn submit(&self, mut order: NewOrder) -> Option<Result<OrderId, Reject>> {
-        self.watches.meet(Class::Order);
+    /// Does what a command says. Stalls are the connections' own here.
+    pub fn perform(&self, command: Command) -> Result<(), ControlError> {
+        match command {
+            Command::Stall { socket, stalled, .. } => {
+                self.lines.stall(socket, stalled);
+                Ok(())
+            }
+            Command::Clear {} => {
+                self.lines.stall(Socket::All, false);
+                self.stage(|stage, now| stage.perform(now, command))
+            }
+            command => self.stage(|stage, now| stage.perform(now, command)),
+        }
+    }
+
+    /// Answers a request when the answer is due; a request without one waits for as long as its client does.
+    pub async fn call(&self, request: Request<'_>) -> Response {
+        let call = self.stage(|stage, now| stage.call(now, request));
         loop {
-            match self.with(|core, now| core.submit(now, order.clone())) {
-                Reply::Hold { until_us } => {
-                    self.wait_until(until_us).await;
-                    order.held = true;
-                }
-                reply => return self.deliver(reply).await,
+            match self.stage(|stage, now| stage.answer(call, now)) {
+                Answered::Reply(response) => return response,
+                Answered::Pending { due_us } => self.wait_until(due_us).await,
+                Answered::Never => std::future::pending().await,
             }
         }
     }
 
-    /// Cancels an order; `None` = never answer.
-    pub async fn cancel(&self, id: &str, bump_us: i64) -> Option<Result<(), Reject>> {
-        self.watches.meet(Class::Cancel);
-        let mut held = false;
+    /// The next frame of a socket, when there is one.
+    pub async fn recv(&self, id: SocketId) -> Frame {
+        let mut stir = self.stir.subscribe();
         loop {
-            match self.with(|core, now| core.cancel(now, id, bump_us, held)) {
-                Reply::Hold { until_us } => {
-                    self.wait_until(until_us).await;
-                    held = true;
-                }
-                reply => return self.deliver(reply).await,
+            stir.mark_unchanged();
+            if let Some(frame) = self.stage(|stage, now| stage.recv(now, id)) {
+                return frame;
             }
+            // The sender lives as long as the venue.
+            let _ = stir.changed().await;
         }
-    }
-
-    /// Passes a query or a login through the fault rules; `None` = never answer.
-    pub async fn gate(&self, class: Class) -> Option<Result<(), Reject>> {
-        self.watches.meet(class);
-        let mut held = false;
-        loop {
-            match self.with(|core, now| core.gate(now, class, held)) {
-                Reply::Hold { until_us } => {
-                    self.wait_until(until_us).await;
-                    held = true;
-                }
-                reply => return self.deliver(reply).await,
-            }
-        }
-    }
-
-    /// Tokens and listen keys issued before this moment are no longer valid.
-    pub fn revoked_before_us(&self) -> i64 {
-        self.revoked_us.load(Ordering::Relaxed)
-    }
-
-    pub fn revoke_tokens(&self) {
-        self.revoked_us.store(self.now_us(), Ordering::Relaxed);
-    }
-
-    /// A token or a listen key has been given out.
-    pub fn note_issued(&self, login: &str) {
-        self.issued.lock().unwrap_or_else(PoisonError::into_inner).push(login.to_owned());
-    }
-
-    /// Every token and listen key given out, oldest first: what a client's output must never hold.
-    pub fn issued(&self) -> Vec<String> {
-        self.issued.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Drops all connections of a kind without a word; see `Event::Close` for the polite way.
@@ -167,14 +138,16 @@ impl Venue {
         self.lines.cut(socket);
     }
 
-    /// Books written: the wires call this after the last byte.
+    /// Books written: the service calls this after the last byte.
     pub fn update_written(&self) {
         self.meter.update_written(self.name);
     }
 
-    /// Orders read: the wires call this after the last byte.
-    pub fn order_read(&self, base: &str) {
-        self.meter.order_read(self.name, base);
+    /// The last byte of an order has been read, before any work on it.
+    pub fn order_read(&self, text: &str) {
+        if let Some((_, base)) = self.markets.iter().find(|(symbol, _)| text.contains(symbol.as_str())) {
+            self.meter.order_read(self.name, base);
+        }
     }
 
     pub async fn wait_until(&self, due_us: i64) {
@@ -184,49 +157,14 @@ impl Venue {
         }
     }
 
-    /// Drives the exchange; runs until its task is dropped.
+    /// Drives the stage; runs until its task is dropped.
     pub async fn drive(self: Arc<Self>) {
         loop {
-            let due = {
-                let mut core = self.lock();
-                let now = self.now_us();
-                self.publish(&mut core, now);
-                core.next_due()
-            };
+            let due = self.stage(|stage, _| stage.next_due());
             tokio::select! {
                 () = self.wait_until(due) => {}
                 () = self.wake.notified() => {}
             }
         }
-    }
-
-    async fn deliver<T>(&self, reply: Reply<T>) -> Option<Result<T, Reject>> {
-        match reply {
-            Reply::At { due_us, result } => {
-                self.wait_until(due_us).await;
-                Some(result)
-            }
-            Reply::Hold { .. } | Reply::Never => None,
-        }
-    }
-
-    fn publish(&self, core: &mut Exchange, now_us: i64) {
-        let mut events = Vec::new();
-        core.advance(now_us, &mut events);
-        for event in events {
-            if let Event::Close { socket, code: None } = event {
-                self.lines.cut(socket);
-                continue;
-            }
-            if let Some(class) = Class::of(&event) {
-                self.watches.meet(class);
-            }
-            // Nobody listening is no error.
-            let _ = self.events.send(Arc::new(event));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Exchange> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

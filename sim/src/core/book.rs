@@ -2,19 +2,17 @@
 //!
 //! Owned by `core::exchange`. It shows what the venue shows; it knows nothing of accounts.
 
-use std::collections::BTreeMap;
-
 use super::money::{self, ONE, Round};
 use super::types::{Level, Side};
 
-/// Both sides, keyed by price.
+/// Both sides, best first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Book {
-    bids: BTreeMap<i64, i64>,
-    asks: BTreeMap<i64, i64>,
+    bids: Vec<Level>,
+    asks: Vec<Level>,
 }
 
-/// Levels that changed, with their new sizes (0 = gone).
+/// Levels that changed, with their new sizes (0 = gone), from the touch outwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     pub bids: Vec<Level>,
@@ -22,44 +20,39 @@ pub struct Change {
 }
 
 impl Book {
-    /// A book of these levels; levels without size are left out.
-    pub fn of(bids: &[Level], asks: &[Level]) -> Self {
-        let side = |levels: &[Level]| levels.iter().copied().filter(|l| l.1 > 0).collect();
-        Self { bids: side(bids), asks: side(asks) }
+    /// A book of these levels, best first; levels without size are left out, of two at one price the later counts.
+    pub fn of(bids: Vec<Level>, asks: Vec<Level>) -> Self {
+        Self { bids: tidy(bids, Side::Buy), asks: tidy(asks, Side::Sell) }
     }
 
     /// Bids, best first.
-    pub fn bids(&self) -> Vec<Level> {
-        self.bids.iter().rev().map(|(p, s)| (*p, *s)).collect()
+    pub fn bids(&self) -> &[Level] {
+        &self.bids
     }
 
     /// Asks, best first.
-    pub fn asks(&self) -> Vec<Level> {
-        self.asks.iter().map(|(p, s)| (*p, *s)).collect()
+    pub fn asks(&self) -> &[Level] {
+        &self.asks
     }
 
     pub fn best(&self, side: Side) -> Option<Level> {
-        let level = match side {
-            Side::Buy => self.bids.last_key_value(),
-            Side::Sell => self.asks.first_key_value(),
-        };
-        level.map(|(p, s)| (*p, *s))
+        match side {
+            Side::Buy => self.bids.first().copied(),
+            Side::Sell => self.asks.first().copied(),
+        }
     }
 
     /// What an order of `side` would take, best level first: up to `size`, not beyond `limit`.
     pub fn walk(&self, side: Side, size: i64, limit: Option<i64>) -> Vec<Level> {
-        let (levels, reaches): (Vec<Level>, fn(i64, i64) -> bool) = match side {
-            Side::Buy => (self.asks(), |price, limit| price <= limit),
-            Side::Sell => (self.bids(), |price, limit| price >= limit),
-        };
+        let levels = if side == Side::Buy { &self.asks } else { &self.bids };
         let mut left = size;
         let mut taken = Vec::new();
         for (price, shown) in levels {
-            if left == 0 || limit.is_some_and(|l| !reaches(price, l)) {
+            if left == 0 || limit.is_some_and(|limit| !side.takes(*price, limit)) {
                 break;
             }
-            let part = shown.min(left);
-            taken.push((price, part));
+            let part = left.min(*shown);
+            taken.push((*price, part));
             left -= part;
         }
         taken
@@ -67,20 +60,17 @@ impl Book {
 
     /// Removes what a walk took.
     pub fn consume(&mut self, side: Side, taken: &[Level]) -> Change {
-        let levels = match side {
-            Side::Buy => &mut self.asks,
-            Side::Sell => &mut self.bids,
-        };
+        let levels = if side == Side::Buy { &mut self.asks } else { &mut self.bids };
         let mut changed = Vec::new();
         for (price, size) in taken {
-            let left = levels.get(price).map_or(0, |shown| (shown - size).max(0));
-            if left == 0 {
-                levels.remove(price);
-            } else {
-                levels.insert(*price, left);
-            }
+            let shown = levels.iter_mut().find(|level| level.0 == *price);
+            let left = shown.map_or(0, |level| {
+                level.1 = (level.1 - size).max(0);
+                level.1
+            });
             changed.push((*price, left));
         }
+        levels.retain(|level| level.1 > 0);
         match side {
             Side::Buy => Change { asks: changed, ..Change::default() },
             Side::Sell => Change { bids: changed, ..Change::default() },
@@ -89,10 +79,23 @@ impl Book {
 
     /// Shows `next` from now on and says what changed.
     pub fn replace(&mut self, next: Book) -> Change {
-        let change = Change { bids: diff(&self.bids, &next.bids), asks: diff(&self.asks, &next.asks) };
+        let bids = diff(&self.bids, &next.bids, Side::Buy);
+        let asks = diff(&self.asks, &next.asks, Side::Sell);
         *self = next;
-        change
+        Change { bids, asks }
     }
+}
+
+/// Sorted, without doubles and without empty levels; what is so already (nearly always) is only looked at.
+fn tidy(mut levels: Vec<Level>, side: Side) -> Vec<Level> {
+    let is_before = |a: &Level, b: &Level| if side == Side::Buy { a.0 > b.0 } else { a.0 < b.0 };
+    if !levels.windows(2).all(|pair| is_before(&pair[0], &pair[1])) {
+        levels.reverse();
+        levels.sort_by_key(|level| level.0 * -side.sign());
+        levels.dedup_by_key(|level| level.0);
+    }
+    levels.retain(|level| level.1 > 0);
+    levels
 }
 
 /// Total size and exact notional (at 1e-8, rounded to the nearest) of some levels.
@@ -114,10 +117,21 @@ pub fn average_against(side: Side, levels: &[Level], tick: i64) -> i64 {
     money::clamp(ticks * i128::from(tick))
 }
 
-fn diff(old: &BTreeMap<i64, i64>, new: &BTreeMap<i64, i64>) -> Vec<Level> {
-    let gone = old.keys().filter(|p| !new.contains_key(p)).map(|p| (*p, 0));
-    let changed = new.iter().filter(|(p, s)| old.get(p) != Some(s)).map(|(p, s)| (*p, *s));
-    gone.chain(changed).collect()
+/// Walks both ladders from the touch outwards and lists the prices at which they differ.
+fn diff(old: &[Level], new: &[Level], side: Side) -> Vec<Level> {
+    let key = |level: Option<&Level>| level.map_or(i64::MAX, |level| level.0 * -side.sign());
+    let (mut was, mut is) = (old.iter().peekable(), new.iter().peekable());
+    let mut changed = Vec::new();
+    while was.peek().is_some() || is.peek().is_some() {
+        let (before, after) = (key(was.peek().copied()), key(is.peek().copied()));
+        let gone = was.next_if(|_| before <= after);
+        match is.next_if(|_| after <= before) {
+            Some(level) if gone != Some(level) => changed.push(*level),
+            Some(_) => {}
+            None => changed.extend(gone.map(|level| (level.0, 0))),
+        }
+    }
+    changed
 }
 
 #[cfg(test)]
@@ -126,8 +140,8 @@ mod tests {
 
     fn sample() -> Book {
         Book::of(
-            &[(99 * ONE, ONE), (98 * ONE, 2 * ONE)],
-            &[(100 * ONE, ONE), (101 * ONE, 2 * ONE), (102 * ONE, ONE)],
+            vec![(99 * ONE, ONE), (98 * ONE, 2 * ONE)],
+            vec![(100 * ONE, ONE), (101 * ONE, 2 * ONE), (102 * ONE, ONE)],
         )
     }
 
@@ -154,8 +168,8 @@ mod tests {
     fn replace_reports_only_differences() {
         let mut book = sample();
         let next = Book::of(
-            &[(99 * ONE, ONE), (97 * ONE, ONE)],
-            &[(100 * ONE, 3 * ONE), (101 * ONE, 2 * ONE), (102 * ONE, ONE)],
+            vec![(99 * ONE, ONE), (97 * ONE, ONE)],
+            vec![(100 * ONE, 3 * ONE), (101 * ONE, 2 * ONE), (102 * ONE, ONE)],
         );
         let change = book.replace(next.clone());
         assert_eq!(change.bids, [(98 * ONE, 0), (97 * ONE, ONE)]);

@@ -12,15 +12,19 @@ use super::book::Book;
 use super::fault::{Action, Class, Faults, Rule, Subject};
 use super::history::History;
 use super::model::{Model, Script};
+use super::past::Past;
 use super::rng::Rng;
 use super::types::*;
 
+#[derive(Clone)]
 pub(super) struct Market {
     pub spec: MarketSpec,
     pub model: Model,
     pub book: Book,
     pub seq: u64,
     pub mode: Mode,
+    /// Which queued quote counts; older ones have been overtaken.
+    pub quote: u64,
     pub last: i64,
     pub funding_rate_e12: i64,
     pub funding_index_e12: i128,
@@ -31,20 +35,22 @@ pub(super) struct Market {
 }
 
 /// What the venue intends to do with an order besides the ordinary.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Plan {
     pub hold_us: i64,
     pub late_reject: Option<(String, String)>,
     pub fill_at_most: Option<i64>,
 }
 
+#[derive(Clone)]
 pub(super) struct Live {
     pub view: OrderView,
     pub plan: Plan,
 }
 
+#[derive(Clone)]
 pub(super) enum Work {
-    Quote(usize),
+    Quote { market: usize, quote: u64 },
     Ticker(usize),
     Check(OrderId),
     Match(OrderId),
@@ -53,11 +59,14 @@ pub(super) enum Work {
 }
 
 /// One venue, all its markets and accounts.
+#[derive(Clone)]
 pub struct Exchange {
     pub(super) spec: VenueSpec,
     pub(super) markets: Vec<Market>,
     pub(super) accounts: Vec<Account>,
     pub(super) orders: IndexMap<OrderId, Live>,
+    /// Places in `orders` of those that are not terminal.
+    pub(super) live: BTreeSet<usize>,
     pub(super) client_refs: BTreeSet<(AccountId, String)>,
     pub(super) fills: Vec<FillView>,
     pub(super) faults: Faults,
@@ -76,6 +85,7 @@ impl Exchange {
             book: Book::default(),
             seq: 1,
             mode: Mode::Ok,
+            quote: 0,
             last: m.price.mid,
             funding_rate_e12: m.funding_rate_1h_e12,
             funding_index_e12: 0,
@@ -90,6 +100,7 @@ impl Exchange {
             markets: spec.markets.iter().map(market).collect(),
             accounts: spec.accounts.iter().map(account).collect(),
             orders: IndexMap::new(),
+            live: BTreeSet::new(),
             client_refs: BTreeSet::new(),
             fills: Vec::new(),
             faults: Faults::new(spec.seed, spec.name),
@@ -102,7 +113,7 @@ impl Exchange {
         for market in 0..exchange.markets.len() {
             let book = exchange.markets[market].model.quote(start);
             exchange.markets[market].book.replace(book);
-            exchange.schedule(start, Work::Quote(market));
+            exchange.schedule_quote(start, market);
             exchange.schedule(start, Work::Ticker(market));
         }
         exchange
@@ -134,6 +145,16 @@ impl Exchange {
         self.markets.iter().position(|m| m.spec.symbol == symbol)
     }
 
+    /// Symbol of a market; empty for one that does not exist.
+    pub fn symbol(&self, market: usize) -> &str {
+        self.markets.get(market).map_or("", |m| m.spec.symbol.as_str())
+    }
+
+    /// The state as private reads see it.
+    pub fn past(&self) -> Past<'_> {
+        Past::of(self)
+    }
+
     pub fn order(&self, id: &str) -> Option<&OrderView> {
         self.orders.get(id).map(|live| &live.view)
     }
@@ -144,7 +165,8 @@ impl Exchange {
     }
 
     pub fn open_orders(&self, account: AccountId) -> impl DoubleEndedIterator<Item = &OrderView> {
-        self.orders(account).filter(|o| o.state.is_live())
+        let live = self.live.iter().filter_map(|at| self.orders.get_index(*at)).map(|(_, live)| &live.view);
+        live.filter(move |o| o.account == account)
     }
 
     /// All fills of an account, oldest first.
@@ -154,6 +176,11 @@ impl Exchange {
 
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
+    }
+
+    /// Signed position in a market.
+    pub fn held(&self, account: AccountId, market: usize) -> i64 {
+        self.accounts[account].positions[market].size
     }
 
     pub fn position(&self, account: AccountId, market: usize) -> PositionView {
@@ -198,7 +225,7 @@ impl Exchange {
     /// The whole book as a new subscriber gets it, with the sequence that the next delta continues.
     pub fn snapshot(&self, market: usize, now_us: i64) -> BookUpdate {
         let m = &self.markets[market];
-        let (bids, asks) = m.model.published(m.book.bids(), m.book.asks());
+        let (bids, asks) = m.model.published(m.book.bids().to_vec(), m.book.asks().to_vec());
         BookUpdate { market, seq: m.seq, at_us: now_us, snapshot: true, bids, asks }
     }
 
@@ -245,11 +272,27 @@ impl Exchange {
         let m = &mut self.markets[market];
         m.resync |= m.model.script.lie.is_some() || script.lie.is_some();
         m.model.script = script;
-        self.schedule(now_us, Work::Quote(market));
+        self.schedule_quote(now_us, market);
     }
 
     pub fn script(&self, market: usize) -> &Script {
         &self.markets[market].model.script
+    }
+
+    /// How often any fault rule fired.
+    pub fn fired(&self) -> u64 {
+        self.faults.fired
+    }
+
+    /// The venue's clock was set forward by `us`: all that is under way keeps its true time.
+    pub fn shift(&mut self, us: i64) {
+        let work = std::mem::take(&mut self.work);
+        self.work = work.into_iter().map(|((due_us, serial), work)| ((due_us + us, serial), work)).collect();
+        self.last_event_us += us;
+        for market in &mut self.markets {
+            market.model.shift(us);
+            market.funded_us += us;
+        }
     }
 
     pub fn faults(&mut self) -> &mut Faults {
@@ -267,7 +310,7 @@ impl Exchange {
 
     /// Rules on a request that is no order and no cancel: when to answer it, if at all.
     pub fn gate(&mut self, now_us: i64, class: Class, held: bool) -> Reply<()> {
-        let actions = if held { Vec::new() } else { self.faults.draw(Subject::of(class)) };
+        let actions = if held { Vec::new() } else { self.faults.draw_request(Subject::of(class)) };
         let mut due_us = now_us;
         for action in actions {
             match action {
@@ -329,6 +372,11 @@ impl Exchange {
         let due = (now_us + delay).max(self.last_event_us);
         self.last_event_us = due;
         let actions = self.faults.draw(event_subject(&event, &self.markets));
+        self.emit(now_us, due, actions, event);
+    }
+
+    /// Queues an event for `due_us`, lost, doubled or late as the rules say.
+    pub(super) fn emit(&mut self, now_us: i64, due_us: i64, actions: Vec<Action>, event: Event) {
         let mut copies = 1;
         let mut late = 0;
         for action in actions {
@@ -339,8 +387,11 @@ impl Exchange {
                 other => self.side_effect(now_us, &other),
             }
         }
-        for _ in 0..copies {
-            self.schedule(due + late, Work::Emit(Box::new(event.clone())));
+        for _ in 1..copies {
+            self.schedule(due_us + late, Work::Emit(Box::new(event.clone())));
+        }
+        if copies > 0 {
+            self.schedule(due_us + late, Work::Emit(Box::new(event)));
         }
     }
 
@@ -359,18 +410,27 @@ impl Exchange {
 
     fn perform(&mut self, now_us: i64, work: Work, out: &mut Vec<Event>) {
         match work {
-            Work::Quote(market) => self.requote(now_us, market),
-            Work::Ticker(market) => self.publish_ticker(now_us, market, out),
+            Work::Quote { market, quote } if self.markets[market].quote == quote => {
+                self.requote(now_us, market);
+            }
+            Work::Quote { .. } => {}
+            Work::Ticker(market) => self.publish_ticker(now_us, market),
             Work::Check(id) => self.check(now_us, &id),
             Work::Match(id) => self.try_match(now_us, &id),
             Work::Cancel(id) => self.finish_cancel(now_us, &id),
-            Work::Emit(event) => out.push(*event),
+            Work::Emit(event) => {
+                if let Some(class) = Class::of(&event) {
+                    self.faults.watches.meet(class);
+                }
+                out.push(*event);
+            }
         }
     }
 }
 
-fn event_subject<'a>(event: &Event, markets: &'a [Market]) -> Subject<'a> {
+pub(super) fn event_subject<'a>(event: &Event, markets: &'a [Market]) -> Subject<'a> {
     let (side, market) = match event {
+        Event::Ticker(t) => (None, t.market),
         Event::Order(o) => (Some(o.side), o.market),
         Event::Fill(f) | Event::Bust(f) => (Some(f.side), f.market),
         Event::Position(p) => (None, p.market),

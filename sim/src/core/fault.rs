@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::money;
 use super::rng::Rng;
 use super::types::{Event, Side, Socket};
+use super::watch::Watches;
 
 /// What a rule applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +19,16 @@ pub enum Class {
     Cancel,
     /// Private reads.
     Query,
+    /// Public reads.
+    PublicQuery,
+    /// Requests on a socket that are no orders and no cancels: subscriptions, logins, pings.
+    Socket,
     /// Logins, registrations, listen keys.
     Auth,
     /// Logins on a socket; only refusals apply.
     SocketAuth,
     BookEvent,
+    TickerEvent,
     OrderEvent,
     FillEvent,
     PositionEvent,
@@ -38,9 +44,39 @@ impl Class {
             Event::Fill(_) | Event::Bust(_) => Some(Self::FillEvent),
             Event::Position(_) => Some(Self::PositionEvent),
             Event::Account(_) => Some(Self::AccountEvent),
-            Event::Ticker(_) | Event::Mode { .. } | Event::Raw { .. } | Event::Close { .. } => None,
+            Event::Ticker(_) => Some(Self::TickerEvent),
+            Event::Mode { .. } | Event::Raw { .. } | Event::Close { .. } => None,
         }
     }
+}
+
+/// An answer of HTTP's own, whatever the venue's manners are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub status: u16,
+    /// Text of a `Retry-After` header: seconds, a date, nonsense.
+    #[serde(default)]
+    pub retry_after: Option<String>,
+    #[serde(default = "html")]
+    pub content_type: String,
+    #[serde(default = "bad_gateway")]
+    pub body: String,
+}
+
+impl Http {
+    /// A status with the page of a proxy.
+    pub fn of(status: u16) -> Self {
+        Self { status, retry_after: None, content_type: html(), body: bad_gateway() }
+    }
+}
+
+fn html() -> String {
+    "text/html".to_owned()
+}
+
+fn bad_gateway() -> String {
+    "<html><body>Bad Gateway</body></html>".to_owned()
 }
 
 /// What goes wrong.
@@ -152,17 +188,19 @@ impl Subject<'_> {
 }
 
 /// The rules of one venue, with their counters.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Faults {
     rules: Vec<(Rule, u64)>,
     rng: Rng,
     /// How often any rule fired.
     pub fired: u64,
+    pub watches: Watches,
 }
 
 impl Faults {
     pub fn new(seed: u64, venue: &str) -> Self {
-        Self { rules: Vec::new(), rng: Rng::new(seed, &format!("faults {venue}")), fired: 0 }
+        let rng = Rng::new(seed, &format!("faults {venue}"));
+        Self { rules: Vec::new(), rng, fired: 0, watches: Watches::default() }
     }
 
     pub fn add(&mut self, rule: Rule) {
@@ -175,6 +213,12 @@ impl Faults {
 
     pub fn rules(&self) -> Vec<Rule> {
         self.rules.iter().map(|(rule, _)| rule.clone()).collect()
+    }
+
+    /// The same for a request, which is met before the exchange acts on it.
+    pub fn draw_request(&mut self, subject: Subject) -> Vec<Action> {
+        self.watches.meet(subject.class);
+        self.draw(subject)
     }
 
     /// The actions of all rules that fire on this subject, in the order in which they were added.

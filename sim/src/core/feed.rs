@@ -5,12 +5,10 @@
 
 use super::book::Change;
 use super::exchange::{Exchange, Work};
-use super::fault::{Action, Class, Subject};
+use super::fault::{Class, Subject};
 use super::money::{self, Round};
 use super::types::*;
 
-/// How often prices and funding are published.
-const TICKER_US: i64 = 750_000;
 const HOUR_US: i128 = 3_600_000_000;
 
 impl Exchange {
@@ -34,7 +32,7 @@ impl Exchange {
             self.publish_change(now_us, market, change);
         }
         self.match_resting(now_us, market);
-        self.reschedule_quote(now_us + pause, market);
+        self.schedule_quote(now_us + pause, market);
     }
 
     fn publish_whole(&mut self, now_us: i64, market: usize) {
@@ -42,21 +40,23 @@ impl Exchange {
         m.seq += 1;
         m.resync = m.model.script.lie.is_some();
         let whole = self.snapshot(market, now_us);
-        self.publish(now_us, whole);
+        self.publish_book(now_us, whole);
     }
 
-    /// Exactly one quote of a market is queued at any time, whoever asked for an extra one.
-    fn reschedule_quote(&mut self, due_us: i64, market: usize) {
-        self.work.retain(|_, work| !matches!(work, Work::Quote(m) if *m == market));
-        self.schedule(due_us, Work::Quote(market));
+    /// One quote of a market counts at any time, whoever asked for an extra one.
+    pub(super) fn schedule_quote(&mut self, due_us: i64, market: usize) {
+        self.markets[market].quote += 1;
+        let quote = self.markets[market].quote;
+        self.schedule(due_us, Work::Quote { market, quote });
     }
 
-    pub(super) fn publish_ticker(&mut self, now_us: i64, market: usize, out: &mut Vec<Event>) {
+    pub(super) fn publish_ticker(&mut self, now_us: i64, market: usize) {
         self.accrue(market, now_us);
         if !self.markets[market].model.script.freeze {
-            out.push(Event::Ticker(self.ticker(market, now_us)));
+            let ticker = Event::Ticker(self.ticker(market, now_us));
+            self.publish(now_us, market, ticker);
         }
-        self.schedule(now_us + TICKER_US, Work::Ticker(market));
+        self.schedule(now_us + self.spec.ticker_us, Work::Ticker(market));
     }
 
     /// Lets the funding index grow: rate x index price x time.
@@ -75,28 +75,21 @@ impl Exchange {
         m.seq += 1;
         let (bids, asks) = m.model.published(change.bids, change.asks);
         let update = BookUpdate { market, seq: m.seq, at_us: now_us, snapshot: false, bids, asks };
-        self.publish(now_us, update);
+        self.publish_book(now_us, update);
     }
 
-    /// Sends a book message unless it is frozen; the rules may lose, double or delay it.
-    fn publish(&mut self, now_us: i64, update: BookUpdate) {
-        let m = &self.markets[update.market];
-        if m.model.script.freeze {
-            return;
+    fn publish_book(&mut self, now_us: i64, update: BookUpdate) {
+        let market = update.market;
+        if !self.markets[market].model.script.freeze {
+            self.publish(now_us, market, Event::Book(update));
         }
-        let subject = Subject { market: Some(&m.spec.symbol), ..Subject::of(Class::BookEvent) };
-        let mut copies = 1;
-        let mut due = now_us;
-        for action in self.faults.draw(subject) {
-            match action {
-                Action::DropEvent => copies = 0,
-                Action::DuplicateEvent => copies = 2,
-                Action::DelayEvent { ms } => due += i64::from(ms) * 1_000,
-                other => self.side_effect(now_us, &other),
-            }
-        }
-        for _ in 0..copies {
-            self.schedule(due, Work::Emit(Box::new(Event::Book(update.clone()))));
-        }
+    }
+
+    /// Sends a public message; the rules may lose, double or delay it.
+    fn publish(&mut self, now_us: i64, market: usize, event: Event) {
+        let class = Class::of(&event).unwrap_or(Class::BookEvent);
+        let subject = Subject { market: Some(&self.markets[market].spec.symbol), ..Subject::of(class) };
+        let actions = self.faults.draw(subject);
+        self.emit(now_us, now_us, actions, event);
     }
 }

@@ -46,7 +46,7 @@ impl Exchange {
     /// A cancel arrives. `Ok` means queued: the order may still fill first.
     pub fn cancel(&mut self, now_us: i64, id: &str, bump_us: i64, held: bool) -> Reply<()> {
         let mut ack = Ack { due_us: now_us + self.sample(self.spec.latency.ack), lost: false };
-        let actions = if held { Vec::new() } else { self.faults.draw(Subject::of(Class::Cancel)) };
+        let actions = if held { Vec::new() } else { self.faults.draw_request(Subject::of(Class::Cancel)) };
         for action in actions {
             match action {
                 Action::DropRequest => return Reply::Never,
@@ -83,7 +83,7 @@ impl Exchange {
             market: self.markets.get(order.market).map(|m| m.spec.symbol.as_str()),
             reduce_only: Some(order.reduce_only),
         };
-        self.faults.draw(subject)
+        self.faults.draw_request(subject)
     }
 
     fn accept(&mut self, now_us: i64, order: NewOrder, plan: Plan) -> Result<OrderId, Reject> {
@@ -100,6 +100,7 @@ impl Exchange {
         let due = now_us + order.bump_us + self.sample(self.spec.latency.accept);
         let view = self.view_of(now_us, &id, order);
         self.orders.insert(id.clone(), Live { view, plan });
+        self.live.insert(self.orders.len() - 1);
         self.schedule(due, Work::Check(id.clone()));
         Ok(id)
     }
@@ -177,7 +178,7 @@ impl Exchange {
 
     fn risk(&self, order: &OrderView) -> Result<(), Reject> {
         let market = &self.markets[order.market];
-        let held = self.accounts[order.account].positions[order.market].size;
+        let held = self.held(order.account, order.market);
         let reduces = held.signum() == -order.side.sign();
         if order.reduce_only && !reduces {
             return Err(Reject::ReduceOnlyIncreases);
@@ -216,7 +217,8 @@ impl Exchange {
     }
 
     pub(super) fn end(&mut self, now_us: i64, id: &str, state: State, reason: Option<Reject>) {
-        if let Some(live) = self.orders.get_mut(id) {
+        if let Some((at, _, live)) = self.orders.get_full_mut(id) {
+            self.live.remove(&at);
             live.view.state = state;
             live.view.reason = reason;
             live.view.updated_us = now_us;

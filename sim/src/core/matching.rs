@@ -18,15 +18,15 @@ enum Verdict {
 impl Exchange {
     /// Resting orders that the market has come to are filled at their own price.
     pub(super) fn match_resting(&mut self, now_us: i64, market: usize) {
-        let resting: Vec<OrderId> = self
-            .orders
-            .values()
-            .filter(|live| live.view.market == market && live.view.state == State::Open)
-            .filter(|live| {
-                !self.markets[market].book.walk(live.view.side, 1, Some(live.view.limit)).is_empty()
-            })
-            .map(|live| live.view.id.clone())
-            .collect();
+        if self.live.is_empty() {
+            return;
+        }
+        let book = &self.markets[market].book;
+        let reached =
+            |o: &OrderView| book.best(o.side.opposite()).is_some_and(|best| o.side.takes(best.0, o.limit));
+        let live = self.live.iter().filter_map(|at| self.orders.get_index(*at)).map(|(_, live)| &live.view);
+        let resting = live.filter(|o| o.market == market && o.state == State::Open && reached(o));
+        let resting: Vec<OrderId> = resting.map(|o| o.id.clone()).collect();
         for id in resting {
             let Some(view) = self.orders.get(&id).map(|live| live.view.clone()) else {
                 continue;
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn an_order_book_fills_level_by_level_and_consumes_what_it_shows() {
         let mut bench = Bench::new(Style::OrderBook);
-        let asks = bench.exchange.book(0).asks();
+        let asks = bench.exchange.book(0).asks().to_vec();
         let size = asks[0].1 + asks[1].1 / 2 / 1_000 * 1_000;
         let Reply::At { result: Ok(id), .. } = bench.submit(bench.order(Side::Buy, size, 75_000)) else {
             panic!()

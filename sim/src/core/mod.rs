@@ -24,8 +24,10 @@ mod lifecycle;
 mod matching;
 pub mod model;
 pub mod money;
+pub mod past;
 pub mod rng;
 pub mod types;
+pub mod watch;
 
 pub use exchange::Exchange;
 pub use types::*;

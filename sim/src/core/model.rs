@@ -8,10 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::book::Book;
 use super::money::{self, ONE, Round};
 use super::rng::{Rng, mix};
-use super::types::{Level, MarketSpec, Side, Style};
+use super::types::{Level, MarketSpec, PriceSpec, Side, Style};
 
-/// The walk moves on this grid, so that it does not depend on when it is looked at.
-const GRID_US: i64 = 50_000;
 /// A level of an order book keeps its size for this long.
 const LEVEL_LIFE_US: i64 = 5_000_000;
 
@@ -65,7 +63,29 @@ pub struct Model {
     basis_rng: Rng,
     shape_rng: Rng,
     next_us: i64,
+    step: Step,
     pub script: Script,
+}
+
+/// Sizes of one step of the walk, fractions at 1e-8.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    mid_deviation: i64,
+    basis_pull: i64,
+    basis_deviation: i64,
+}
+
+impl Step {
+    fn of(price: &PriceSpec) -> Self {
+        const LN_2: i64 = 69_314_718;
+        let grid_us = price.grid_us;
+        let basis_pull = (LN_2 * grid_us / price.basis_half_life_us.max(grid_us)).min(ONE);
+        Self {
+            mid_deviation: money::mul(price.vol_1s, fraction_root(grid_us, 1_000_000), Round::Nearest),
+            basis_pull,
+            basis_deviation: money::mul(price.basis_amplitude, root(2 * basis_pull), Round::Nearest),
+        }
+    }
 }
 
 impl Model {
@@ -79,7 +99,8 @@ impl Model {
             seed: mix(seed ^ spec.base.len() as u64),
             spec: spec.clone(),
             style,
-            next_us: start_us + GRID_US,
+            next_us: start_us + spec.price.grid_us,
+            step: Step::of(&spec.price),
             script: Script::default(),
         }
     }
@@ -89,8 +110,13 @@ impl Model {
         while self.next_us <= now_us {
             self.step_mid();
             self.step_basis();
-            self.next_us += GRID_US;
+            self.next_us += self.spec.price.grid_us;
         }
+    }
+
+    /// The venue's clock was set forward by `us`.
+    pub fn shift(&mut self, us: i64) {
+        self.next_us += us;
     }
 
     /// The common mid: the index price of this venue.
@@ -108,7 +134,7 @@ impl Model {
     pub fn quote(&mut self, now_us: i64) -> Book {
         let bids = self.side(Side::Buy, now_us);
         let asks = self.side(Side::Sell, now_us);
-        Book::of(&bids, &asks)
+        Book::of(bids, asks)
     }
 
     /// Time to the next message about the book.
@@ -141,8 +167,7 @@ impl Model {
 
     fn step_mid(&mut self) {
         let price = &self.spec.price;
-        let deviation = money::mul(price.vol_1s, fraction_root(GRID_US, 1_000_000), Round::Nearest);
-        let move_e8 = money::mul(deviation, self.common_rng.normal(), Round::Nearest);
+        let move_e8 = money::mul(self.step.mid_deviation, self.common_rng.normal(), Round::Nearest);
         let next = money::mul(self.common, ONE + move_e8, Round::Nearest);
         let reflected = if next > price.mid_max {
             2 * price.mid_max - next
@@ -156,12 +181,9 @@ impl Model {
 
     /// One step of an Ornstein-Uhlenbeck process with the spec's deviation and half-life.
     fn step_basis(&mut self) {
-        const LN_2: i64 = 69_314_718;
-        let price = &self.spec.price;
-        let pull = (LN_2 * GRID_US / price.basis_half_life_us.max(GRID_US)).min(ONE);
-        let noise = money::mul(price.basis_amplitude, root(2 * pull), Round::Nearest);
-        let shock = money::mul(noise, self.basis_rng.normal(), Round::Nearest);
-        let back = money::mul(self.basis - price.basis_mean, pull, Round::Nearest);
+        let Step { basis_pull, basis_deviation, .. } = self.step;
+        let shock = money::mul(basis_deviation, self.basis_rng.normal(), Round::Nearest);
+        let back = money::mul(self.basis - self.spec.price.basis_mean, basis_pull, Round::Nearest);
         self.basis += shock - back;
     }
 
@@ -263,8 +285,8 @@ mod tests {
         let (mut a, mut b) = (model("a", Style::House), model("b", Style::OrderBook));
         let (mut wide, mut crossings) = (false, 0);
         for tick in 1..1_200 {
-            a.advance(tick * GRID_US);
-            b.advance(tick * GRID_US);
+            a.advance(tick * 50_000);
+            b.advance(tick * 50_000);
             let gap = money::mul(
                 a.mark() - b.mark(),
                 money::clamp(i128::from(ONE) * i128::from(ONE) / i128::from(a.index())),
@@ -288,7 +310,7 @@ mod tests {
             let book = model.quote(1_000_000);
             let (bid, ask) = (book.best(Side::Buy).unwrap(), book.best(Side::Sell).unwrap());
             assert!(bid.0 < ask.0, "{style:?}");
-            for (price, size) in book.bids().into_iter().chain(book.asks()) {
+            for (price, size) in book.bids().iter().chain(book.asks()) {
                 assert_eq!((price % model.spec.tick, size % model.spec.step), (0, 0));
             }
             assert!(book.bids().len() >= 15);

@@ -60,15 +60,34 @@ pub fn places_of(text: &str) -> u32 {
 
 /// Prints with exactly `places` (0 to 8) places; what does not fit is cut off.
 pub fn print(value: i64, places: u32) -> String {
+    let mut text = String::with_capacity(24);
+    write(&mut text, value, places);
+    text
+}
+
+/// The same, appended to a text.
+pub fn write(text: &mut String, value: i64, places: u32) {
     assert!(places <= PLACES, "an amount carries at most {PLACES} places");
-    let sign = if value < 0 { "-" } else { "" };
-    let magnitude = value.unsigned_abs();
-    let (whole, fraction) = (magnitude / ONE as u64, magnitude % ONE as u64);
-    if places == 0 {
-        return format!("{sign}{whole}");
+    let mut digits = [0; 24];
+    let mut at = digits.len();
+    let mut left = value.unsigned_abs() / 10_u64.pow(PLACES - places);
+    for place in 0.. {
+        if place > places && left == 0 {
+            break;
+        }
+        if place == places && places > 0 {
+            at -= 1;
+            digits[at] = b'.';
+        }
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
     }
-    let text = format!("{fraction:08}");
-    format!("{sign}{whole}.{}", &text[..places as usize])
+    if value < 0 {
+        at -= 1;
+        digits[at] = b'-';
+    }
+    text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// Prints without trailing zeros: "1.5", "7", "-0.00000001".

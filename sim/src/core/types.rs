@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::{AccountView, PositionView};
+use super::fault::Http;
 use super::money;
 
 /// Index of an account in its venue.
@@ -29,6 +30,14 @@ impl Side {
         match self {
             Side::Buy => 1,
             Side::Sell => -1,
+        }
+    }
+
+    /// Whether an order of this side with this limit may trade at a price.
+    pub fn takes(self, price: i64, limit: i64) -> bool {
+        match self {
+            Side::Buy => price <= limit,
+            Side::Sell => price >= limit,
         }
     }
 
@@ -139,6 +148,8 @@ pub struct PriceSpec {
     pub cadence: Delay,
     /// Share of book messages without a change, in parts per million (`OrderBook` only).
     pub empty_ppm: u32,
+    /// The walk of mid and basis moves on this grid, so that it does not depend on when it is looked at.
+    pub grid_us: i64,
 }
 
 /// One market of a venue.
@@ -185,6 +196,8 @@ pub struct VenueSpec {
     /// Multiplies the cadence of the books.
     pub load: u32,
     pub latency: Latency,
+    /// How often prices and funding are published.
+    pub ticker_us: i64,
     pub thin_book: ThinBook,
     /// Share of `House` orders refused because the house re-quoted before the fill, ppm.
     pub requote_ppm: u32,
@@ -275,6 +288,8 @@ pub enum Reject {
         code: String,
         message: String,
     },
+    /// Made by a fault rule: an answer of HTTP's own.
+    Http(Http),
 }
 
 /// When and what the venue answers.

@@ -1,10 +1,10 @@
-//! Who trades here and on which markets: fixed for a run, shared by all connections without a lock.
+//! Who trades here, and in which signing domain: fixed for a run.
 
 use starknet_crypto::Felt;
 
 use super::felt;
 use super::typed_data::Domain;
-use crate::core::{AccountId, MarketSpec};
+use crate::core::AccountId;
 use crate::options::Keys;
 
 /// Class hashes, chain and L1 network of the published test fixtures: what the keys of a run derive from.
@@ -20,21 +20,20 @@ pub struct Trader {
     pub keys: Vec<Felt>,
 }
 
-/// The traders, by account, and the markets, by index.
+/// The traders, by account.
 #[derive(Clone, Debug)]
 pub struct Directory {
     pub domain: Domain,
     pub traders: Vec<Trader>,
-    pub markets: Vec<MarketSpec>,
 }
 
 impl Directory {
     /// The directory of a run: the one trader of `keys`. `None` when a key is no field element.
-    pub fn of(keys: &Keys, markets: Vec<MarketSpec>) -> Option<Directory> {
+    pub fn of(keys: &Keys) -> Option<Directory> {
         let subkey = starknet_crypto::get_public_key(&felt::from_hex(&keys.paradex_subkey)?);
         let main = felt::from_hex(&keys.paradex_main_public)?;
         let trader = Trader { address: felt::from_hex(&keys.paradex_account)?, keys: vec![main, subkey] };
-        Some(Directory { domain: Domain::new(CHAIN_ID)?, traders: vec![trader], markets })
+        Some(Directory { domain: Domain::new(CHAIN_ID)?, traders: vec![trader] })
     }
 
     /// The account at an address.
@@ -45,10 +44,5 @@ impl Directory {
     /// The address of an account; zero for one that does not exist.
     pub fn address(&self, account: AccountId) -> Felt {
         self.traders.get(account).map(|trader| trader.address).unwrap_or_default()
-    }
-
-    /// The symbol of a market; empty for one that does not exist.
-    pub fn symbol(&self, market: usize) -> &str {
-        self.markets.get(market).map_or("", |spec| spec.symbol.as_str())
     }
 }

@@ -2,23 +2,44 @@
 //!
 //! `desk` and `orders` refuse with [`ApiError`]; `rest` and `session` print it. Source: Paradex sheet §4.3, §5.1.
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
+
+use crate::core::fault::Http;
+use crate::wire::Response;
 
 /// A refused request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {
-    pub status: StatusCode,
+    pub status: u16,
     /// The venue's code, for example `INVALID_ORDER_SIGNATURE`.
     pub code: String,
     pub message: String,
+    /// Sent instead of all this: an answer of HTTP's own.
+    pub http: Option<Box<Http>>,
 }
 
 impl ApiError {
+    pub fn new(status: u16, code: &str, message: impl Into<String>) -> ApiError {
+        ApiError { status, code: code.to_owned(), message: message.into(), http: None }
+    }
+
+    /// An answer of HTTP's own.
+    pub fn of_http(http: &Http) -> ApiError {
+        ApiError { http: Some(Box::new(http.clone())), ..ApiError::new(http.status, "", "") }
+    }
+
+    /// The refusal as a REST answer.
+    pub fn respond(&self) -> Response {
+        match &self.http {
+            Some(http) => Response::of_fault(http),
+            None => Response::json(self.status, &self.body()),
+        }
+    }
+
     /// HTTP 400 with `code`.
     pub fn bad_request(code: &str, message: impl Into<String>) -> ApiError {
-        ApiError { status: StatusCode::BAD_REQUEST, code: code.to_owned(), message: message.into() }
+        ApiError::new(400, code, message)
     }
 
     pub fn validation(message: impl Into<String>) -> ApiError {
@@ -27,19 +48,17 @@ impl ApiError {
 
     /// HTTP 401: no token, or one that is refused.
     pub fn invalid_token(message: impl Into<String>) -> ApiError {
-        let status = StatusCode::UNAUTHORIZED;
-        ApiError { status, code: "INVALID_TOKEN".to_owned(), message: message.into() }
+        ApiError::new(401, "INVALID_TOKEN", message)
     }
 
     /// HTTP 404 with `code`.
     pub fn not_found(code: &str, message: impl Into<String>) -> ApiError {
-        ApiError { status: StatusCode::NOT_FOUND, code: code.to_owned(), message: message.into() }
+        ApiError::new(404, code, message)
     }
 
     /// HTTP 429: over a rate limit.
     pub fn too_many() -> ApiError {
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        ApiError { status, code: "RATE_LIMIT_EXCEEDED".to_owned(), message: "rate limit exceeded".to_owned() }
+        ApiError::new(429, "RATE_LIMIT_EXCEEDED", "rate limit exceeded")
     }
 
     /// The body `{"error", "message", "data"}`.
@@ -61,6 +80,7 @@ impl RpcError {
     pub const INVALID_REQUEST: i64 = -32600;
     pub const METHOD_NOT_FOUND: i64 = -32601;
     pub const INVALID_PARAMS: i64 = -32602;
+    pub const INTERNAL: i64 = -32603;
     pub const METHOD_ERROR: i64 = 100;
     pub const MALFORMED_BEARER: i64 = 40110;
     pub const INVALID_BEARER: i64 = 40111;
@@ -97,8 +117,11 @@ impl From<ApiError> for RpcError {
         if let Ok(code) = error.code.parse() {
             return RpcError::new(code, &error.message);
         }
-        if error.status == StatusCode::TOO_MANY_REQUESTS {
+        if error.status == 429 {
             return RpcError::new(RpcError::RATE_LIMIT, "rate limit exceeded");
+        }
+        if error.http.is_some() {
+            return RpcError::new(RpcError::INTERNAL, "internal error");
         }
         let message = format!("{}: {}", error.code, error.message);
         RpcError { code: RpcError::METHOD_ERROR, message, data: Some(error.code) }

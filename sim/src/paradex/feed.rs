@@ -9,10 +9,10 @@ use super::channel::{Channel, Markets};
 use super::directory::Directory;
 use super::record::Position;
 use super::sbe::{self, Package, Stamp, Version};
-use super::session::Wire;
 use super::{felt, json, market, rpc, sbe_private, view};
 use crate::core::account::PositionView;
-use crate::core::{AccountId, BookUpdate, Event, FillView, Level, OrderView, TickerView};
+use crate::core::{AccountId, BookUpdate, Event, Exchange, FillView, Level, OrderView, TickerView};
+use crate::wire::Frame;
 
 /// Levels a side of a periodic snapshot.
 const TOP_LEVELS: usize = 15;
@@ -25,22 +25,21 @@ pub struct Form {
     pub private_sbe: bool,
 }
 
-/// Looks at the exchange that only some frames need.
-pub trait Look {
-    /// The whole book of a market as published.
-    fn snapshot(&self, market: usize) -> BookUpdate;
-    /// The note of an order, by its id.
-    fn order_note(&self, id: &str) -> String;
-}
-
-/// What an event is shown with: names that never change, and the exchange when it is needed.
+/// What an event is shown with: names that never change, and the exchange.
 pub struct Scene<'a> {
     pub now_us: i64,
     pub directory: &'a Directory,
-    pub look: &'a dyn Look,
+    pub exchange: &'a Exchange,
+}
+
+impl<'a> Scene<'a> {
+    fn symbol(&self, market: usize) -> &'a str {
+        self.exchange.symbol(market)
+    }
 }
 
 /// One subscribed channel and what was last sent on it.
+#[derive(Clone)]
 pub struct Subscription {
     pub channel: Channel,
     /// The sequence number of the snapshot; older changes are in it already.
@@ -51,14 +50,19 @@ pub struct Subscription {
 
 impl Form {
     /// The frame for an idle connection.
-    pub fn heartbeat(self, now_us: i64) -> Wire {
-        Wire::Binary(sbe::heartbeat(self.version, now_us, now_us))
+    pub fn heartbeat(self, now_us: i64) -> Frame {
+        Frame::Binary(sbe::heartbeat(self.version, now_us, now_us))
     }
 
-    fn private(self, name: &str, sbe: impl FnOnce(Version) -> Vec<u8>, json: impl FnOnce() -> Value) -> Wire {
+    fn private(
+        self,
+        name: &str,
+        sbe: impl FnOnce(Version) -> Vec<u8>,
+        json: impl FnOnce() -> Value,
+    ) -> Frame {
         match self.private_sbe {
-            true => Wire::Binary(sbe(self.version)),
-            false => Wire::Text(rpc::event(name, &json())),
+            true => Frame::Binary(sbe(self.version)),
+            false => Frame::Text(rpc::event(name, &json())),
         }
     }
 }
@@ -69,14 +73,14 @@ impl Subscription {
     }
 
     /// What follows the acknowledgement at once: the whole book, the present top.
-    pub fn first_frame(&mut self, form: Form, scene: &Scene) -> Option<Wire> {
+    pub fn first_frame(&mut self, form: Form, scene: &Scene) -> Option<Frame> {
         let symbol = match &self.channel {
             Channel::Deltas { market, .. } | Channel::Top15 { market, .. } => market,
             Channel::Bbo { markets: Markets::One(market), .. } => market,
             _ => return None,
         };
-        let index = scene.directory.markets.iter().position(|spec| spec.symbol == *symbol)?;
-        let whole = scene.look.snapshot(index);
+        let index = scene.exchange.market(symbol)?;
+        let whole = scene.exchange.snapshot(index, scene.now_us);
         match &self.channel {
             Channel::Deltas { market, .. } => {
                 self.from_seq = whole.seq;
@@ -95,7 +99,7 @@ impl Subscription {
         account: Option<AccountId>,
         scene: &Scene,
         event: &Event,
-    ) -> Option<Wire> {
+    ) -> Option<Frame> {
         match event {
             Event::Book(update) => self.on_book(form, scene, update),
             Event::Ticker(ticker) => self.on_ticker(form, scene, ticker),
@@ -115,8 +119,8 @@ impl Subscription {
         }
     }
 
-    fn on_book(&mut self, form: Form, scene: &Scene, update: &BookUpdate) -> Option<Wire> {
-        let symbol = scene.directory.symbol(update.market);
+    fn on_book(&mut self, form: Form, scene: &Scene, update: &BookUpdate) -> Option<Frame> {
+        let symbol = scene.symbol(update.market);
         match &self.channel {
             Channel::Deltas { market, .. } if market == symbol && update.seq > self.from_seq => {
                 let package = if update.snapshot { Package::Snapshot } else { Package::Delta };
@@ -126,7 +130,7 @@ impl Subscription {
                 let due_us = self.last_sent_us + period_ms * 1_000;
                 (scene.now_us >= due_us).then(|| {
                     self.last_sent_us = scene.now_us;
-                    top(form, symbol, scene.look.snapshot(update.market))
+                    top(form, symbol, scene.exchange.snapshot(update.market, scene.now_us))
                 })
             }
             Channel::Bbo { markets, .. } if markets.covers(symbol) => {
@@ -137,43 +141,43 @@ impl Subscription {
     }
 
     /// The best bid and ask, when they changed since the last frame of this subscription.
-    fn top_of_book(&mut self, form: Form, scene: &Scene, market: usize) -> Option<Wire> {
-        let whole = scene.look.snapshot(market);
+    fn top_of_book(&mut self, form: Form, scene: &Scene, market: usize) -> Option<Frame> {
+        let whole = scene.exchange.snapshot(market, scene.now_us);
         let best = (whole.bids.first().copied(), whole.asks.first().copied());
         let single = matches!(self.channel, Channel::Bbo { markets: Markets::One(_), .. });
         if single && self.last_top == Some(best) {
             return None;
         }
         self.last_top = Some(best);
-        let stamp = stamp(scene.directory.symbol(market), whole.at_us, whole.seq);
-        Some(Wire::Binary(sbe::bbo(form.version, stamp, best.0, best.1)))
+        let stamp = stamp(scene.symbol(market), whole.at_us, whole.seq);
+        Some(Frame::Binary(sbe::bbo(form.version, stamp, best.0, best.1)))
     }
 
-    fn on_ticker(&self, form: Form, scene: &Scene, ticker: &TickerView) -> Option<Wire> {
-        let symbol = scene.directory.symbol(ticker.market);
+    fn on_ticker(&self, form: Form, scene: &Scene, ticker: &TickerView) -> Option<Frame> {
+        let symbol = scene.symbol(ticker.market);
         let stamp = stamp(symbol, ticker.at_us, ticker.at_us as u64);
         match &self.channel {
             Channel::Summary(markets) if markets.covers(symbol) => {
-                Some(Wire::Binary(sbe::market_summary(form.version, stamp, &market::summary(ticker))))
+                Some(Frame::Binary(sbe::market_summary(form.version, stamp, &market::summary(ticker))))
             }
             Channel::FundingData(markets) if markets.covers(symbol) => {
-                Some(Wire::Binary(sbe::funding(form.version, stamp, &market::funding(ticker))))
+                Some(Frame::Binary(sbe::funding(form.version, stamp, &market::funding(ticker))))
             }
             _ => None,
         }
     }
 
-    fn on_raw(&self, scene: &Scene, market: usize, bytes: &[u8]) -> Option<Wire> {
+    fn on_raw(&self, scene: &Scene, market: usize, bytes: &[u8]) -> Option<Frame> {
         match &self.channel {
-            Channel::Deltas { market: mine, .. } if mine == scene.directory.symbol(market) => {
-                Some(Wire::Binary(bytes.to_vec()))
+            Channel::Deltas { market: mine, .. } if mine == scene.symbol(market) => {
+                Some(Frame::Binary(bytes.to_vec()))
             }
             _ => None,
         }
     }
 
-    fn on_order(&self, form: Form, name: &str, scene: &Scene, order: &OrderView) -> Option<Wire> {
-        let symbol = scene.directory.symbol(order.market);
+    fn on_order(&self, form: Form, name: &str, scene: &Scene, order: &OrderView) -> Option<Frame> {
+        let symbol = scene.symbol(order.market);
         let Channel::Orders(markets) = &self.channel else { return None };
         markets.covers(symbol).then(|| {
             let o = view::order(order, scene.directory.address(order.account), symbol, scene.now_us);
@@ -181,8 +185,8 @@ impl Subscription {
         })
     }
 
-    fn on_fill(&self, form: Form, name: &str, scene: &Scene, fill: &FillView) -> Option<Wire> {
-        let symbol = scene.directory.symbol(fill.market);
+    fn on_fill(&self, form: Form, name: &str, scene: &Scene, fill: &FillView) -> Option<Frame> {
+        let symbol = scene.symbol(fill.market);
         let Channel::Fills(markets) = &self.channel else { return None };
         markets.covers(symbol).then(|| {
             let f =
@@ -192,24 +196,24 @@ impl Subscription {
     }
 
     /// There is no template for busts: they are JSON in either form.
-    fn on_bust(&self, name: &str, scene: &Scene, fill: &FillView) -> Option<Wire> {
+    fn on_bust(&self, name: &str, scene: &Scene, fill: &FillView) -> Option<Frame> {
         (self.channel == Channel::Tradebusts).then(|| {
             let data = bust_json(scene, fill);
-            Wire::Text(rpc::event(name, &data))
+            Frame::Text(rpc::event(name, &data))
         })
     }
 }
 
 /// Whether the fill's order came with a Retail token.
 pub fn is_interactive(scene: &Scene, fill: &FillView) -> bool {
-    view::Note::from_text(&scene.look.order_note(&fill.order_id)).interactive
+    scene.exchange.order(&fill.order_id).is_some_and(|o| view::Note::from_text(&o.note).interactive)
 }
 
 /// A fill taken back, as `GET /tradebusts` and the channel show it.
 pub fn bust_json(scene: &Scene, fill: &FillView) -> Value {
     json!({
         "account": felt::to_hex(&scene.directory.address(fill.account)),
-        "market": scene.directory.symbol(fill.market),
+        "market": scene.symbol(fill.market),
         "order_id": fill.order_id,
         "busted_fill_id": fill.id,
         "created_at": json::millis(scene.now_us),
@@ -218,8 +222,8 @@ pub fn bust_json(scene: &Scene, fill: &FillView) -> Value {
 
 /// A position with the names of the directory.
 pub fn position(scene: &Scene, p: &PositionView) -> Position {
-    let imf = scene.directory.markets.get(p.market).map_or(0, |spec| spec.imf);
-    let symbol = scene.directory.symbol(p.market);
+    let imf = scene.exchange.spec().markets.get(p.market).map_or(0, |spec| spec.imf);
+    let symbol = scene.symbol(p.market);
     view::position(p, scene.directory.address(p.account), symbol, view::leverage(imf))
 }
 
@@ -227,12 +231,12 @@ fn stamp(market: &str, time_us: i64, seq: u64) -> Stamp<'_> {
     Stamp { time_us, seq: i64::try_from(seq).unwrap_or(i64::MAX), market }
 }
 
-fn book(form: Form, package: Package, market: &str, update: &BookUpdate) -> Wire {
+fn book(form: Form, package: Package, market: &str, update: &BookUpdate) -> Frame {
     let stamp = stamp(market, update.at_us, update.seq);
-    Wire::Binary(sbe::book(form.version, package, stamp, &update.bids, &update.asks))
+    Frame::Binary(sbe::book(form.version, package, stamp, &update.bids, &update.asks))
 }
 
-fn top(form: Form, market: &str, mut whole: BookUpdate) -> Wire {
+fn top(form: Form, market: &str, mut whole: BookUpdate) -> Frame {
     whole.bids.truncate(TOP_LEVELS);
     whole.asks.truncate(TOP_LEVELS);
     book(form, Package::Snapshot, market, &whole)

@@ -62,7 +62,7 @@ pub struct Standing {
 }
 
 /// All buckets of the venue, by scope and owner (an account or an address).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Limits {
     buckets: BTreeMap<(Scope, String), Vec<Bucket>>,
 }
@@ -78,17 +78,32 @@ struct Bucket {
 impl Limits {
     /// Takes one request at `now_us`. `Err` when any window is used up; then nothing is taken.
     pub fn take(&mut self, now_us: i64, scope: Scope, owner: &str) -> Result<Standing, Standing> {
-        let full = || scope.rates().iter().map(|rate| Bucket::full(*rate, now_us)).collect();
-        let buckets = self.buckets.entry((scope, owner.to_owned())).or_insert_with(full);
-        buckets.iter_mut().for_each(|bucket| bucket.refill(now_us));
+        let buckets = self.buckets(now_us, scope, owner);
         let fits = buckets.iter().all(|bucket| bucket.credit >= bucket.rate.window_us);
         if fits {
             buckets.iter_mut().for_each(|bucket| bucket.credit -= bucket.rate.window_us);
         }
-        let tightest = buckets.iter().map(Bucket::standing).min_by_key(|standing| standing.remaining);
-        let Some(standing) = tightest else { unreachable!("every scope has a window") };
+        let standing = tightest(buckets);
         if fits { Ok(standing) } else { Err(standing) }
     }
+
+    /// Where the owner stands at `now_us`.
+    pub fn standing(&mut self, now_us: i64, scope: Scope, owner: &str) -> Standing {
+        tightest(self.buckets(now_us, scope, owner))
+    }
+
+    fn buckets(&mut self, now_us: i64, scope: Scope, owner: &str) -> &mut [Bucket] {
+        let full = || scope.rates().iter().map(|rate| Bucket::full(*rate, now_us)).collect();
+        let buckets = self.buckets.entry((scope, owner.to_owned())).or_insert_with(full);
+        buckets.iter_mut().for_each(|bucket| bucket.refill(now_us));
+        buckets
+    }
+}
+
+fn tightest(buckets: &[Bucket]) -> Standing {
+    let tightest = buckets.iter().map(Bucket::standing).min_by_key(|standing| standing.remaining);
+    let Some(standing) = tightest else { unreachable!("every scope has a window") };
+    standing
 }
 
 impl Bucket {

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use sha3::{Digest, Keccak256};
 use starknet_crypto::Felt;
 
 use super::error::ApiError;
@@ -88,6 +89,15 @@ impl OrderRequest {
         };
         let hash = domain.order(account, &signed);
         hash.is_some_and(|hash| keys.iter().any(|key| self.signature.verifies(key, &hash)))
+    }
+
+    /// A digest of the signed fields.
+    pub fn digest(&self) -> [[u8; 32]; 2] {
+        let side = self.side == core::Side::Buy;
+        let fields =
+            (self.signed_at_ms, &self.market, side, self.kind.name(), self.size, self.price, &self.client_id);
+        let half = |salt: u8| Keccak256::digest(format!("{salt} {fields:?}")).into();
+        [half(0), half(1)]
     }
 
     /// The core's kind of this order.

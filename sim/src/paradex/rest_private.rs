@@ -3,244 +3,218 @@
 //! Every handler takes a [`Principal`], so none can be reached without a valid token. Lists come newest first,
 //! in pages with opaque cursors. Source: Paradex sheet §4.2.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::app::{App, Reply};
 use super::desk::{Principal, market_index};
 use super::error::ApiError;
 use super::json::{self as form, millis};
+use super::rest::{Outcome, Visit, body, gated, now, principal, responded};
 use super::session::{Floor, cancel_one};
 use super::token::Usage;
 use super::{feed, felt, view};
-use crate::core::account::LedgerKind;
+use crate::core::account::{LedgerEntry, LedgerKind};
 use crate::core::fault::Class;
 use crate::core::money::trimmed;
 use crate::core::{FillView, OrderView};
+use crate::wire::{self, Params, Response};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 5_000;
 
-type Params = BTreeMap<String, String>;
-type Service = State<Arc<App>>;
-type Body = Result<Json<Value>, JsonRejection>;
+type Reading<'a> = dyn Fn(&Floor, &Principal, &Params) -> Outcome + 'a;
 
-/// The routes below `/v1`.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/account", get(account))
-        .route("/account/summary", get(account))
-        .route("/account/info", get(account_info))
-        .route("/positions", get(positions))
-        .route("/balance", get(balance))
-        .route("/orders", get(open_orders).post(create).delete(cancel_all))
-        .route("/orders/batch", delete(cancel_batch))
-        .route("/orders/{id}", get(order).delete(cancel))
-        .route("/orders/by_client_id/{id}", get(order_by_client_id).delete(cancel_by_client_id))
-        .route("/orders-history", get(orders_history))
-        .route("/fills", get(fills))
-        .route("/tradebusts", get(tradebusts))
-        .route("/funding/payments", get(funding_payments))
+/// The answer to a private call; `None` = no such path here.
+pub fn route(
+    floor: &mut Floor,
+    visit: &Visit,
+    method: &str,
+    steps: &[&str],
+) -> Option<wire::Answer<Response>> {
+    let read = |floor: &mut Floor, look: &Reading| Some(query(floor, visit, look));
+    match (method, steps) {
+        ("GET", ["account"] | ["account", "summary"]) => read(floor, &account),
+        ("GET", ["account", "info"]) => read(floor, &account_info),
+        ("GET", ["positions"]) => read(floor, &positions),
+        ("GET", ["balance"]) => read(floor, &balance),
+        ("GET", ["orders"]) => read(floor, &open_orders),
+        ("GET", ["orders-history"]) => read(floor, &orders_history),
+        ("GET", ["fills"]) => read(floor, &fills),
+        ("GET", ["tradebusts"]) => read(floor, &tradebusts),
+        ("GET", ["funding", "payments"]) => read(floor, &funding_payments),
+        ("GET", ["orders", id]) => read(floor, &|floor, who, _| order(floor, who, id)),
+        ("GET", ["orders", "by_client_id", id]) => {
+            read(floor, &|floor, who, _| order_by_client_id(floor, who, id))
+        }
+        ("POST" | "DELETE", ["orders", rest @ ..]) => {
+            let who = match principal(floor, visit.request) {
+                Ok(who) => who,
+                Err(error) => return Some(now(floor, Err(error))),
+            };
+            entry(floor, visit, &who, method, rest)
+        }
+        _ => None,
+    }
 }
 
-async fn account(State(app): Service, who: Principal) -> Reply {
-    query(&app, |floor| {
-        let view = floor.exchange.account(who.account, floor.now_us);
-        Ok(form::account(&view::account(&view, floor.desk.directory.address(who.account))))
-    })
-    .await
+/// Order entry and cancels.
+fn entry(
+    floor: &mut Floor,
+    visit: &Visit,
+    who: &Principal,
+    method: &str,
+    steps: &[&str],
+) -> Option<wire::Answer<Response>> {
+    match (method, steps) {
+        ("POST", []) => Some(create(floor, visit, who)),
+        ("DELETE", []) => {
+            let market = visit.params.get("market").filter(|market| !market.is_empty());
+            let done = floor.desk.cancel_all(floor.exchange, floor.now_us, who, market.map(String::as_str));
+            Some(now(floor, done.map(|_| json!({}))))
+        }
+        ("DELETE", ["batch"]) => {
+            let outcome = cancel_batch(floor, visit, who);
+            Some(now(floor, outcome))
+        }
+        ("DELETE", [id]) => Some(cancel(floor, visit, who, id)),
+        ("DELETE", ["by_client_id", client_id]) => {
+            let mut open = floor.exchange.open_orders(who.account);
+            let id = open.find(|order| order.client_ref == *client_id).map(|order| order.id.clone());
+            drop(open);
+            Some(match id {
+                Some(id) => cancel(floor, visit, who, &id),
+                None => now(floor, Err(unknown_client_id(client_id))),
+            })
+        }
+        _ => None,
+    }
 }
 
-async fn account_info(State(app): Service, who: Principal) -> Reply {
-    query(&app, |floor| {
-        let pro = floor.desk.directory.markets.first().map_or(0, |market| market.taker_fee);
-        let rate = if who.usage == Usage::Retail { 0 } else { pro };
-        let fees = json!({"maker_rate": "0", "taker_rate": trimmed(rate)});
-        let account = felt::to_hex(&floor.desk.directory.address(who.account));
-        Ok(json!({"account": account, "kind": "main", "username": "trader", "fees": fees}))
-    })
-    .await
+/// A private read: passes the fault rules, then looks.
+fn query(floor: &mut Floor, visit: &Visit, look: &Reading) -> wire::Answer<Response> {
+    match principal(floor, visit.request) {
+        Ok(who) => gated(floor, visit, Class::Query, |floor| look(floor, &who, visit.params)),
+        Err(error) => now(floor, Err(error)),
+    }
 }
 
-async fn positions(State(app): Service, who: Principal) -> Reply {
-    query(&app, |floor| {
-        let all = floor.exchange.positions(who.account);
-        let scene = floor.scene();
-        let known = all.iter().filter(|p| !p.last_fill.is_empty());
-        let results: Vec<Value> = known.map(|p| form::position(&feed::position(&scene, p))).collect();
-        Ok(json!({"results": results}))
-    })
-    .await
+fn account(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
+    let view = floor.exchange.past().account(who.account, floor.now_us);
+    Ok(form::account(&view::account(&view, floor.desk.directory.address(who.account))))
 }
 
-async fn balance(State(app): Service, who: Principal) -> Reply {
-    query(&app, |floor| {
-        let view = floor.exchange.account(who.account, floor.now_us);
-        let usdc =
-            json!({"token": "USDC", "size": trimmed(view.balance), "last_updated_at": millis(view.at_us)});
-        Ok(json!({"results": [usdc]}))
-    })
-    .await
+fn account_info(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
+    let pro = floor.exchange.spec().markets.first().map_or(0, |market| market.taker_fee);
+    let rate = if who.usage == Usage::Retail { 0 } else { pro };
+    let fees = json!({"maker_rate": "0", "taker_rate": trimmed(rate)});
+    let account = felt::to_hex(&floor.desk.directory.address(who.account));
+    Ok(json!({"account": account, "kind": "main", "username": "trader", "fees": fees}))
 }
 
-async fn open_orders(State(app): Service, who: Principal, Query(params): Query<Params>) -> Reply {
-    query(&app, |floor| {
-        let filter = Filter::of(floor, &params)?;
-        let open = floor.exchange.open_orders(who.account).rev();
-        let results: Vec<Value> =
-            open.filter(|o| filter.covers(o.market, o.received_us)).map(|o| order_json(floor, o)).collect();
-        Ok(json!({"results": results}))
-    })
-    .await
+fn positions(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
+    let all = floor.exchange.past().positions(who.account);
+    let scene = floor.scene();
+    let known = all.iter().filter(|p| !p.last_fill.is_empty());
+    let results: Vec<Value> = known.map(|p| form::position(&feed::position(&scene, p))).collect();
+    Ok(json!({"results": results}))
 }
 
-async fn orders_history(State(app): Service, who: Principal, Query(params): Query<Params>) -> Reply {
-    query(&app, |floor| {
-        let filter = Filter::of(floor, &params)?;
-        let client_id = params.get("client_id");
-        let orders = floor.exchange.orders(who.account).rev();
-        let orders = orders.filter(|o| filter.covers(o.market, o.received_us));
-        let orders = orders.filter(|o| client_id.is_none_or(|wanted| o.client_ref == *wanted));
-        page(orders.map(|o| order_json(floor, o)), &params)
-    })
-    .await
+fn balance(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
+    let view = floor.exchange.past().account(who.account, floor.now_us);
+    let usdc = json!({"token": "USDC", "size": trimmed(view.balance), "last_updated_at": millis(view.at_us)});
+    Ok(json!({"results": [usdc]}))
 }
 
-async fn fills(State(app): Service, who: Principal, Query(params): Query<Params>) -> Reply {
-    query(&app, |floor| {
-        let filter = Filter::of(floor, &params)?;
-        let fills = floor.exchange.fills(who.account).rev().filter(|f| !f.busted);
-        let fills = fills.filter(|f| filter.covers(f.market, f.at_us));
-        page(fills.map(|f| fill_json(floor, f)), &params)
-    })
-    .await
+fn open_orders(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
+    let filter = Filter::of(floor, params)?;
+    let past = floor.exchange.past();
+    let open = past.open_orders(who.account).filter(|o| filter.covers(o.market, o.received_us));
+    Ok(json!({"results": open.map(|o| order_json(floor, o)).collect::<Vec<Value>>()}))
 }
 
-async fn tradebusts(State(app): Service, who: Principal, Query(params): Query<Params>) -> Reply {
-    query(&app, |floor| {
-        let busted = floor.exchange.fills(who.account).rev().filter(|f| f.busted);
-        page(busted.map(|f| feed::bust_json(&floor.scene(), f)), &params)
-    })
-    .await
+fn orders_history(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
+    let filter = Filter::of(floor, params)?;
+    let client_id = params.get("client_id");
+    let past = floor.exchange.past();
+    let orders = past.orders(who.account).filter(|o| filter.covers(o.market, o.received_us));
+    let orders = orders.filter(|o| client_id.is_none_or(|wanted| o.client_ref == *wanted));
+    page(orders.map(|o| order_json(floor, o)), params)
+}
+
+fn fills(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
+    let filter = Filter::of(floor, params)?;
+    let past = floor.exchange.past();
+    let fills = past.fills(who.account).filter(|f| !f.busted && filter.covers(f.market, f.at_us));
+    page(fills.map(|f| fill_json(floor, f)), params)
+}
+
+fn tradebusts(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
+    let past = floor.exchange.past();
+    let busted = past.fills(who.account).filter(|f| f.busted);
+    page(busted.map(|f| feed::bust_json(&floor.scene(), f)), params)
 }
 
 /// Funding is paid at changes of a position: one payment for each ledger line.
-async fn funding_payments(State(app): Service, who: Principal, Query(params): Query<Params>) -> Reply {
-    query(&app, |floor| {
-        let filter = Filter::of(floor, &params)?;
-        let account = floor.exchange.accounts().get(who.account);
-        let lines = account.map(|account| account.ledger.as_slice()).unwrap_or_default().iter().rev();
-        let paid = lines.filter(|line| line.kind == LedgerKind::Funding);
-        let paid = paid.filter(|line| line.market.is_some_and(|market| filter.covers(market, line.at_us)));
-        let address = felt::to_hex(&floor.desk.directory.address(who.account));
-        let payment = |line: &crate::core::account::LedgerEntry| {
-            json!({
-                "id": format!("{}-{}", line.at_us, line.reference), "account": address,
-                "market": floor.desk.directory.symbol(line.market.unwrap_or(usize::MAX)),
-                "payment": trimmed(line.amount), "fill_id": line.reference, "created_at": millis(line.at_us),
-            })
-        };
-        page(paid.map(payment), &params)
-    })
-    .await
+fn funding_payments(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
+    let filter = Filter::of(floor, params)?;
+    let account = floor.exchange.accounts().get(who.account);
+    let lines = account.map(|account| account.ledger.as_slice()).unwrap_or_default().iter().rev();
+    let paid = lines.filter(|line| line.kind == LedgerKind::Funding);
+    let paid = paid.filter(|line| line.market.is_some_and(|market| filter.covers(market, line.at_us)));
+    let address = felt::to_hex(&floor.desk.directory.address(who.account));
+    let payment = |line: &LedgerEntry| {
+        json!({
+            "id": format!("{}-{}", line.at_us, line.reference), "account": address,
+            "market": floor.exchange.symbol(line.market.unwrap_or(usize::MAX)),
+            "payment": trimmed(line.amount), "fill_id": line.reference, "created_at": millis(line.at_us),
+        })
+    };
+    page(paid.map(payment), params)
 }
 
-async fn order(State(app): Service, who: Principal, Path(id): Path<String>) -> Reply {
-    query(&app, |floor| {
-        let order = floor.exchange.order(&id).filter(|order| order.account == who.account);
-        let missing = || ApiError::not_found("ORDER_ID_NOT_FOUND", format!("order {id:.40} not found"));
-        Ok(order_json(floor, order.ok_or_else(missing)?))
-    })
-    .await
+fn order(floor: &Floor, who: &Principal, id: &str) -> Outcome {
+    let past = floor.exchange.past();
+    let order = past.order(id).filter(|order| order.account == who.account);
+    let missing = || ApiError::not_found("ORDER_ID_NOT_FOUND", format!("order {id:.40} not found"));
+    Ok(order_json(floor, order.ok_or_else(missing)?))
 }
 
 /// Open orders only: a filled or cancelled one is not found by its client id.
-async fn order_by_client_id(State(app): Service, who: Principal, Path(id): Path<String>) -> Reply {
-    query(&app, |floor| {
-        let order = floor.exchange.open_orders(who.account).find(|order| order.client_ref == id);
-        Ok(order_json(floor, order.ok_or_else(|| unknown_client_id(&id))?))
-    })
-    .await
+fn order_by_client_id(floor: &Floor, who: &Principal, id: &str) -> Outcome {
+    let past = floor.exchange.past();
+    let order = past.open_orders(who.account).find(|order| order.client_ref == id);
+    Ok(order_json(floor, order.ok_or_else(|| unknown_client_id(id))?))
 }
 
-async fn create(
-    State(app): Service,
-    who: Principal,
-    body: Body,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let Json(body) = body.map_err(|error| ApiError::bad_request("BINDING_ERROR", error.body_text()))?;
-    let symbol = body.get("market").and_then(Value::as_str).unwrap_or_default();
-    if let Some(market) = app.directory.markets.iter().find(|market| market.symbol == symbol) {
-        app.venue.order_read(&market.base);
-    }
-    let mut shown = Value::Null;
-    app.answered(|floor, held| {
-        let answer = floor.desk.create(floor.exchange, floor.now_us, &who, &body, held);
-        if let super::desk::Answer::At { result: Ok(id), .. } = &answer {
-            shown = floor.exchange.order(id).map(|order| order_json(floor, order)).unwrap_or_default();
-        }
-        answer
-    })
-    .await?;
-    Ok((StatusCode::CREATED, Json(shown)))
-}
-
-async fn cancel(State(app): Service, who: Principal, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    app.answered(|floor, held| floor.desk.cancel(floor.exchange, floor.now_us, &who, &id, held)).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn cancel_by_client_id(
-    State(app): Service,
-    who: Principal,
-    Path(client_id): Path<String>,
-) -> Result<StatusCode, ApiError> {
-    let find = |floor: &mut Floor| {
-        let order = floor.exchange.open_orders(who.account).find(|order| order.client_ref == client_id);
-        order.map(|order| order.id.clone())
+fn create(floor: &mut Floor, visit: &Visit, who: &Principal) -> wire::Answer<Response> {
+    let body = match body(visit.request) {
+        Ok(body) => body,
+        Err(error) => return now(floor, Err(error)),
     };
-    let id = app.floor(find).ok_or_else(|| unknown_client_id(&client_id))?;
-    app.answered(|floor, held| floor.desk.cancel(floor.exchange, floor.now_us, &who, &id, held)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let answer = floor.desk.create(floor.exchange, floor.now_us, who, &body, visit.held);
+    let shown = |id: String| floor.exchange.order(&id).map(|o| order_json(floor, o)).unwrap_or_default();
+    responded(201, answer.map(|result| result.map(shown)))
 }
 
-async fn cancel_all(State(app): Service, who: Principal, Query(params): Query<Params>) -> Reply {
-    let market = params.get("market").filter(|market| !market.is_empty()).map(String::as_str);
-    app.floor(|floor| floor.desk.cancel_all(floor.exchange, floor.now_us, &who, market))?;
-    Ok(Json(json!({})))
+fn cancel(floor: &mut Floor, visit: &Visit, who: &Principal, id: &str) -> wire::Answer<Response> {
+    let answer = floor.desk.cancel(floor.exchange, floor.now_us, who, id, visit.held);
+    responded(204, answer.map(|result: Result<(), ApiError>| result.map(|()| Value::Null)))
 }
 
 /// By order ids and by client ids of open orders.
-async fn cancel_batch(State(app): Service, who: Principal, body: Body) -> Reply {
-    let Json(body) = body.map_err(|error| ApiError::bad_request("BINDING_ERROR", error.body_text()))?;
+fn cancel_batch(floor: &mut Floor, visit: &Visit, who: &Principal) -> Outcome {
+    let body = body(visit.request)?;
     let texts = |key: &str| -> Vec<String> {
         let list = body.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     };
-    let results = app.floor(|floor| {
-        let mut ids = texts("order_ids");
-        for client_id in texts("client_order_ids") {
-            let open = floor.exchange.open_orders(who.account).find(|order| order.client_ref == client_id);
-            ids.push(open.map_or(client_id, |order| order.id.clone()));
-        }
-        ids.iter().map(|id| cancel_one(floor, &who, id)).collect::<Vec<_>>()
-    });
-    Ok(Json(json!({"results": results})))
-}
-
-/// A private read: passes the fault rules, then looks.
-async fn query(app: &App, look: impl FnOnce(&Floor) -> Result<Value, ApiError>) -> Reply {
-    app.gate(Class::Query).await?;
-    app.floor(|floor| look(floor)).map(Json)
+    let mut ids = texts("order_ids");
+    for client_id in texts("client_order_ids") {
+        let open = floor.exchange.open_orders(who.account).find(|order| order.client_ref == client_id);
+        ids.push(open.map_or(client_id, |order| order.id.clone()));
+    }
+    Ok(json!({"results": ids.iter().map(|id| cancel_one(floor, who, id)).collect::<Vec<_>>()}))
 }
 
 fn unknown_client_id(id: &str) -> ApiError {
@@ -248,15 +222,15 @@ fn unknown_client_id(id: &str) -> ApiError {
 }
 
 fn order_json(floor: &Floor, order: &OrderView) -> Value {
-    let directory = &floor.desk.directory;
-    let symbol = directory.symbol(order.market);
-    form::order(&view::order(order, directory.address(order.account), symbol, floor.now_us))
+    let symbol = floor.exchange.symbol(order.market);
+    let address = floor.desk.directory.address(order.account);
+    form::order(&view::order(order, address, symbol, floor.now_us))
 }
 
 fn fill_json(floor: &Floor, fill: &FillView) -> Value {
-    let directory = &floor.desk.directory;
     let interactive = feed::is_interactive(&floor.scene(), fill);
-    form::fill(&view::fill(fill, directory.address(fill.account), directory.symbol(fill.market), interactive))
+    let (address, symbol) = (floor.desk.directory.address(fill.account), floor.exchange.symbol(fill.market));
+    form::fill(&view::fill(fill, address, symbol, interactive))
 }
 
 /// `market`, `start_at` and `end_at` (milliseconds, both included) of a list.

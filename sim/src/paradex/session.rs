@@ -8,32 +8,15 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::channel::Channel;
-use super::desk::{Answer, Desk, Principal};
+use super::desk::{Answer, Desk, Principal, order_error};
 use super::error::{ApiError, RpcError};
-use super::feed::{Form, Look, Scene, Subscription};
+use super::feed::{Form, Scene, Subscription};
 use super::json::{self, millis};
 use super::limits::Scope;
 use super::{felt, rpc, view};
 use crate::core::fault::{Action, Class, Subject};
-use crate::core::{BookUpdate, Event, Exchange, OrderId, Socket, State};
-
-/// A frame to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wire {
-    Text(String),
-    Binary(Vec<u8>),
-}
-
-/// What a request leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    Send(Wire),
-    /// Hand this request in again, held: a fault kept it on its way.
-    Repeat(String),
-}
-
-/// An effect and when it is due, Unix microseconds.
-pub type Due = (i64, Effect);
+use crate::core::{Event, Exchange, OrderId, Reply, Socket, State};
+use crate::wire::{Due, Effect, Frame};
 
 /// The venue as a request sees it.
 pub struct Floor<'a> {
@@ -45,21 +28,12 @@ pub struct Floor<'a> {
 impl Floor<'_> {
     /// What events and lists are shown with.
     pub fn scene(&self) -> Scene<'_> {
-        Scene { now_us: self.now_us, directory: &self.desk.directory, look: self }
-    }
-}
-
-impl Look for Floor<'_> {
-    fn snapshot(&self, market: usize) -> BookUpdate {
-        self.exchange.snapshot(market, self.now_us)
-    }
-
-    fn order_note(&self, id: &str) -> String {
-        self.exchange.order(id).map(|order| order.note.clone()).unwrap_or_default()
+        Scene { now_us: self.now_us, directory: &self.desk.directory, exchange: self.exchange }
     }
 }
 
 /// The state of one connection.
+#[derive(Clone)]
 pub struct Session {
     form: Form,
     principal: Option<Principal>,
@@ -99,21 +73,31 @@ impl Session {
             Ok(request) => request,
             Err((id, error)) => return vec![reply(&id, now_us, now_us, Err(error))],
         };
+        if request.method.starts_with("order.") {
+            return self.order_method(floor, &request, text, held);
+        }
+        let due_us = match floor.exchange.gate(now_us, Class::Socket, held) {
+            Reply::Never => return Vec::new(),
+            Reply::Hold { until_us } => return vec![(until_us, Effect::Repeat(text.to_owned()))],
+            Reply::At { due_us, result: Ok(()) } => due_us,
+            Reply::At { due_us, result: Err(reject) } => {
+                return vec![reply(&request.id, now_us, due_us, Err(order_error(&reject).into()))];
+            }
+        };
         let outcome = match request.method.as_str() {
             "auth" => self.auth(floor, &request.params),
-            "subscribe" => return self.subscribe(floor, &request),
+            "subscribe" => return self.subscribe(floor, &request, due_us),
             "unsubscribe" => self.unsubscribe(&request.params),
-            method if method.starts_with("order.") => return self.order_method(floor, &request, text, held),
             _ => Err(RpcError::new(RpcError::METHOD_NOT_FOUND, "method does not exist")),
         };
-        vec![reply(&request.id, now_us, now_us, outcome)]
+        vec![reply(&request.id, now_us, due_us, outcome)]
     }
 
-    /// Frames that an event of the venue means for this connection.
-    pub fn on_event(&mut self, scene: &Scene, event: &Event) -> Vec<Wire> {
+    /// Appends the frames that an event of the venue means for this connection.
+    pub fn on_event(&mut self, scene: &Scene, event: &Event, out: &mut impl Extend<Frame>) {
         let account = self.principal.as_ref().map(|who| who.account);
         let subscriptions = self.subscriptions.iter_mut();
-        subscriptions.filter_map(|(name, s)| s.frames(self.form, name, account, scene, event)).collect()
+        out.extend(subscriptions.filter_map(|(name, s)| s.frames(self.form, name, account, scene, event)));
     }
 
     /// Whether a forced disconnect of `socket` concerns this connection.
@@ -126,9 +110,9 @@ impl Session {
         }
     }
 
-    /// What this connection is used for, for marking it.
-    pub fn kinds(&self) -> impl Iterator<Item = Socket> {
-        [Socket::Md, Socket::Private, Socket::Orders].into_iter().filter(|kind| self.is_kind(*kind))
+    /// Nothing says yet what this connection is for.
+    pub fn is_unused(&self) -> bool {
+        self.is_idle() && !self.has_traded
     }
 
     /// A connection without subscriptions is closed after a while.
@@ -137,7 +121,7 @@ impl Session {
     }
 
     /// The frame for a connection on which nothing was sent for some time.
-    pub fn heartbeat(&self, now_us: i64) -> Wire {
+    pub fn heartbeat(&self, now_us: i64) -> Frame {
         self.form.heartbeat(now_us)
     }
 
@@ -165,15 +149,17 @@ impl Session {
     }
 
     /// The acknowledgement, and the whole book when the channel starts with one.
-    fn subscribe(&mut self, floor: &Floor, request: &rpc::Request) -> Vec<Due> {
+    fn subscribe(&mut self, floor: &Floor, request: &rpc::Request, due_us: i64) -> Vec<Due> {
         let now_us = floor.now_us;
         match self.admit(floor, &request.params) {
-            Err(error) => vec![reply(&request.id, now_us, now_us, Err(error))],
+            Err(error) => vec![reply(&request.id, now_us, due_us, Err(error))],
             Ok((name, mut subscription)) => {
                 let first = subscription.first_frame(self.form, &floor.scene());
                 self.subscriptions.insert(name.clone(), subscription);
-                let acknowledged = reply(&request.id, now_us, now_us, Ok(json!({"channel": name})));
-                std::iter::once(acknowledged).chain(first.map(|wire| (now_us, Effect::Send(wire)))).collect()
+                let acknowledged = reply(&request.id, now_us, due_us, Ok(json!({"channel": name})));
+                std::iter::once(acknowledged)
+                    .chain(first.map(|frame| (due_us, Effect::Send(frame))))
+                    .collect()
             }
         }
     }
@@ -265,10 +251,11 @@ impl Session {
         let now_us = floor.now_us;
         let answer = floor.desk.create(floor.exchange, now_us, who, params, held);
         self.track(floor, who);
-        map_answer(answer, |id| {
+        let view = |id: OrderId| {
             let order = order_json(floor, &id);
             json!({"order": order, "created_at": millis(now_us), "received_at": now_us.saturating_mul(1_000)})
-        })
+        };
+        answer.map(|result| result.map(view))
     }
 
     /// Remembers the order placed last, acknowledged or not: a drop cancels it either way.
@@ -281,24 +268,16 @@ impl Session {
 }
 
 fn reply(id: &Value, in_us: i64, out_us: i64, outcome: Outcome) -> Due {
-    (out_us, Effect::Send(Wire::Text(rpc::reply(id, outcome, in_us, out_us))))
+    (out_us, Effect::Send(Frame::Text(rpc::reply(id, outcome, in_us, out_us))))
 }
 
 fn at_once(floor: &Floor, result: Result<Value, ApiError>) -> Answer<Value> {
     Answer::At { due_us: floor.now_us, result }
 }
 
-fn map_answer<T>(answer: Answer<T>, f: impl FnOnce(T) -> Value) -> Answer<Value> {
-    match answer {
-        Answer::At { due_us, result } => Answer::At { due_us, result: result.map(f) },
-        Answer::Hold { until_us } => Answer::Hold { until_us },
-        Answer::Never => Answer::Never,
-    }
-}
-
 fn order_json(floor: &Floor, id: &str) -> Value {
     let Some(order) = floor.exchange.order(id) else { return Value::Null };
-    let symbol = floor.desk.directory.symbol(order.market);
+    let symbol = floor.exchange.symbol(order.market);
     json::order(&view::order(order, floor.desk.directory.address(order.account), symbol, floor.now_us))
 }
 
@@ -314,7 +293,7 @@ fn cancel(floor: &mut Floor, who: &Principal, params: &Value, held: bool) -> Ans
         return at_once(floor, Err(ApiError::not_found(code, "order not found")));
     };
     let answer = floor.desk.cancel(floor.exchange, floor.now_us, who, &id, held);
-    map_answer(answer, |()| json!({"order_id": id, "status": "QUEUED_FOR_CANCELLATION"}))
+    answer.map(|result| result.map(|()| json!({"order_id": id, "status": "QUEUED_FOR_CANCELLATION"})))
 }
 
 fn cancel_batch(floor: &mut Floor, who: &Principal, params: &Value) -> Result<Value, ApiError> {
@@ -328,7 +307,7 @@ fn cancel_batch(floor: &mut Floor, who: &Principal, params: &Value) -> Result<Va
 /// Cancels one order of a batch and says what became of it.
 pub fn cancel_one(floor: &mut Floor, who: &Principal, id: &str) -> Value {
     let order = floor.exchange.order(id).filter(|order| order.account == who.account).cloned();
-    let symbol = order.as_ref().map(|o| floor.desk.directory.symbol(o.market).to_owned());
+    let symbol = order.as_ref().map(|o| floor.exchange.symbol(o.market).to_owned());
     let status = match &order {
         None => "NOT_FOUND",
         Some(order) if !order.state.is_live() => "ALREADY_CLOSED",

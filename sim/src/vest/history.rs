@@ -3,17 +3,14 @@
 //! Source: the venue sheet, section 5.1. Nobody else trades in the simulator, so volumes are zero and the
 //! open interest is the trader's own.
 
-use std::sync::Arc;
-
-use axum::extract::State;
-use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::reply::Refusal;
-use super::rest::{chosen, finish, one_market};
-use super::{Desk, Params, TRADER};
+use super::rest::{Outcome, chosen, one_market};
+use super::{Floor, TRADER};
 use crate::core::history::Bar;
 use crate::core::{MarketSpec, money};
+use crate::wire::Params;
 
 const MINUTE_US: i64 = 60_000_000;
 const DAY_US: i64 = 24 * 60 * MINUTE_US;
@@ -21,53 +18,41 @@ const DAY_US: i64 = 24 * 60 * MINUTE_US;
 const BARS_MAX: usize = 501;
 const RATES_MAX: usize = 1_000;
 
-type Handler = State<Arc<Desk>>;
-
-pub async fn ticker_24hr(State(desk): Handler, query: Params) -> Response {
-    let answer = chosen(&desk, &query).map(|markets| {
-        let row = |(index, spec): (usize, &MarketSpec)| {
-            let bars = desk.venue.with(|core, _| core.history(index).bars(DAY_US));
-            bars.last().map(|bar| day(bar, spec))
-        };
-        json!({"tickers": markets.into_iter().filter_map(row).collect::<Vec<Value>>()})
-    });
-    finish(&desk, answer)
+pub fn ticker_24hr(floor: &Floor, params: &Params) -> Outcome {
+    let row = |(index, spec): (usize, &MarketSpec)| {
+        let bars = floor.exchange.history(index).bars(DAY_US);
+        bars.last().map(|bar| day(bar, spec))
+    };
+    Ok(json!({"tickers": chosen(floor, params)?.into_iter().filter_map(row).collect::<Vec<Value>>()}))
 }
 
-pub async fn klines(State(desk): Handler, query: Params) -> Response {
-    let answer = one_market(&desk, &query).and_then(|(index, spec)| {
-        let span_us = span(query.get("interval").map(String::as_str))?;
-        let bars = desk.venue.with(|core, _| core.history(index).bars(span_us));
-        let rows = bars.iter().skip(bars.len().saturating_sub(BARS_MAX));
-        Ok(json!(rows.map(|bar| kline(bar, spec, span_us, json!(0))).collect::<Vec<Value>>()))
-    });
-    finish(&desk, answer)
+pub fn klines(floor: &Floor, params: &Params) -> Outcome {
+    let (index, spec) = one_market(floor, params)?;
+    let span_us = span(params.get("interval").map(String::as_str))?;
+    let bars = floor.exchange.history(index).bars(span_us);
+    let rows = bars.iter().skip(bars.len().saturating_sub(BARS_MAX));
+    Ok(json!(rows.map(|bar| kline(bar, spec, span_us, json!(0))).collect::<Vec<Value>>()))
 }
 
-pub async fn funding(State(desk): Handler, query: Params) -> Response {
-    let answer = one_market(&desk, &query).and_then(|(index, spec)| {
-        let span_us = span(query.get("interval").map(String::as_str))?;
-        let bars = desk.venue.with(|core, _| core.history(index).bars(span_us));
-        let row = |bar: &Bar| {
-            let rate = super::view::twelve(bar.funding_rate_1h_e12.into());
-            json!({"symbol": spec.symbol, "time": bar.open_us / 1_000, "oneHrFundingRate": rate})
-        };
-        let newest = bars.iter().skip(bars.len().saturating_sub(RATES_MAX));
-        Ok(json!(newest.map(row).collect::<Vec<Value>>()))
-    });
-    finish(&desk, answer)
+pub fn funding(floor: &Floor, params: &Params) -> Outcome {
+    let (index, spec) = one_market(floor, params)?;
+    let span_us = span(params.get("interval").map(String::as_str))?;
+    let bars = floor.exchange.history(index).bars(span_us);
+    let row = |bar: &Bar| {
+        let rate = super::view::twelve(bar.funding_rate_1h_e12.into());
+        json!({"symbol": spec.symbol, "time": bar.open_us / 1_000, "oneHrFundingRate": rate})
+    };
+    let newest = bars.iter().skip(bars.len().saturating_sub(RATES_MAX));
+    Ok(json!(newest.map(row).collect::<Vec<Value>>()))
 }
 
-pub async fn open_interest(State(desk): Handler, query: Params) -> Response {
-    let answer = chosen(&desk, &query).map(|markets| {
-        let row = |(index, spec): (usize, &MarketSpec)| {
-            let held = desk.venue.with(|core, _| core.position(TRADER, index).size);
-            let text = |size: i64| money::print(size.max(0), spec.size_decimals);
-            json!({"symbol": spec.symbol, "longOi": text(held), "shortOi": text(-held)})
-        };
-        json!({"ois": markets.into_iter().map(row).collect::<Vec<Value>>()})
-    });
-    finish(&desk, answer)
+pub fn open_interest(floor: &Floor, params: &Params) -> Outcome {
+    let row = |(index, spec): (usize, &MarketSpec)| {
+        let held = floor.exchange.held(TRADER, index);
+        let text = |size: i64| money::print(size.max(0), spec.size_decimals);
+        json!({"symbol": spec.symbol, "longOi": text(held), "shortOi": text(-held)})
+    };
+    Ok(json!({"ois": chosen(floor, params)?.into_iter().map(row).collect::<Vec<Value>>()}))
 }
 
 /// A bar as an array; the number of trades is a number in REST answers and a text on the socket.

@@ -2,12 +2,12 @@
 //!
 //! Source: the venue sheet, section 6. Called by the REST handlers; it decides nothing itself.
 
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::core::Reject;
+use crate::core::fault::Http;
 use crate::options::ErrorShape;
+use crate::wire::Response;
 
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +18,10 @@ pub enum Refusal {
     Invalid { place: &'static str, field: String },
     /// The key is missing or unknown (HTTP 401).
     Unauthorized,
-    /// Plain HTTP failure with a body that is no JSON.
-    Http(u16),
+    /// An answer of HTTP's own, with a body that is no JSON of this venue.
+    Http(Http),
+    /// No such address.
+    NotFound,
     /// The text of an error with HTTP 200 whatever the switch says.
     Code200(u32, &'static str),
 }
@@ -33,6 +35,7 @@ impl Refusal {
     pub fn of(reject: &Reject) -> Self {
         let (code, text) = match reject {
             Reject::Injected { code, message } => return injected(code, message),
+            Reject::Http(http) => return Refusal::Http(http.clone()),
             Reject::Closed | Reject::NotFound => {
                 return Refusal::Code200(3017, "Order already processed or cancelled");
             }
@@ -43,36 +46,24 @@ impl Refusal {
 
     pub fn respond(self, shape: ErrorShape) -> Response {
         match self {
-            Refusal::Code(429, _) => {
-                json_reply(StatusCode::TOO_MANY_REQUESTS, &json!({"code":429,"msg":"Rate limited"}))
-            }
+            Refusal::Code(429, _) => Response::json(429, &json!({"code":429,"msg":"Rate limited"})),
             Refusal::Code(code, text) => match shape {
-                ErrorShape::Detail => {
-                    json_reply(StatusCode::BAD_REQUEST, &json!({"detail":{"code":code,"msg":text}}))
-                }
-                ErrorShape::Envelope => json_reply(StatusCode::BAD_REQUEST, &json!({"code":code,"msg":text})),
-                ErrorShape::Envelope200 => json_reply(StatusCode::OK, &json!({"code":code,"msg":text})),
+                ErrorShape::Detail => Response::json(400, &json!({"detail":{"code":code,"msg":text}})),
+                ErrorShape::Envelope => Response::json(400, &json!({"code":code,"msg":text})),
+                ErrorShape::Envelope200 => Response::json(200, &json!({"code":code,"msg":text})),
             },
-            Refusal::Code200(code, text) => json_reply(StatusCode::OK, &json!({"code":code,"msg":text})),
+            Refusal::Code200(code, text) => Response::json(200, &json!({"code":code,"msg":text})),
             Refusal::Unauthorized => {
-                json_reply(StatusCode::UNAUTHORIZED, &json!({"detail":{"code":1002,"msg":"Unauthorized"}}))
+                Response::json(401, &json!({"detail":{"code":1002,"msg":"Unauthorized"}}))
             }
             Refusal::Invalid { place, field } => {
                 let row = json!({"type":"missing","loc":[place, field],"msg":"Field required","input":null});
-                json_reply(StatusCode::UNPROCESSABLE_ENTITY, &json!({ "detail": [row] }))
+                Response::json(422, &json!({ "detail": [row] }))
             }
-            Refusal::Http(status) => {
-                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-                (status, [(header::CONTENT_TYPE, "text/html")], "<html><body>Bad Gateway</body></html>")
-                    .into_response()
-            }
+            Refusal::Http(http) => Response::of_fault(&http),
+            Refusal::NotFound => Response::json(404, &json!({"detail":"Not Found"})),
         }
     }
-}
-
-/// A body of JSON with its status.
-pub fn json_reply(status: StatusCode, body: &serde_json::Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 /// The number of a rejection, in answers and in order events.
@@ -93,6 +84,7 @@ pub fn code_of(reject: &Reject) -> u32 {
         Reject::Mode(_) => 1148,
         Reject::NotFound | Reject::Closed => 3017,
         Reject::Injected { code, .. } => code.parse().unwrap_or(0),
+        Reject::Http(http) => http.status.into(),
     }
 }
 
@@ -112,9 +104,9 @@ fn text_of(reject: &Reject) -> &'static str {
 /// Codes of three digits are HTTP failures, except 429, which has a body of its own.
 fn injected(code: &str, message: &str) -> Refusal {
     match code.parse::<u32>() {
-        Ok(status @ 400..=599) if status != 429 => Refusal::Http(status as u16),
+        Ok(status @ 400..=599) if status != 429 => Refusal::Http(Http::of(status as u16)),
         Ok(code) => Refusal::code(code, message),
-        Err(_) => Refusal::Http(500),
+        Err(_) => Refusal::Http(Http::of(500)),
     }
 }
 
@@ -131,13 +123,13 @@ mod tests {
 
     #[test]
     fn shapes_follow_the_switch() {
-        let status = |shape| Refusal::code(1111, "x").respond(shape).status();
-        assert_eq!(status(ErrorShape::Detail), StatusCode::BAD_REQUEST);
-        assert_eq!(status(ErrorShape::Envelope200), StatusCode::OK);
+        let status = |shape| Refusal::code(1111, "x").respond(shape).status;
+        assert_eq!(status(ErrorShape::Detail), 400);
+        assert_eq!(status(ErrorShape::Envelope200), 200);
         let missing = Refusal::Invalid { place: "query", field: "time".into() };
-        assert_eq!(missing.respond(ErrorShape::Detail).status(), StatusCode::UNPROCESSABLE_ENTITY);
-        assert_eq!(Refusal::of(&Reject::Closed).respond(ErrorShape::Detail).status(), StatusCode::OK);
+        assert_eq!(missing.respond(ErrorShape::Detail).status, 422);
+        assert_eq!(Refusal::of(&Reject::Closed).respond(ErrorShape::Detail).status, 200);
         let injected = Reject::Injected { code: "502".into(), message: String::new() };
-        assert_eq!(Refusal::of(&injected).respond(ErrorShape::Detail).status(), StatusCode::BAD_GATEWAY);
+        assert_eq!(Refusal::of(&injected).respond(ErrorShape::Detail).status, 502);
     }
 }

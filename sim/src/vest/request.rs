@@ -31,7 +31,8 @@ pub struct Order {
     pub reduce_only: bool,
     pub window_ms: i64,
     pub id: String,
-    pub signer: Address,
+    /// `None` when the run does not look at signatures.
+    pub signer: Option<Address>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct Cancel {
     pub order_id: String,
     pub time_ms: i64,
     pub window_ms: i64,
-    pub signer: Address,
+    pub signer: Option<Address>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +74,6 @@ impl<'a> Fields<'a> {
 /// Reads the body of any request.
 pub fn body(bytes: &[u8]) -> Result<Json, Refusal> {
     serde_json::from_slice(bytes).map_err(|_| invalid("body"))
-}
-
-/// The symbol an order names, before anything is checked.
-pub fn symbol_of(body: &Json) -> Option<&str> {
-    body.pointer("/order/symbol").and_then(Json::as_str)
 }
 
 /// The signed fields of an order, as they stand in the body.
@@ -137,7 +133,7 @@ pub fn order(
     let tif = tif_of(&fields, kind, switches)?;
     let (size, limit) = size_and_limit(&signed, spec, switches)?;
     refuse_unsupported(&fields, &signed, switches)?;
-    let (inner, signer) = signed_by(&signed.values(), envelope.text("signature")?)?;
+    let (inner, signer) = signed_by(&signed.values(), envelope.text("signature")?, switches)?;
     Ok(Order {
         market,
         time_ms: signed.time as i64,
@@ -155,13 +151,13 @@ pub fn order(
 }
 
 /// Checks the body of `POST /orders/cancel`.
-pub fn cancel(body: &Json, now_ms: i64) -> Result<Cancel, Refusal> {
+pub fn cancel(body: &Json, switches: &Switches, now_ms: i64) -> Result<Cancel, Refusal> {
     let envelope = Fields(body);
     let fields = Fields(envelope.get("order")?);
     let (time, nonce, id) = (fields.whole("time")?, fields.whole("nonce")?, fields.text("id")?);
     let window_ms = window(&envelope, time, now_ms)?;
     let values = [Value::Uint(time.into()), Value::Uint(nonce.into()), Value::Text(id)];
-    let (_, signer) = signed_by(&values, envelope.text("signature")?)?;
+    let (_, signer) = signed_by(&values, envelope.text("signature")?, switches)?;
     if now_ms > time as i64 + window_ms {
         return Err(Refusal::code(1132, "Order expired"));
     }
@@ -214,11 +210,19 @@ pub fn bad_signature() -> Refusal {
     Refusal::code(1022, "Invalid signature")
 }
 
-fn signed_by(values: &[Value], text: &str) -> Result<([u8; 32], Address), Refusal> {
+/// The hash that was signed, and by whom.
+fn signed_by(
+    values: &[Value],
+    text: &str,
+    switches: &Switches,
+) -> Result<([u8; 32], Option<Address>), Refusal> {
     let inner = signature::keccak(&signature::abi_encode(values));
+    if switches.stub_signatures {
+        return if signature::is_shaped(text) { Ok((inner, None)) } else { Err(bad_signature()) };
+    }
     let digest = signature::personal_digest(&inner);
     let signer = signature::recover(&digest, text).map_err(|_| bad_signature())?;
-    Ok((inner, signer))
+    Ok((inner, Some(signer)))
 }
 
 fn window(envelope: &Fields, time: u64, now_ms: i64) -> Result<i64, Refusal> {
@@ -334,7 +338,7 @@ mod tests {
     #[test]
     fn a_good_order_names_its_signer() {
         let order = order(&sample(), &markets(), &Switches::default(), NOW_MS).unwrap();
-        assert_eq!(order.signer.text(), "0x70997970c51812dc3a010c7d01b50e0d17dc79c8");
+        assert_eq!(order.signer.unwrap().text(), "0x70997970c51812dc3a010c7d01b50e0d17dc79c8");
         assert_eq!((order.side, order.kind, order.size), (Side::Sell, Kind::Market, 3_000_000));
         assert_eq!(order.id, "0x1e9fd27cf300f16ce804040200b64bf2f3b434e88a6654ca0c8462474fa0032b");
     }
@@ -344,7 +348,7 @@ mod tests {
         let mut body = sample();
         body["order"]["nonce"] = json!(5);
         let order = order(&body, &markets(), &Switches::default(), NOW_MS).unwrap();
-        assert_ne!(order.signer.text(), "0x70997970c51812dc3a010c7d01b50e0d17dc79c8");
+        assert_ne!(order.signer.unwrap().text(), "0x70997970c51812dc3a010c7d01b50e0d17dc79c8");
     }
 
     #[test]

@@ -3,224 +3,175 @@
 //! Source: the venue sheet, sections 2, 3.3, 5 and 6. Each handler checks the caller, passes the fault
 //! rules, and translates; no rule of trading is decided here.
 
-use std::sync::Arc;
-
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::reply::{Refusal, json_reply};
-use super::{Desk, Params, TRADER, request, view};
+use super::reply::Refusal;
+use super::{Floor, TRADER, history, request, view};
 use crate::core::fault::Class;
-use crate::core::{MarketSpec, NewOrder, OrderView, Reject};
+use crate::core::{MarketSpec, NewOrder, OrderView, Reply};
+use crate::wire::{Answer, Params, Request, Response};
 
 const ROWS_MAX: usize = 1_000;
 const DEPTH_DEFAULT: usize = 20;
 const DEPTH_MAX: usize = 100;
 
-type Handler = State<Arc<Desk>>;
-pub(super) type Answer = Result<Value, Refusal>;
+pub(super) type Outcome = Result<Value, Refusal>;
 
-pub async fn exchange_info(State(desk): Handler, query: Params) -> Response {
-    let answer = chosen(&desk, &query).map(|markets| {
-        let mode = desk.venue.with(|core, _| core.mode());
-        view::exchange_info(markets.into_iter().map(|(_, spec)| (spec, mode)))
-    });
-    finish(&desk, answer)
+/// Answers a request below `/v2`. `held` marks one that was handed back by [`Answer::Hold`].
+pub fn call(floor: &mut Floor, request: &Request, held: bool) -> Answer<Response> {
+    let shape = floor.desk.switches.vest_error_shape;
+    route(floor, request, held).map(|outcome| match outcome {
+        Ok(body) => Response::json(200, &body),
+        Err(refusal) => refusal.respond(shape),
+    })
 }
 
-pub async fn ticker_latest(State(desk): Handler, query: Params) -> Response {
-    let answer = chosen(&desk, &query).map(|markets| {
-        let row = |(index, spec)| desk.venue.with(|core, now| view::ticker(&core.ticker(index, now), spec));
-        json!({"tickers": markets.into_iter().map(row).collect::<Vec<Value>>()})
-    });
-    finish(&desk, answer)
-}
-
-pub async fn depth(State(desk): Handler, query: Params) -> Response {
-    let answer = one_market(&desk, &query).map(|(index, spec)| {
-        let wanted = query.get("limit").and_then(|text| text.parse().ok()).unwrap_or(DEPTH_DEFAULT);
-        let book = desk.venue.with(|core, now| core.snapshot(index, now));
-        view::depth(&book, spec, wanted.min(DEPTH_MAX))
-    });
-    finish(&desk, answer)
-}
-
-pub async fn trades(State(desk): Handler, query: Params) -> Response {
-    let answer = one_market(&desk, &query).map(|(index, spec)| {
-        let rows = desk.venue.with(|core, _| {
-            let fills = core.fills(TRADER).enumerate().filter(|(_, fill)| fill.market == index);
-            fills.map(|(id, fill)| view::trade(fill, spec, json!(id))).collect::<Vec<Value>>()
-        });
-        json!(rows)
-    });
-    finish(&desk, answer)
-}
-
-pub async fn register(State(desk): Handler, headers: HeaderMap, bytes: Bytes) -> Response {
-    let Some(passed) = desk.venue.gate(Class::Auth).await else {
-        return never().await;
+fn route(floor: &mut Floor, request: &Request, held: bool) -> Answer<Outcome> {
+    let params = request.params();
+    let private = |floor: &mut Floor, class, act: &dyn Fn(&mut Floor) -> Outcome| {
+        if let Err(refusal) = authorised(floor, request) {
+            return Answer::At { due_us: floor.now_us, result: Err(refusal) };
+        }
+        gated(floor, class, held, act)
     };
-    finish(&desk, passed.map_err(|r| Refusal::of(&r)).and_then(|()| try_register(&desk, &headers, &bytes)))
+    let public = |floor: &mut Floor, act: &dyn Fn(&Floor) -> Outcome| {
+        gated(floor, Class::PublicQuery, held, &|floor| act(floor))
+    };
+    let path = request.path().strip_prefix("/v2").unwrap_or_default();
+    match (request.method, path) {
+        ("GET", "/exchangeInfo") => public(floor, &|floor| exchange_info(floor, &params)),
+        ("GET", "/ticker/latest") => public(floor, &|floor| ticker_latest(floor, &params)),
+        ("GET", "/ticker/24hr") => public(floor, &|floor| history::ticker_24hr(floor, &params)),
+        ("GET", "/klines") => public(floor, &|floor| history::klines(floor, &params)),
+        ("GET", "/funding/history") => public(floor, &|floor| history::funding(floor, &params)),
+        ("GET", "/oi") => public(floor, &|floor| history::open_interest(floor, &params)),
+        ("GET", "/depth") => public(floor, &|floor| depth(floor, &params)),
+        ("GET", "/trades") => public(floor, &|floor| trades(floor, &params)),
+        ("POST", "/register") => gated(floor, Class::Auth, held, &|floor| register(floor, request)),
+        ("GET", "/account") => private(floor, Class::Query, &|floor| account(floor, &params)),
+        ("GET", "/account/nonce") => private(floor, Class::Query, &|floor| nonce(floor, &params)),
+        ("POST", "/account/listenKey") => private(floor, Class::Auth, &create_listen_key),
+        ("PUT", "/account/listenKey") => private(floor, Class::Auth, &extend_listen_key),
+        ("DELETE", "/account/listenKey") => private(floor, Class::Auth, &close_listen_key),
+        ("POST", "/account/leverage") => private(floor, Class::Query, &|floor| leverage(floor, request)),
+        // Liquidity and transfers: the run's account never has any.
+        ("GET", "/lp" | "/transfer") => private(floor, Class::Query, &|_| Ok(json!([]))),
+        ("GET", "/orders") => private(floor, Class::Query, &|floor| list_orders(floor, &params)),
+        ("POST", "/orders") => place(floor, request, held),
+        ("POST", "/orders/cancel") => cancel(floor, request, &params, held),
+        _ => Answer::At { due_us: floor.now_us, result: Err(Refusal::NotFound) },
+    }
 }
 
-fn try_register(desk: &Desk, headers: &HeaderMap, bytes: &[u8]) -> Answer {
-    json_body(headers)?;
-    let proof = request::registration(&request::body(bytes)?, &desk.venue.switches, desk.now_ms())?;
-    let mut session = desk.session();
-    if proof.primary != session.primary {
+fn exchange_info(floor: &Floor, params: &Params) -> Outcome {
+    let mode = floor.exchange.mode();
+    let markets = chosen(floor, params)?;
+    Ok(view::exchange_info(markets.into_iter().map(|(_, spec)| (spec, mode))))
+}
+
+fn ticker_latest(floor: &Floor, params: &Params) -> Outcome {
+    let row = |(index, spec)| view::ticker(&floor.exchange.ticker(index, floor.now_us), spec);
+    Ok(json!({"tickers": chosen(floor, params)?.into_iter().map(row).collect::<Vec<Value>>()}))
+}
+
+fn depth(floor: &Floor, params: &Params) -> Outcome {
+    let (index, spec) = one_market(floor, params)?;
+    let wanted = params.get("limit").and_then(|text| text.parse().ok()).unwrap_or(DEPTH_DEFAULT);
+    Ok(view::depth(&floor.exchange.snapshot(index, floor.now_us), spec, wanted.min(DEPTH_MAX)))
+}
+
+fn trades(floor: &Floor, params: &Params) -> Outcome {
+    let (index, spec) = one_market(floor, params)?;
+    let fills = floor.exchange.fills(TRADER).enumerate().filter(|(_, fill)| fill.market == index);
+    Ok(json!(fills.map(|(id, fill)| view::trade(fill, spec, json!(id))).collect::<Vec<Value>>()))
+}
+
+fn register(floor: &mut Floor, request: &Request) -> Outcome {
+    json_body(request)?;
+    let body = request::body(request.body)?;
+    let proof = request::registration(&body, &floor.desk.switches, floor.now_ms())?;
+    if proof.primary != floor.desk.session.primary {
         return Err(Refusal::code(1099, "Account not found"));
     }
-    let key = session.register(proof.signing, proof.expiry_ms);
-    Ok(json!({"apiKey": key, "accGroup": desk.venue.keys.vest_account_group}))
+    let key = floor.desk.session.register(proof.signing, proof.expiry_ms);
+    Ok(json!({"apiKey": key, "accGroup": floor.desk.group}))
 }
 
-pub async fn create_listen_key(State(desk): Handler, headers: HeaderMap) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Auth).await else {
-        return never().await;
-    };
-    finish(
-        &desk,
-        passed.map(|()| {
-            let (now, revoked) = (desk.venue.now_us(), desk.venue.revoked_before_us());
-            let key = desk.session().create_listen_key(now, revoked);
-            desk.venue.note_issued(&key);
-            json!({"listenKey": key})
-        }),
-    )
+fn create_listen_key(floor: &mut Floor) -> Outcome {
+    let key = floor.desk.session.create_listen_key(floor.now_us, floor.desk.revoked_us);
+    floor.desk.issued.push(key.clone());
+    Ok(json!({"listenKey": key}))
 }
 
-pub async fn extend_listen_key(State(desk): Handler, headers: HeaderMap) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Auth).await else {
-        return never().await;
-    };
-    finish(
-        &desk,
-        passed.and_then(|()| {
-            let (now, revoked) = (desk.venue.now_us(), desk.venue.revoked_before_us());
-            let key = desk.session().extend_listen_key(now, revoked);
-            key.map(|key| json!({"listenKey": key}))
-                .ok_or(Refusal::Code200(1125, "Listen key expired. Make a POST request to create a new key."))
-        }),
-    )
+fn extend_listen_key(floor: &mut Floor) -> Outcome {
+    let key = floor.desk.session.extend_listen_key(floor.now_us, floor.desk.revoked_us);
+    let expired = "Listen key expired. Make a POST request to create a new key.";
+    key.map(|key| json!({"listenKey": key})).ok_or(Refusal::Code200(1125, expired))
 }
 
-pub async fn close_listen_key(State(desk): Handler, headers: HeaderMap) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Auth).await else {
-        return never().await;
-    };
-    finish(
-        &desk,
-        passed.map(|()| {
-            desk.session().close_listen_key();
-            json!({})
-        }),
-    )
+fn close_listen_key(floor: &mut Floor) -> Outcome {
+    floor.desk.session.close_listen_key();
+    Ok(json!({}))
 }
 
-pub async fn account(State(desk): Handler, headers: HeaderMap, query: Params) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else {
-        return never().await;
-    };
-    finish(
-        &desk,
-        passed.and_then(|()| needs_time(&query)).map(|()| {
-            let (view, positions) =
-                desk.venue.with(|core, now| (core.account(TRADER, now), core.positions(TRADER)));
-            let session = desk.session();
-            let leverage = |symbol: &str| session.leverage(symbol);
-            let extras = view::AccountExtras { address: session.primary.text(), leverage: &leverage };
-            view::account(&view, &positions, &desk.markets, &extras)
-        }),
-    )
+fn account(floor: &Floor, params: &Params) -> Outcome {
+    needs_time(params)?;
+    let session = &floor.desk.session;
+    let leverage = |symbol: &str| session.leverage(symbol);
+    let extras = view::AccountExtras { address: session.primary.text(), leverage: &leverage };
+    let past = floor.exchange.past();
+    Ok(view::account(&past.account(TRADER, floor.now_us), &past.positions(TRADER), floor.markets(), &extras))
 }
 
-pub async fn nonce(State(desk): Handler, headers: HeaderMap, query: Params) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else {
-        return never().await;
-    };
-    finish(
-        &desk,
-        passed.and_then(|()| needs_time(&query)).map(|()| json!({"lastNonce": desk.session().last_nonce})),
-    )
+fn nonce(floor: &Floor, params: &Params) -> Outcome {
+    needs_time(params).map(|()| json!({"lastNonce": floor.desk.session.last_nonce}))
 }
 
-pub async fn leverage(State(desk): Handler, headers: HeaderMap, bytes: Bytes) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else {
-        return never().await;
-    };
-    finish(
-        &desk,
-        passed.and_then(|()| {
-            json_body(&headers)?;
-            let (symbol, value) = request::leverage(&request::body(&bytes)?, &desk.markets)?;
-            refuse_unsafe_leverage(&desk, &symbol, value)?;
-            desk.session().set_leverage(&symbol, value);
-            Ok(json!({"symbol": symbol, "value": value}))
-        }),
-    )
+fn leverage(floor: &mut Floor, request: &Request) -> Outcome {
+    json_body(request)?;
+    let (symbol, value) = request::leverage(&request::body(request.body)?, floor.markets())?;
+    refuse_unsafe_leverage(floor, &symbol, value)?;
+    floor.desk.session.set_leverage(&symbol, value);
+    Ok(json!({"symbol": symbol, "value": value}))
 }
 
 /// Leverage may not be lowered under an open position (3021).
-fn refuse_unsafe_leverage(desk: &Desk, symbol: &str, value: u32) -> Result<(), Refusal> {
-    let held = desk.venue.with(|core, _| core.market(symbol).map_or(0, |m| core.position(TRADER, m).size));
-    match held != 0 && value < desk.session().leverage(symbol) {
+fn refuse_unsafe_leverage(floor: &Floor, symbol: &str, value: u32) -> Result<(), Refusal> {
+    let held = floor.exchange.market(symbol).map_or(0, |m| floor.exchange.held(TRADER, m));
+    match held != 0 && value < floor.desk.session.leverage(symbol) {
         true => Err(Refusal::code(3021, "Decrease leverage with position")),
         false => Ok(()),
     }
 }
 
-/// Liquidity and transfers: the run's account never has any.
-pub async fn nothing(State(desk): Handler, headers: HeaderMap) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else { return never().await };
-    finish(&desk, passed.map(|()| json!([])))
-}
-
-pub async fn orders(State(desk): Handler, headers: HeaderMap, query: Params) -> Response {
-    let Some(passed) = gated(&desk, &headers, Class::Query).await else {
-        return never().await;
+fn list_orders(floor: &Floor, params: &Params) -> Outcome {
+    let filter = Filter::read(floor, params)?;
+    let past = floor.exchange.past();
+    let matching = past.orders(TRADER).filter(|order| filter.keeps(order));
+    let row = |o: &OrderView| {
+        let spec = &floor.markets()[o.market];
+        view::order_row(o, spec, floor.desk.session.leverage(&spec.symbol))
     };
-    finish(&desk, passed.and_then(|()| list_orders(&desk, &query)))
+    Ok(json!(matching.take(filter.limit).map(row).collect::<Vec<Value>>()))
 }
 
-fn list_orders(desk: &Desk, query: &Params) -> Answer {
-    let filter = Filter::read(desk, query)?;
-    let session = desk.session();
-    let rows = desk.venue.with(|core, _| {
-        let matching = core.orders(TRADER).rev().filter(|order| filter.keeps(order));
-        let row = |o: &OrderView| {
-            let spec = &desk.markets[o.market];
-            view::order_row(o, spec, session.leverage(&spec.symbol))
-        };
-        matching.take(filter.limit).map(row).collect::<Vec<Value>>()
-    });
-    Ok(json!(rows))
+fn place(floor: &mut Floor, request: &Request, held: bool) -> Answer<Outcome> {
+    match try_place(floor, request, held) {
+        Err(refusal) => Answer::At { due_us: floor.now_us, result: Err(refusal) },
+        Ok(order) => answer_of(floor.exchange.submit(floor.now_us, order)).map(|id| Ok(json!({ "id": id? }))),
+    }
 }
 
-pub async fn place(State(desk): Handler, headers: HeaderMap, bytes: Bytes) -> Response {
-    let order = match try_place(&desk, &headers, &bytes) {
-        Ok(order) => order,
-        Err(refusal) => return finish(&desk, Err(refusal)),
-    };
-    let Some(result) = desk.venue.submit(order).await else {
-        return never().await;
-    };
-    finish(&desk, result.map(|id| json!({ "id": id })).map_err(|reject| Refusal::of(&reject)))
-}
-
-fn try_place(desk: &Desk, headers: &HeaderMap, bytes: &[u8]) -> Result<NewOrder, Refusal> {
-    let body = request::body(bytes)?;
-    let symbol = request::symbol_of(&body).unwrap_or_default();
-    desk.venue.order_read(symbol.split('-').next().unwrap_or_default());
-    authorised(desk, headers)?;
-    json_body(headers)?;
-    let order = request::order(&body, &desk.markets, &desk.venue.switches, desk.now_ms())?;
-    let mut session = desk.session();
-    if !session.may_sign(&order.signer, desk.venue.now_us()) {
+fn try_place(floor: &mut Floor, request: &Request, held: bool) -> Result<NewOrder, Refusal> {
+    let body = request::body(request.body)?;
+    authorised(floor, request)?;
+    json_body(request)?;
+    let switches = &floor.desk.switches;
+    let order = request::order(&body, floor.markets(), switches, floor.now_ms())?;
+    if !signed_well(floor, order.signer.as_ref()) {
         return Err(request::bad_signature());
     }
+    let session = &mut floor.desk.session;
     session.last_nonce = session.last_nonce.max(order.nonce);
     Ok(NewOrder {
         account: TRADER,
@@ -238,32 +189,38 @@ fn try_place(desk: &Desk, headers: &HeaderMap, bytes: &[u8]) -> Result<NewOrder,
         bump_us: 0,
         taker_fee: None,
         note: String::new(),
-        held: false,
+        held,
     })
 }
 
-pub async fn cancel(State(desk): Handler, headers: HeaderMap, query: Params, bytes: Bytes) -> Response {
-    let id = match try_cancel(&desk, &headers, &query, &bytes) {
-        Ok(id) => id,
-        Err(refusal) => return finish(&desk, Err(refusal)),
-    };
-    let Some(result) = desk.venue.cancel(&id, 0).await else {
-        return never().await;
-    };
-    finish(&desk, result.map(|()| json!({ "id": id })).map_err(|reject| Refusal::of(&reject)))
+fn cancel(floor: &mut Floor, request: &Request, params: &Params, held: bool) -> Answer<Outcome> {
+    match try_cancel(floor, request, params) {
+        Err(refusal) => Answer::At { due_us: floor.now_us, result: Err(refusal) },
+        Ok(id) => {
+            let reply = floor.exchange.cancel(floor.now_us, &id, 0, held);
+            answer_of(reply).map(|done| done.map(|()| json!({ "id": id })))
+        }
+    }
 }
 
-fn try_cancel(desk: &Desk, headers: &HeaderMap, query: &Params, bytes: &[u8]) -> Result<String, Refusal> {
-    authorised(desk, headers)?;
-    json_body(headers)?;
-    if desk.venue.switches.vest_cancel_needs_time {
-        needs_time(query)?;
+fn try_cancel(floor: &Floor, request: &Request, params: &Params) -> Result<String, Refusal> {
+    authorised(floor, request)?;
+    json_body(request)?;
+    let switches = &floor.desk.switches;
+    if switches.vest_cancel_needs_time {
+        needs_time(params)?;
     }
-    let cancel = request::cancel(&request::body(bytes)?, desk.now_ms())?;
-    match desk.session().may_sign(&cancel.signer, desk.venue.now_us()) {
+    let cancel = request::cancel(&request::body(request.body)?, switches, floor.now_ms())?;
+    match signed_well(floor, cancel.signer.as_ref()) {
         true => Ok(cancel.order_id),
         false => Err(request::bad_signature()),
     }
+}
+
+/// Whether the signer may sign; no signer = the run does not look at signatures, and takes the approved key's word.
+fn signed_well(floor: &Floor, signer: Option<&super::Address>) -> bool {
+    let session = &floor.desk.session;
+    signer.map_or_else(|| session.has_signer(floor.now_us), |who| session.may_sign(who, floor.now_us))
 }
 
 /// The filters of `GET /orders`.
@@ -279,7 +236,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn read(desk: &Desk, query: &Params) -> Result<Self, Refusal> {
+    fn read(floor: &Floor, query: &Params) -> Result<Self, Refusal> {
         let text = |name: &str| query.get(name).cloned();
         let whole = |name: &str, otherwise: i64| match query.get(name) {
             None => Ok(otherwise),
@@ -293,7 +250,7 @@ impl Filter {
         }
         let market = match query.get("symbol") {
             None => None,
-            Some(_) => Some(one_market(desk, query)?.0),
+            Some(_) => Some(one_market(floor, query)?.0),
         };
         Ok(Self {
             ids: text("id").map(|ids| ids.split(',').map(str::to_owned).collect()),
@@ -318,31 +275,41 @@ impl Filter {
     }
 }
 
-/// Passes a private request through the key check and the fault rules; `None` = never answer.
-async fn gated(desk: &Desk, headers: &HeaderMap, class: Class) -> Option<Result<(), Refusal>> {
-    if let Err(refusal) = authorised(desk, headers) {
-        return Some(Err(refusal));
+/// Passes a request through the fault rules, then lets it act; nothing but the answer is late.
+fn gated(
+    floor: &mut Floor,
+    class: Class,
+    held: bool,
+    act: &dyn Fn(&mut Floor) -> Outcome,
+) -> Answer<Outcome> {
+    let passed = floor.exchange.gate(floor.now_us, class, held);
+    answer_of(passed).map(|passed| passed.and_then(|()| act(floor)))
+}
+
+fn answer_of<T>(reply: Reply<T>) -> Answer<Result<T, Refusal>> {
+    match reply {
+        Reply::At { due_us, result } => {
+            Answer::At { due_us, result: result.map_err(|reject| Refusal::of(&reject)) }
+        }
+        Reply::Hold { until_us } => Answer::Hold { until_us },
+        Reply::Never => Answer::Never,
     }
-    let passed: Result<(), Reject> = desk.venue.gate(class).await?;
-    Some(passed.map_err(|reject| Refusal::of(&reject)))
 }
 
 /// Private calls carry the API key and the routing header of the account's group.
-fn authorised(desk: &Desk, headers: &HeaderMap) -> Result<(), Refusal> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if !text("x-api-key").is_some_and(|key| desk.session().knows_api_key(key)) {
+fn authorised(floor: &Floor, request: &Request) -> Result<(), Refusal> {
+    if !request.header("x-api-key").is_some_and(|key| floor.desk.session.knows_api_key(key)) {
         return Err(Refusal::Unauthorized);
     }
-    match text("xrestservermm").and_then(|value| value.strip_prefix("restserver")) {
-        Some(group) if group.parse() == Ok(desk.venue.keys.vest_account_group) => Ok(()),
+    match request.header("xrestservermm").and_then(|value| value.strip_prefix("restserver")) {
+        Some(group) if group.parse() == Ok(floor.desk.group) => Ok(()),
         Some(_) => Err(Refusal::code(1099, "Account not found")),
         None => Err(Refusal::code(1146, "Invalid account group")),
     }
 }
 
-fn json_body(headers: &HeaderMap) -> Result<(), Refusal> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    match kind.is_some_and(|kind| kind.starts_with("application/json")) {
+fn json_body(request: &Request) -> Result<(), Refusal> {
+    match request.is_json() {
         true => Ok(()),
         false => Err(Refusal::Invalid { place: "header", field: "content-type".into() }),
     }
@@ -356,8 +323,8 @@ fn needs_time(query: &Params) -> Result<(), Refusal> {
 }
 
 /// The markets named in `symbols` (all when absent).
-pub(super) fn chosen<'a>(desk: &'a Desk, query: &Params) -> Result<Vec<(usize, &'a MarketSpec)>, Refusal> {
-    let all = desk.markets.iter().enumerate();
+pub(super) fn chosen<'a>(floor: &'a Floor, query: &Params) -> Result<Vec<(usize, &'a MarketSpec)>, Refusal> {
+    let all = floor.markets().iter().enumerate();
     let Some(names) = query.get("symbols") else {
         return Ok(all.collect());
     };
@@ -365,23 +332,11 @@ pub(super) fn chosen<'a>(desk: &'a Desk, query: &Params) -> Result<Vec<(usize, &
     names.split(',').map(find).collect()
 }
 
-pub(super) fn one_market<'a>(desk: &'a Desk, query: &Params) -> Result<(usize, &'a MarketSpec), Refusal> {
+pub(super) fn one_market<'a>(floor: &'a Floor, query: &Params) -> Result<(usize, &'a MarketSpec), Refusal> {
     let name = query.get("symbol").ok_or(Refusal::Invalid { place: "query", field: "symbol".into() })?;
-    desk.markets.iter().enumerate().find(|(_, spec)| spec.symbol == *name).ok_or_else(bad_symbol)
+    floor.markets().iter().enumerate().find(|(_, spec)| spec.symbol == *name).ok_or_else(bad_symbol)
 }
 
 fn bad_symbol() -> Refusal {
     Refusal::code(1121, "Bad symbol")
-}
-
-pub(super) fn finish(desk: &Desk, answer: Answer) -> Response {
-    match answer {
-        Ok(body) => json_reply(StatusCode::OK, &body),
-        Err(refusal) => refusal.respond(desk.venue.switches.vest_error_shape),
-    }
-}
-
-/// Leaves the request without an answer, for as long as the client waits.
-async fn never() -> Response {
-    std::future::pending().await
 }

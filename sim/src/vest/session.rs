@@ -1,6 +1,6 @@
 //! Who may talk to Vest: API keys, approved signing keys, listen keys, leverages.
 //!
-//! Owned by `vest::Desk` behind a lock. Source: the venue sheet, section 3. Keys are made from a counter
+//! Owned by `vest::Desk`. Source: the venue sheet, section 3. Keys are made from a counter
 //! and the run's seed; they are throw-away values.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub enum KeyState {
     Unknown,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ListenKey {
     text: String,
     issued_us: i64,
@@ -29,6 +29,7 @@ struct ListenKey {
 }
 
 /// Everything about the one trader that is not money.
+#[derive(Clone)]
 pub struct Session {
     pub primary: Address,
     api_keys: Vec<String>,
@@ -64,6 +65,11 @@ impl Session {
     /// Orders may be signed by an approved key that has not expired, or by the primary key.
     pub fn may_sign(&self, who: &Address, now_us: i64) -> bool {
         *who == self.primary || self.signers.get(who).is_some_and(|until_ms| now_us / 1_000 < *until_ms)
+    }
+
+    /// Whether any approved key has not expired.
+    pub fn has_signer(&self, now_us: i64) -> bool {
+        self.signers.values().any(|until_ms| now_us / 1_000 < *until_ms)
     }
 
     /// Approves a signing key and makes an API key.

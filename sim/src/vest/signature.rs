@@ -128,6 +128,13 @@ pub fn recover(digest: &[u8; 32], text: &str) -> Result<Address, BadSignature> {
     key.map(|key| Address::of(&key)).map_err(|_| BadSignature::Point)
 }
 
+/// Whether a text looks like a signature: `0x`, 65 bytes, v = 27 or 28.
+pub fn is_shaped(text: &str) -> bool {
+    let digits = text.strip_prefix("0x").unwrap_or_default();
+    let parity = digits.get(128..).unwrap_or_default();
+    digits.bytes().all(|b| b.is_ascii_hexdigit()) && matches!(parity, "1b" | "1c" | "1B" | "1C")
+}
+
 fn word(number: u128) -> [u8; 32] {
     let mut word = [0; 32];
     word[16..].copy_from_slice(&number.to_be_bytes());

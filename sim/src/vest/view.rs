@@ -64,6 +64,31 @@ pub fn depth(book: &BookUpdate, spec: &MarketSpec, limit: usize) -> Value {
     json!({"bids": side(&book.bids), "asks": side(&book.asks)})
 }
 
+/// The message of `<symbol>@depth`, all levels: by far the most frequent one, so it is written without a tree of values.
+pub fn depth_message(book: &BookUpdate, spec: &MarketSpec) -> String {
+    let mut text = String::with_capacity(96 + 32 * (book.bids.len() + book.asks.len()));
+    text.push_str("{\"channel\":\"");
+    text.push_str(&spec.symbol);
+    text.push_str("@depth\",\"data\":{\"asks\":");
+    write_levels(&mut text, &book.asks, spec);
+    text.push_str(",\"bids\":");
+    write_levels(&mut text, &book.bids, spec);
+    text.push_str("}}");
+    text
+}
+
+fn write_levels(text: &mut String, levels: &[Level], spec: &MarketSpec) {
+    text.push('[');
+    for (at, (price, size)) in levels.iter().enumerate() {
+        text.push_str(if at == 0 { "[\"" } else { ",[\"" });
+        money::write(text, *price, spec.price_decimals);
+        text.push_str("\",\"");
+        money::write(text, *size, spec.size_decimals);
+        text.push_str("\"]");
+    }
+    text.push(']');
+}
+
 /// A public trade; `id` is an integer in REST answers and a string on the socket.
 pub fn trade(fill: &FillView, spec: &MarketSpec, id: Value) -> Value {
     json!({
@@ -229,6 +254,16 @@ fn status(mode: Mode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_written_depth_message_is_the_tree_of_values() {
+        let spec = &crate::options::Options::default().vest_spec(0).markets[0];
+        let (bids, asks) =
+            (vec![(72_000 * ONE, ONE), (71_999 * ONE + 1_000_000, 10_000)], vec![(72_001 * ONE, 5)]);
+        let book = BookUpdate { market: 0, seq: 1, at_us: 0, snapshot: true, bids, asks };
+        let tree = json!({"channel": "BTC-PERP@depth", "data": depth(&book, spec, usize::MAX)});
+        assert_eq!(depth_message(&book, spec), tree.to_string());
+    }
 
     #[test]
     fn figures_are_padded_as_the_venue_does() {

@@ -1,11 +1,9 @@
 //! Watches: a test's own code, called on the spot when a venue meets the nth message of a class. What a fault
 //! cannot say (kill the client now, at just this message) is said here. The venue is locked meanwhile.
 //!
-//! Owned by `venue`, filled by `control`.
+//! Owned by the fault rules of an exchange, filled by `control`. A copy of a venue has no watches.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use crate::core::fault::Class;
+use super::fault::Class;
 
 struct Watch {
     class: Class,
@@ -16,36 +14,39 @@ struct Watch {
 
 /// The watches of one venue.
 #[derive(Default)]
-pub struct Watches(Mutex<Vec<Watch>>);
+pub struct Watches(Vec<Watch>);
+
+impl Clone for Watches {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
 
 impl Watches {
     /// Calls `call` once, when `skipped` messages of the class have passed and the next one is met: a request before
     /// the exchange acts on it, an event before it is sent.
-    pub fn add(&self, class: Class, skipped: u32, call: Box<dyn FnOnce() + Send>) {
-        self.lock().push(Watch { class, left: skipped, call });
+    pub fn add(&mut self, class: Class, skipped: u32, call: Box<dyn FnOnce() + Send>) {
+        self.0.push(Watch { class, left: skipped, call });
     }
 
-    pub fn clear(&self) {
-        self.lock().clear();
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// A message of the class is here.
-    pub fn meet(&self, class: Class) {
-        let mut watches = self.lock();
+    pub fn meet(&mut self, class: Class) {
+        if self.0.is_empty() {
+            return;
+        }
         let (due, kept): (Vec<_>, Vec<_>) =
-            watches.drain(..).partition(|watch| watch.class == class && watch.left == 0);
-        *watches = kept;
-        for watch in watches.iter_mut().filter(|watch| watch.class == class) {
+            self.0.drain(..).partition(|watch| watch.class == class && watch.left == 0);
+        self.0 = kept;
+        for watch in self.0.iter_mut().filter(|watch| watch.class == class) {
             watch.left -= 1;
         }
-        drop(watches);
         for watch in due {
             (watch.call)();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Watch>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_call_comes_once_at_its_message() {
-        let watches = Watches::default();
+        let mut watches = Watches::default();
         let called = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&called);
         watches.add(Class::Order, 1, Box::new(move || _ = counter.fetch_add(1, Ordering::Relaxed)));

@@ -1,0 +1,128 @@
+//! REST calls under way: answers that are not due yet, and requests that a fault holds up.
+//!
+//! Owned by `Stage`. Times are the venue's.
+
+use std::collections::BTreeMap;
+
+use crate::wire::{Answer, Letter, Request, Response};
+
+/// Names a call until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call(u64);
+
+/// What has become of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answered {
+    /// Ask again at this moment.
+    Pending {
+        due_us: i64,
+    },
+    /// There will be no answer; the connection stays as it is.
+    Never,
+    Reply(Response),
+}
+
+/// An answer nobody asks for is forgotten after this long.
+const FORGET_US: i64 = 600_000_000;
+
+#[derive(Clone)]
+enum Pending {
+    Held { until_us: i64, letter: Letter },
+    Ready { due_us: i64, response: Response },
+}
+
+impl Pending {
+    fn due_us(&self) -> i64 {
+        match self {
+            Pending::Held { until_us, .. } => *until_us,
+            Pending::Ready { due_us, .. } => *due_us,
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct Calls {
+    made: u64,
+    pending: BTreeMap<Call, Pending>,
+    /// The moment up to which everything has happened.
+    reached_us: i64,
+}
+
+impl Calls {
+    pub fn add(&mut self, now_us: i64, answer: Answer<Response>, request: &Request) -> Call {
+        self.pending.retain(|_, pending| pending.due_us() > now_us - FORGET_US);
+        self.made += 1;
+        let call = Call(self.made);
+        match answer {
+            Answer::At { due_us, result } => self.keep(call, Pending::Ready { due_us, response: result }),
+            Answer::Hold { until_us } => {
+                self.keep(call, Pending::Held { until_us, letter: Letter::of(request) });
+            }
+            Answer::Never => {}
+        }
+        call
+    }
+
+    /// A held request whose time has come.
+    pub fn held(&mut self, now_us: i64) -> Option<(Call, Letter)> {
+        let is_due =
+            |pending: &Pending| matches!(pending, Pending::Held { until_us, .. } if *until_us <= now_us);
+        let call = self.pending.iter().find(|(_, pending)| is_due(pending)).map(|(call, _)| *call)?;
+        match self.pending.remove(&call)? {
+            Pending::Held { letter, .. } => Some((call, letter)),
+            Pending::Ready { .. } => None,
+        }
+    }
+
+    /// What came of a held request; held again, it waits at least a microsecond.
+    pub fn settle(&mut self, call: Call, now_us: i64, answer: Answer<Response>, letter: Letter) {
+        match answer {
+            Answer::At { due_us, result } => self.keep(call, Pending::Ready { due_us, response: result }),
+            Answer::Hold { until_us } => {
+                self.keep(call, Pending::Held { until_us: until_us.max(now_us + 1), letter });
+            }
+            Answer::Never => {}
+        }
+    }
+
+    pub fn answer(&mut self, call: Call, now_us: i64) -> Answered {
+        let Some(pending) = self.pending.get(&call) else { return Answered::Never };
+        if pending.due_us() > now_us || matches!(pending, Pending::Held { .. }) {
+            return Answered::Pending { due_us: pending.due_us() };
+        }
+        match self.pending.remove(&call) {
+            Some(Pending::Ready { response, .. }) => Answered::Reply(response),
+            _ => Answered::Never,
+        }
+    }
+
+    /// When the next answer becomes ready or a held request goes on.
+    pub fn next_due(&self) -> i64 {
+        let is_ahead = |pending: &&Pending| {
+            matches!(pending, Pending::Held { .. }) || pending.due_us() > self.reached_us
+        };
+        self.pending.values().filter(is_ahead).map(Pending::due_us).min().unwrap_or(i64::MAX)
+    }
+
+    /// Everything up to `now_us` has happened; true when an answer has become ready.
+    pub fn reach(&mut self, now_us: i64) -> bool {
+        let before = self.reached_us;
+        self.reached_us = before.max(now_us);
+        self.pending.values().any(|pending| (before..=now_us).contains(&pending.due_us()))
+    }
+
+    /// The venue's clock was set forward by `us`.
+    pub fn shift(&mut self, us: i64) {
+        self.reached_us += us;
+        for pending in self.pending.values_mut() {
+            match pending {
+                Pending::Held { until_us, .. } => *until_us += us,
+                Pending::Ready { due_us, .. } => *due_us += us,
+            }
+        }
+    }
+
+    fn keep(&mut self, call: Call, pending: Pending) {
+        self.pending.insert(call, pending);
+    }
+}

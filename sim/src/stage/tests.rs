@@ -1,0 +1,1 @@
+//! A stage from outside, at a virtual time.
