@@ -69,6 +69,13 @@ impl Venue {
 
     /// Looks at or changes the stage at this moment; what is due happens before and after.
     pub fn stage<R>(&self, act: impl FnOnce(&mut Stage, i64) -> R) -> R {
+        let result = self.quietly(act);
+        self.wake.notify_one();
+        result
+    }
+
+    /// The same without a word to who drives it.
+    fn quietly<R>(&self, act: impl FnOnce(&mut Stage, i64) -> R) -> R {
         let (result, cuts, is_stirred) = {
             let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
             let now = self.now_us();
@@ -81,7 +88,6 @@ impl Venue {
         if is_stirred {
             self.stir.send_replace(());
         }
-        self.wake.notify_one();
         result
     }
 
@@ -160,7 +166,7 @@ impl Venue {
     /// Drives the stage; runs until its task is dropped.
     pub async fn drive(self: Arc<Self>) {
         loop {
-            let due = self.stage(|stage, _| stage.next_due());
+            let due = self.quietly(|stage, _| stage.next_due());
             tokio::select! {
                 () = self.wait_until(due) => {}
                 () = self.wake.notified() => {}

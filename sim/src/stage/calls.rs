@@ -96,6 +96,13 @@ impl Calls {
         }
     }
 
+    pub fn foresee(&self, call: Call) -> Option<(i64, &Response)> {
+        match self.pending.get(&call)? {
+            Pending::Ready { due_us, response } => Some((*due_us, response)),
+            Pending::Held { .. } => None,
+        }
+    }
+
     /// When the next answer becomes ready or a held request goes on.
     pub fn next_due(&self) -> i64 {
         let is_ahead = |pending: &&Pending| {
