@@ -162,15 +162,14 @@ impl BookThread {
 
     fn read(&mut self) -> bool {
         let Some(link) = self.link.as_mut() else { return false };
-        let frame = match link.recv() {
-            Ok(Some(frame)) => frame,
+        let (now, frame) = match link.recv_timed(self.markets.clock.as_ref()) {
+            Ok(Some(timed)) => timed,
             Ok(None) => return false,
             Err(error) => {
                 self.lose(reason(&error));
                 return true;
             }
         };
-        let now = self.markets.clock.now();
         self.markets.t_wire = now;
         if let Err(error) = self.feed.on_frame(now, frame, &mut self.markets, &mut self.outbox) {
             self.markets.messages += 1;

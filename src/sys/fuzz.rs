@@ -33,9 +33,14 @@ const PIECES: [&[u8]; 18] = [
 ];
 
 /// xorshift64*.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    /// `seed` must not be zero.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -43,13 +48,14 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    /// A number below `end`; zero when `end` is.
+    pub fn below(&mut self, end: usize) -> usize {
         (self.next() >> 33) as usize % end.max(1)
     }
 }
 
 /// One to four injuries: a byte or a bit changed, a cut, a stretch lost or doubled, or a piece put in.
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+pub fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.below(3) {
         let (a, b) = (random.below(bytes.len()), random.below(bytes.len()));
         let (from, to) = (a.min(b), a.max(b).min(a.min(b) + 40));

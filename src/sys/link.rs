@@ -5,6 +5,9 @@ use std::io;
 
 use thiserror::Error;
 
+use super::clock::Clock;
+use crate::types::Nanos;
+
 /// A message to the venue. WebSocket links take `Text`, HTTP links a complete serialised `Request`.
 #[derive(Clone, Copy, Debug)]
 pub enum Outbound<'a> {
@@ -15,7 +18,8 @@ pub enum Outbound<'a> {
     Close,
 }
 
-/// A message from the venue. Bytes are borrowed until the next call.
+/// A message from the venue. Bytes are borrowed until the next call. Nobody has looked at them yet: a text need not be
+/// UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub enum Inbound<'a> {
     Text(&'a [u8]),
@@ -46,4 +50,9 @@ pub enum LinkError {
 pub trait Link: Send {
     fn send(&mut self, message: Outbound<'_>) -> Result<(), LinkError>;
     fn recv(&mut self) -> Result<Option<Inbound<'_>>, LinkError>;
+    /// As `recv`, with the return of the read that brought the message's last byte; of a link that does not know it, the
+    /// time of now.
+    fn recv_timed(&mut self, clock: &dyn Clock) -> Result<Option<(Nanos, Inbound<'_>)>, LinkError> {
+        Ok(self.recv()?.map(|message| (clock.now(), message)))
+    }
 }

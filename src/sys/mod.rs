@@ -5,6 +5,7 @@ use std::sync::atomic;
 
 pub mod clock;
 pub mod cores;
+pub mod frame;
 #[cfg(test)]
 pub mod fuzz;
 pub mod http;
@@ -24,6 +25,7 @@ pub mod signals;
 pub mod socket;
 pub mod thread;
 pub mod tls;
+mod upgrade;
 pub mod url;
 pub mod waker;
 pub mod ws;

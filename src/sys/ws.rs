@@ -1,22 +1,22 @@
 //! A WebSocket over our own TLS stream, seen as a [`Link`]. `keeper` opens it; a reader thread owns it in blocking mode
-//! (reads come back after 250 ms), a busy-polling thread in non-blocking mode. Pings are answered here.
+//! (reads come back after 250 ms), a busy-polling thread in non-blocking mode. tungstenite upgrades the connection; the
+//! frames after that are our own, read where TLS put them. Pings are answered here.
 
-use std::io;
+use std::io::{self, Read, Write};
 
 use thiserror::Error;
+use tungstenite::HandshakeError;
 use tungstenite::client::ClientRequestBuilder;
 use tungstenite::error::Error as WsError;
 use tungstenite::http::Uri;
-use tungstenite::protocol::frame::coding::CloseCode;
-use tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tungstenite::{HandshakeError, Message, Utf8Bytes, WebSocket};
 
-use super::clock::Deadline;
+use super::clock::{Clock, Deadline};
+use super::frame::{Caps, Found, FrameError, FrameReader, FrameWriter, Kind};
 use super::link::{Inbound, Link, LinkError, Outbound};
 use super::socket::{DialError, Dialer, Pace, TlsStream};
+use super::upgrade::Upgrade;
 use super::url::{Scheme, SecureUrl, UrlError};
-use crate::types::limits::{WS_FRAME_MAX, WS_MESSAGE_MAX};
-use crate::types::quoted;
+use crate::types::{Nanos, quoted};
 
 /// How the owner of a link waits for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,13 @@ pub enum WsConnectError {
 
 /// One WebSocket.
 pub struct WsLink {
-    socket: WebSocket<TlsStream>,
-    /// What `recv` lends out.
-    held: Message,
-    /// The kernel did not take everything; `recv` flushes the rest.
-    unflushed: bool,
+    stream: TlsStream,
+    incoming: FrameReader,
+    outgoing: FrameWriter,
+    /// Return of the last read that brought bytes.
+    read_at: Nanos,
+    /// We have said goodbye.
+    closing: bool,
 }
 
 impl WsLink {
@@ -66,85 +68,158 @@ impl WsLink {
         let request = request(&url, headers)?;
         let stream = dialer.dial(&url, deadline)?;
         let failed = |error| upgrade_error(url.authority(), error);
-        let (mut socket, _response) =
-            tungstenite::client::client_with_config(request, stream, Some(framing())).map_err(|error| {
-                match error {
-                    HandshakeError::Failure(error) => failed(error),
-                    HandshakeError::Interrupted(_) => failed(io::Error::from(io::ErrorKind::TimedOut).into()),
-                }
-            })?;
+        let upgraded = tungstenite::client::client_with_config(request, Upgrade::new(stream), None);
+        let (socket, _response) = upgraded.map_err(|error| match error {
+            HandshakeError::Failure(error) => failed(error),
+            HandshakeError::Interrupted(_) => failed(io::Error::from(io::ErrorKind::TimedOut).into()),
+        })?;
+        let (mut stream, early) = socket.into_inner().finish();
         let pace = match mode {
             Mode::Blocking => Pace::Tick,
             Mode::NonBlocking => Pace::Poll,
         };
-        socket.get_mut().sock.set_pace(pace).map_err(|error| failed(error.into()))?;
-        Ok(Self { socket, held: Message::Close(None), unflushed: false })
+        stream.sock.set_pace(pace).map_err(|error| failed(error.into()))?;
+        let mut incoming = FrameReader::new(Caps::default());
+        incoming.room()[..early.len()].copy_from_slice(&early);
+        incoming.filled(early.len());
+        Ok(Self { stream, incoming, outgoing: FrameWriter::new(), read_at: Nanos::NEVER, closing: false })
     }
 
-    /// Hands over to the kernel; what it does not take now is kept and flushed by `recv`.
-    fn deliver(&mut self, outcome: Result<(), WsError>) -> Result<(), LinkError> {
-        match outcome {
-            Ok(()) => self.unflushed = false,
-            Err(WsError::Io(error)) if is_not_now(&error) => self.unflushed = true,
-            Err(error) => return Err(link_error(error)),
+    /// The next message, with the time of the read that brought its last byte.
+    fn receive(&mut self, clock: &dyn Clock) -> Result<Option<Found>, LinkError> {
+        self.flush()?;
+        self.stream.sock.refill();
+        loop {
+            if let Some(found) = self.incoming.next()? {
+                self.answer(&found)?;
+                return Ok(Some(found));
+            }
+            if !self.read(clock)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Moves what was decrypted to the frames, or else reads once. False when nothing is there.
+    fn read(&mut self, clock: &dyn Clock) -> Result<bool, LinkError> {
+        let TlsStream { conn, sock } = &mut self.stream;
+        loop {
+            match conn.reader().read(self.incoming.room()) {
+                Ok(0) => return Err(LinkError::Lost(io::ErrorKind::UnexpectedEof.into())),
+                Ok(bytes) => {
+                    self.incoming.filled(bytes);
+                    return Ok(true);
+                }
+                Err(error) if is_not_now(&error) => {}
+                Err(error) => return Err(LinkError::Lost(error)),
+            }
+            match conn.read_tls(sock) {
+                Ok(0) => return Err(LinkError::Lost(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => self.read_at = clock.now(),
+                Err(error) if is_not_now(&error) => return Ok(false),
+                Err(error) => return Err(LinkError::Lost(error)),
+            }
+            conn.process_new_packets().map_err(|error| LinkError::Protocol(error.to_string()))?;
+        }
+    }
+
+    /// What the protocol wants said at once.
+    fn answer(&mut self, found: &Found) -> Result<(), LinkError> {
+        match found.kind {
+            Kind::Text | Kind::Binary | Kind::Pong => return Ok(()),
+            // It goes whether or not it hears us.
+            Kind::Close if self.closing => return Ok(()),
+            Kind::Close => {
+                let code = self.incoming.close_code(found).to_be_bytes();
+                let _ = self.write(Kind::Close, &code);
+                return Ok(());
+            }
+            Kind::Ping => {}
+        }
+        let Self { incoming, outgoing, stream, closing, .. } = self;
+        if !*closing {
+            stream.conn.writer().write_all(outgoing.frame(Kind::Pong, incoming.bytes(found)))?;
+        }
+        self.flush()
+    }
+
+    fn write(&mut self, kind: Kind, payload: &[u8]) -> Result<(), LinkError> {
+        if self.closing {
+            return Err(LinkError::Protocol("nothing is sent after the close".to_owned()));
+        }
+        self.closing = kind == Kind::Close;
+        // Fails when a venue that does not read has filled what TLS is willing to hold.
+        self.stream.conn.writer().write_all(self.outgoing.frame(kind, payload))?;
+        self.flush()
+    }
+
+    /// Hands over to the kernel; what it does not take now is flushed by the next call.
+    fn flush(&mut self) -> Result<(), LinkError> {
+        let TlsStream { conn, sock } = &mut self.stream;
+        while conn.wants_write() {
+            match conn.write_tls(sock) {
+                Ok(_) => {}
+                Err(error) if is_not_now(&error) => break,
+                Err(error) => return Err(LinkError::Lost(error)),
+            }
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), LinkError> {
-        let outcome = self.socket.flush();
-        self.deliver(outcome)
+    fn lend(&self, found: &Found) -> Result<Inbound<'_>, LinkError> {
+        let bytes = self.incoming.bytes(found);
+        match found.kind {
+            Kind::Text => Ok(Inbound::Text(bytes)),
+            Kind::Binary => Ok(Inbound::Binary(bytes)),
+            Kind::Ping | Kind::Pong => Ok(Inbound::Heartbeat),
+            Kind::Close => Err(LinkError::Closed {
+                code: self.incoming.close_code(found),
+                reason: quoted(&String::from_utf8_lossy(bytes)),
+            }),
+        }
     }
 }
 
 impl Link for WsLink {
     fn send(&mut self, message: Outbound<'_>) -> Result<(), LinkError> {
-        let outcome = match message {
-            Outbound::Text(bytes) => {
-                let text = Utf8Bytes::try_from(bytes.to_vec());
-                let text =
-                    text.map_err(|_| LinkError::Protocol("a text to be sent is not UTF-8".to_owned()))?;
-                self.socket.send(Message::Text(text))
-            }
-            Outbound::Close => {
-                self.socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() }))
-            }
+        match message {
+            Outbound::Text(text) => self.write(Kind::Text, text),
+            Outbound::Close => self.write(Kind::Close, &NORMAL_CLOSURE.to_be_bytes()),
             Outbound::Request(_) => {
-                return Err(LinkError::Protocol("a WebSocket carries texts, not requests".to_owned()));
+                Err(LinkError::Protocol("a WebSocket carries texts, not requests".to_owned()))
             }
-        };
-        self.deliver(outcome)
+        }
     }
 
     fn recv(&mut self) -> Result<Option<Inbound<'_>>, LinkError> {
-        if self.unflushed {
-            self.flush()?;
-        }
-        self.socket.get_mut().sock.refill();
-        self.held = match self.socket.read() {
-            Ok(message) => message,
-            Err(WsError::Io(error)) if is_not_now(&error) => return Ok(None),
-            Err(error) => return Err(link_error(error)),
-        };
-        if matches!(self.held, Message::Ping(_)) {
-            self.flush()?;
-        }
-        match &self.held {
-            Message::Text(text) => Ok(Some(Inbound::Text(text.as_bytes()))),
-            Message::Binary(bytes) => Ok(Some(Inbound::Binary(bytes))),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(Some(Inbound::Heartbeat)),
-            Message::Close(frame) => Err(closed(frame.as_ref())),
-        }
+        let found = self.receive(&Timeless)?;
+        found.map(|found| self.lend(&found)).transpose()
+    }
+
+    fn recv_timed(&mut self, clock: &dyn Clock) -> Result<Option<(Nanos, Inbound<'_>)>, LinkError> {
+        let found = self.receive(clock)?;
+        // What came with the upgrade was read before there was a clock.
+        let at = if self.read_at == Nanos::NEVER { clock.now() } else { self.read_at };
+        found.map(|found| Ok((at, self.lend(&found)?))).transpose()
     }
 }
 
-/// Every message is written at once and nothing larger than a book is taken (SAFETY M8).
-pub fn framing() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .write_buffer_size(0)
-        .max_write_buffer_size(WS_MESSAGE_MAX)
-        .max_message_size(Some(WS_MESSAGE_MAX))
-        .max_frame_size(Some(WS_FRAME_MAX))
+/// Close code 1000.
+const NORMAL_CLOSURE: u16 = 1000;
+
+/// For those who do not ask when a message came.
+struct Timeless;
+
+impl Clock for Timeless {
+    fn now(&self) -> Nanos {
+        Nanos::NEVER
+    }
+}
+
+impl From<FrameError> for LinkError {
+    fn from(error: FrameError) -> Self {
+        Self::Protocol(error.to_string())
+    }
 }
 
 fn request(
@@ -176,22 +251,6 @@ fn upgrade_error(host: String, error: WsError) -> WsConnectError {
     }
 }
 
-fn link_error(error: WsError) -> LinkError {
-    match error {
-        WsError::Io(error) => LinkError::Lost(error),
-        WsError::ConnectionClosed | WsError::AlreadyClosed => closed(None),
-        other => LinkError::Protocol(other.to_string()),
-    }
-}
-
-/// 1005 is the protocol's own code for "closed without a code".
-fn closed(frame: Option<&CloseFrame>) -> LinkError {
-    frame.map_or(LinkError::Closed { code: 1005, reason: String::new() }, |frame| LinkError::Closed {
-        code: frame.code.into(),
-        reason: quoted(frame.reason.as_str()),
-    })
-}
-
 /// Venue bytes end in a log.
 fn beginning(body: &[u8]) -> String {
     quoted(&String::from_utf8_lossy(body.get(..1_024).unwrap_or(body)))
@@ -204,9 +263,13 @@ fn is_not_now(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+    use tungstenite::protocol::CloseFrame;
+    use tungstenite::protocol::frame::coding::CloseCode;
+    use tungstenite::{Message, WebSocket};
 
     use super::*;
     use crate::sys::loopback::{Flaw, Loopback, ServerStream, read_request, send, soon};
+    use crate::types::limits::WS_FRAME_MAX;
 
     type Server<'a> = WebSocket<&'a mut ServerStream>;
 

@@ -12,6 +12,10 @@ pub const SIZES: usize = 3;
 pub const WS_MESSAGE_MAX: usize = 1 << 20;
 /// Largest WebSocket frame taken, bytes (SAFETY M8).
 pub const WS_FRAME_MAX: usize = 256 << 10;
+/// Fragments of one WebSocket message: empty ones would never reach [`WS_MESSAGE_MAX`] (SAFETY M8).
+pub const WS_FRAGMENTS_MAX: usize = 4_096;
+/// Bytes that a WebSocket's buffer begins with; it grows to a larger frame when one is announced.
+pub const WS_BUFFER: usize = 64 << 10;
 /// Largest HTTP response body taken, bytes, after decompression (SAFETY C14).
 pub const HTTP_BODY_MAX: usize = 4 << 20;
 /// Largest head of an HTTP response taken, bytes; also the bound of a chunked body's trailer.
