@@ -1,5 +1,5 @@
-//! The WebSocket hop: an order framed and masked for the wire, and a book update unframed, each beside tungstenite in the
-//! same run. No socket, no TLS: those are the kernel's and ring's.
+//! The WebSocket hop: an order framed and masked for the wire, and a book update unframed, each beside tungstenite in
+//! the same run. No socket, no TLS: those are the kernel's and ring's.
 
 use std::hint::black_box;
 use std::io::{self, Read, Write};
@@ -60,7 +60,7 @@ fn frame_read(criterion: &mut Criterion) {
         bench.iter(|| {
             let bytes = stream.read(reader.room()).expect("endless");
             reader.filled(bytes);
-            let found = reader.next().expect("a frame").expect("whole");
+            let found = reader.find().expect("a frame").expect("whole");
             black_box(reader.bytes(&found)).len()
         });
     });

@@ -63,7 +63,7 @@ impl Default for Caps {
     }
 }
 
-/// A message that stands in the reader until the next call of [`FrameReader::next`].
+/// A message that stands in the reader until the next call of [`FrameReader::find`].
 #[derive(Clone, Debug)]
 pub struct Found {
     pub kind: Kind,
@@ -90,7 +90,7 @@ impl FrameReader {
         Self { caps, buffer, unread: 0..0, parts, unfinished: None, fragments: 0 }
     }
 
-    /// Where to read the next bytes to; never empty after `next` has found nothing.
+    /// Where to read the next bytes to; never empty after `find` has found nothing.
     pub fn room(&mut self) -> &mut [u8] {
         if self.unread.is_empty() {
             self.unread = 0..0;
@@ -105,7 +105,7 @@ impl FrameReader {
     }
 
     /// The next message that is complete, `None` when more bytes are needed.
-    pub fn next(&mut self) -> Result<Option<Found>, FrameError> {
+    pub fn find(&mut self) -> Result<Option<Found>, FrameError> {
         while let Some(head) = Head::read(&self.buffer[self.unread.clone()], self.caps.frame)? {
             let (from, to) =
                 (self.unread.start + head.length, self.unread.start + head.length + head.payload);

@@ -50,8 +50,8 @@ pub enum LinkError {
 pub trait Link: Send {
     fn send(&mut self, message: Outbound<'_>) -> Result<(), LinkError>;
     fn recv(&mut self) -> Result<Option<Inbound<'_>>, LinkError>;
-    /// As `recv`, with the return of the read that brought the message's last byte; of a link that does not know it, the
-    /// time of now.
+    /// As `recv`, with the return of the read that brought the message's last byte; of a link that does not know it,
+    /// the time of now.
     fn recv_timed(&mut self, clock: &dyn Clock) -> Result<Option<(Nanos, Inbound<'_>)>, LinkError> {
         Ok(self.recv()?.map(|message| (clock.now(), message)))
     }

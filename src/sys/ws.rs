@@ -79,6 +79,9 @@ impl WsLink {
             Mode::NonBlocking => Pace::Poll,
         };
         stream.sock.set_pace(pace).map_err(|error| failed(error.into()))?;
+        if mode == Mode::NonBlocking {
+            stream.sock.poll_the_card();
+        }
         let mut incoming = FrameReader::new(Caps::default());
         incoming.room()[..early.len()].copy_from_slice(&early);
         incoming.filled(early.len());
@@ -90,7 +93,7 @@ impl WsLink {
         self.flush()?;
         self.stream.sock.refill();
         loop {
-            if let Some(found) = self.incoming.next()? {
+            if let Some(found) = self.incoming.find()? {
                 self.answer(&found)?;
                 return Ok(Some(found));
             }

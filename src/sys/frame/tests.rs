@@ -38,7 +38,7 @@ fn ours<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Seen>, End) {
             reader.filled(taken);
             piece = &piece[taken..];
             loop {
-                match reader.next() {
+                match reader.find() {
                     Ok(Some(found)) => {
                         let code = if found.kind == Kind::Close { reader.close_code(&found) } else { 0 };
                         seen.push((found.kind, code, reader.bytes(&found).to_vec()));
@@ -177,9 +177,9 @@ fn whole_messages_are_read_where_they_stand() {
     let stream = frame(0x82, &[7; 300]);
     reader.room()[..stream.len()].copy_from_slice(&stream);
     reader.filled(stream.len());
-    let found = reader.next().unwrap().unwrap();
+    let found = reader.find().unwrap().unwrap();
     assert_eq!(reader.bytes(&found).as_ptr(), reader.buffer[4..].as_ptr());
-    assert!(reader.next().unwrap().is_none());
+    assert!(reader.find().unwrap().is_none());
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn what_breaks_the_protocol_is_refused() {
         let mut reader = FrameReader::new(CAPS);
         reader.room()[..bytes.len()].copy_from_slice(bytes);
         reader.filled(bytes.len());
-        assert_eq!(reader.next().map(|_| ()).and_then(|()| reader.next().map(|_| ())), Err(why));
+        assert_eq!(reader.find().map(|_| ()).and_then(|()| reader.find().map(|_| ())), Err(why));
         assert!(!compare(bytes, &[bytes]));
     }
 }
