@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bot4::book::ladder::{Book, BookState, Ladder};
-use bot4::book::pricing::{DepthRule, walk, walks};
+use bot4::book::pricing::{DepthRule, price as priced};
 use bot4::position::{Execution, PairBook};
 use bot4::spread::edge::{Trade, edge, exit_cost, gain, mean_mid, per_leg, share_of};
 use bot4::types::money::{DecimalError, SCALE, parse_fixed};
@@ -27,6 +27,7 @@ fn direction() -> impl Strategy<Value = Direction> {
 // --- Ladders -------------------------------------------------------------------------------------------------------
 
 const CAPACITY: usize = 12;
+const RULE: DepthRule = DepthRule { share: Rate::from_bps(10_000), band: Rate::from_bps(10) };
 
 /// A book as sorted maps from price to size.
 #[derive(Default)]
@@ -126,7 +127,8 @@ proptest! {
         for (ladder, against_us) in [(book.asks(), 1), (book.bids(), -1)] {
             let units: Vec<i64> =
                 ladder.iter().flat_map(|level| vec![level.price.raw(); level.qty.raw() as usize]).collect();
-            let got = walk(ladder, Qty::from_raw(qty));
+            let sizes = [qty, qty / 2, qty / 4].map(Qty::from_raw);
+            let got = priced(ladder, &sizes, RULE).walks[0];
             let Some(touched) = units.get(..qty as usize) else {
                 prop_assert_eq!(got, Walk::default());
                 continue;
@@ -238,15 +240,15 @@ proptest! {
 /// The worked quotes of the definitions, from books on.
 #[test]
 fn worked_quotes() {
-    let rule = DepthRule { share: Rate::from_bps(10_000), band: Rate::from_bps(10) };
     let quotes = [("100.30", "100.36"), ("99.98", "100.02")].map(|(bid, ask)| {
         let level = |text| vec![Level { price: price(text), qty: Qty::from_raw(1_000) }];
         let mut book = Book::new();
         let whole = BookUpdate { whole: true, bids: level(bid), asks: level(ask), ..BookUpdate::default() };
         book.apply(&whole).unwrap();
         let quote = top(price(bid), price(ask));
-        let (buy, sell) = (walks(book.asks(), &quote.sizes, rule), walks(book.bids(), &quote.sizes, rule));
-        assert_eq!((buy, sell), (quote.buy, quote.sell));
+        let [buy, sell] = [book.asks(), book.bids()].map(|ladder| priced(ladder, &quote.sizes, RULE));
+        assert_eq!((buy.walks, sell.walks), (quote.buy, quote.sell));
+        assert_eq!((buy.within, sell.within), (quote.buy_within, quote.sell_within));
         quote
     });
     let mid = mean_mid(&quotes);

@@ -31,14 +31,27 @@ impl Conflator {
 
     /// Sends a quote, or keeps it (in place of an older one of its pair) until there is room. `message` says that a
     /// market message caused it, so that it is counted. `push` tells whether the ring took the quote.
-    pub fn offer(&mut self, quote: Quote, message: bool, push: impl FnOnce(Quote) -> bool) {
+    #[inline]
+    pub fn offer(&mut self, quote: &Quote, message: bool, push: impl FnOnce(Quote) -> bool) {
         let at = quote.pair.index();
+        if self.waiting.contains(quote.pair) {
+            self.hold(at, quote, message);
+            self.release(at, push);
+        } else if push(*quote) {
+            self.passed += u64::from(message);
+        } else {
+            self.hold(at, quote, message);
+        }
+    }
+
+    /// Puts a quote in the slot of its pair, in place of an older one.
+    #[cold]
+    fn hold(&mut self, at: usize, quote: &Quote, message: bool) {
         if self.waiting.contains(quote.pair) && self.slots[at].message {
             self.conflated[at] += 1;
         }
-        self.slots[at] = Waiting { quote, message };
+        self.slots[at] = Waiting { quote: *quote, message };
         self.waiting.insert(quote.pair);
-        self.release(at, push);
     }
 
     /// Sends what waits, as far as there is room. True when something left.
@@ -103,10 +116,10 @@ mod tests {
     fn the_newest_wins_and_every_message_is_counted_once() {
         let mut conflator = Conflator::new();
         let full = |_| false;
-        conflator.offer(quote(0, 1), true, full);
-        conflator.offer(quote(0, 2), true, full);
-        conflator.offer(quote(3, 7), true, full);
-        conflator.offer(quote(3, 7), false, full);
+        conflator.offer(&quote(0, 1), true, full);
+        conflator.offer(&quote(0, 2), true, full);
+        conflator.offer(&quote(3, 7), true, full);
+        conflator.offer(&quote(3, 7), false, full);
         assert_eq!((conflator.passed(), conflator.conflated_total(), conflator.waiting()), (0, 2, 1));
         let mut sent = Vec::new();
         assert!(conflator.flush(|quote| {

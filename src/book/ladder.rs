@@ -89,6 +89,12 @@ impl Book {
         self.bids.dropped + self.asks.dropped
     }
 
+    /// Whether the asks at this price or better, and the bids, have changed since the last call (at any price when it
+    /// is zero).
+    pub fn changed_within(&mut self, [asks, bids]: [Price; 2]) -> [bool; 2] {
+        [self.asks.changed_within(asks), self.bids.changed_within(bids)]
+    }
+
     fn try_apply(&mut self, update: &BookUpdate) -> Result<(), BookError> {
         for level in update.bids.iter().chain(&update.asks) {
             check(level, update.whole)?;
@@ -135,13 +141,20 @@ pub struct Ladder {
     capacity: usize,
     levels: Vec<Level>,
     dropped: u64,
+    /// Rank of the best price at which anything has changed since it was last asked.
+    changed: i64,
 }
+
+/// Below the rank of every price, and above it.
+const NOTHING: i64 = i64::MIN;
+const EVERYTHING: i64 = i64::MAX;
 
 impl Ladder {
     /// `side` is the side of the resting orders: `Buy` for bids, `Sell` for asks. `capacity` must be positive.
     pub fn new(side: Side, capacity: usize) -> Self {
         assert!(capacity > 0, "a ladder holds at least one level");
-        Self { side, capacity, levels: Vec::with_capacity(capacity), dropped: 0 }
+        let levels = Vec::with_capacity(capacity);
+        Self { side, capacity, levels, dropped: 0, changed: EVERYTHING }
     }
 
     pub const fn side(&self) -> Side {
@@ -164,6 +177,12 @@ impl Ladder {
 
     fn clear(&mut self) {
         self.levels.clear();
+        self.changed = EVERYTHING;
+    }
+
+    fn changed_within(&mut self, reach: Price) -> bool {
+        let changed = std::mem::replace(&mut self.changed, NOTHING);
+        changed > NOTHING && (reach.is_zero() || changed >= Self::rank(self.side, reach))
     }
 
     /// Replaces the side. The input may come in any order.
@@ -172,9 +191,15 @@ impl Ladder {
         if levels.len() > self.capacity {
             return levels.iter().try_for_each(|&level| self.set_new(level));
         }
-        self.levels.extend_from_slice(levels);
         let side = self.side;
-        self.levels.sort_unstable_by_key(|level| Self::rank(side, level.price));
+        let rank = |level: &Level| Self::rank(side, level.price);
+        if levels.array_windows().all(|[a, b]| rank(a) > rank(b)) {
+            // Best first, as feeds hand them over.
+            self.levels.extend(levels.iter().rev());
+            return Ok(());
+        }
+        self.levels.extend_from_slice(levels);
+        self.levels.sort_unstable_by_key(rank);
         match self.levels.array_windows().find(|[a, b]| a.price == b.price) {
             Some([_, twin]) => Err(BookError::Duplicate(twin.price)),
             None => Ok(()),
@@ -193,6 +218,7 @@ impl Ladder {
 
     /// Sets the absolute size at a price; zero deletes it.
     fn set(&mut self, level: Level) {
+        self.changed = self.changed.max(Self::rank(self.side, level.price));
         match (self.find(level.price), level.qty.is_zero()) {
             (Ok(at), true) => drop(self.levels.remove(at)),
             (Ok(at), false) => self.levels[at] = level,

@@ -2,7 +2,7 @@
 //! follows from them. Pure; called by `book::thread` only. It never lets an unsound or absurd book look tradable.
 
 use super::ladder::{Book, BookError, BookState};
-use super::pricing::{DepthRule, sizes, walks};
+use super::pricing::{DepthRule, price, sizes};
 use crate::types::money::RATE_ONE;
 use crate::types::settings::{PairSettings, RiskSettings};
 use crate::types::{BookUpdate, MarketRules, Nanos, Price, Qty, Quote, Rate, Ticker, VenueId};
@@ -22,6 +22,8 @@ pub struct Market {
     depth: DepthRule,
     size: Qty,
     crossed_since: Nanos,
+    /// The quote holds prices of this book, made from its levels up to these (asks, bids).
+    reach: Option<[Price; 2]>,
 }
 
 impl Market {
@@ -34,12 +36,14 @@ impl Market {
             depth: DepthRule { share: risk.max_depth_share, band: risk.depth_band },
             size: pair.size,
             crossed_since: Nanos::NEVER,
+            reach: None,
         }
     }
 
     /// Common lot of both venues and the larger of their minimums: from here on the sizes have prices.
     pub fn set_lot(&mut self, lot: Qty, min: Qty) {
         self.quote.sizes = sizes(self.size, lot, min);
+        self.reach = None;
         if self.quote.tradable {
             self.price();
         }
@@ -48,7 +52,6 @@ impl Market {
     /// Applies one book message read at `t_wire`. After a refusal the quote is untradable until the next whole book.
     pub fn apply(&mut self, update: &BookUpdate, t_wire: Nanos) -> Result<(), BookError> {
         let applied = self.book.apply(update);
-        self.quote.sequence = update.sequence;
         self.seen(t_wire);
         self.judge(t_wire);
         applied
@@ -75,9 +78,9 @@ impl Market {
     }
 
     /// The quote as of the last call that changed it, stamped with the time at which it was ready.
-    pub fn quote(&mut self, t_book: Nanos) -> Quote {
+    pub fn quote(&mut self, t_book: Nanos) -> &Quote {
         self.quote.t_book = t_book;
-        self.quote
+        &self.quote
     }
 
     /// The quote that was made last.
@@ -123,17 +126,25 @@ impl Market {
         assert!(bid.price > Price::ZERO && bid.price < ask.price, "only a sound book is priced");
         let quote = &mut self.quote;
         quote.tradable = true;
-        (quote.bid, quote.bid_qty) = (bid.price, bid.qty);
-        (quote.ask, quote.ask_qty) = (ask.price, ask.qty);
-        quote.buy = walks(self.book.asks(), &quote.sizes, self.depth);
-        quote.sell = walks(self.book.bids(), &quote.sizes, self.depth);
+        (quote.bid, quote.ask) = (bid.price, ask.price);
+        let [asks, bids] = self.book.changed_within(self.reach.unwrap_or_default());
+        let (stale, mut reach) = (self.reach.is_none(), self.reach.unwrap_or_default());
+        if asks || stale {
+            let priced = price(self.book.asks(), &quote.sizes, self.depth);
+            (quote.buy, quote.buy_within, reach[0]) = (priced.walks, priced.within, priced.reach);
+        }
+        if bids || stale {
+            let priced = price(self.book.bids(), &quote.sizes, self.depth);
+            (quote.sell, quote.sell_within, reach[1]) = (priced.walks, priced.within, priced.reach);
+        }
+        self.reach = Some(reach);
     }
 
     /// An untradable quote names no price at all, so that none can be used by mistake.
     fn blank(&mut self) {
-        let Quote { venue, pair, updates, sequence, t_wire, t_book, sizes, ticker, .. } = self.quote;
-        self.quote =
-            Quote { venue, pair, updates, sequence, t_wire, t_book, sizes, ticker, ..Quote::default() };
+        let Quote { venue, pair, updates, t_wire, t_book, sizes, ticker, .. } = self.quote;
+        self.quote = Quote { venue, pair, updates, t_wire, t_book, sizes, ticker, ..Quote::default() };
+        self.reach = None;
     }
 }
 
@@ -180,6 +191,7 @@ pub fn common_steps(rules: [&MarketRules; 2]) -> Option<(Qty, Qty)> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::sys::fuzz::Random;
     use crate::types::limits::SIZES;
     use crate::types::settings::{Basis, ExecutionSettings, Legs, SignalSettings, VenueSettings};
     use crate::types::{Level, MarketStatus, PairId, Settings, Usd};
@@ -306,7 +318,7 @@ pub mod tests {
         assert!(quote.tradable);
         assert_eq!(quote.sizes.map(Qty::raw), [400, 200, 0]);
         assert_eq!(quote.buy[0].worst, Price::from_raw(10_001));
-        assert!(quote.sell[1].within_depth && !quote.sell[2].is_defined());
+        assert!(quote.sell_within.contains(1) && !quote.sell[2].is_defined());
         assert_eq!((quote.t_wire, quote.t_book, quote.updates), (Nanos::from_ms(5), Nanos::from_ms(6), 1));
     }
 
@@ -318,6 +330,37 @@ pub mod tests {
         assert!(!market.last().buy[0].is_defined());
         market.set_lot(Qty::from_raw(1), Qty::from_raw(1));
         assert!(market.last().buy[0].is_defined());
+    }
+
+    /// Changes near and far, lots that come and go, crossed books: the quote is always that of the book as it stands.
+    #[test]
+    fn what_was_not_priced_anew_had_not_changed() {
+        let (mut market, mut random) = (market(), Random::new(3));
+        market.apply(&whole(10_000), Nanos(1)).unwrap();
+        let mut tradable = 0;
+        for _ in 0..20_000 {
+            let mut levels = |from: i64| {
+                let mut level = |_| Level {
+                    price: Price::from_raw(from + random.below(40) as i64),
+                    qty: Qty::from_raw(random.below(4) as i64 * 150),
+                };
+                (0..2).map(&mut level).collect()
+            };
+            let (bids, asks) = (levels(9_961), levels(9_999));
+            market.apply(&BookUpdate { bids, asks, ..BookUpdate::default() }, Nanos(1)).unwrap();
+            if random.below(50) == 0 {
+                market.set_lot(Qty::from_raw(10 + random.below(90) as i64), Qty::from_raw(1));
+            }
+            let quote = *market.last();
+            if quote.tradable {
+                tradable += 1;
+                let [buy, sell] = [market.book.asks(), market.book.bids()]
+                    .map(|ladder| price(ladder, &quote.sizes, market.depth));
+                assert_eq!((quote.buy, quote.buy_within), (buy.walks, buy.within));
+                assert_eq!((quote.sell, quote.sell_within), (sell.walks, sell.within));
+            }
+        }
+        assert!((1_000..19_000).contains(&tradable), "{tradable}");
     }
 
     #[test]

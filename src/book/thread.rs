@@ -95,7 +95,8 @@ impl BookThread {
         let mut work = self.markets.flush();
         work |= self.take_answers(now);
         work |= if self.link.is_some() { self.read() } else { self.ask_link() };
-        let now = self.markets.clock.now();
+        // A read may have blocked.
+        let now = if work { self.markets.t_wire.max(now) } else { self.markets.clock.now() };
         self.tick(now);
         self.report(now);
         work
@@ -297,7 +298,7 @@ impl Markets {
     /// Sends the current quote of a market to both readers. `message` marks one caused by an applied market message.
     fn send(&mut self, pair: PairId, message: bool) {
         let now = self.clock.now();
-        let Some(market) = self.get(pair) else { return };
+        let Some(market) = self.markets.get_mut(pair.index()).and_then(Option::as_mut) else { return };
         let quote = market.quote(now);
         self.to_spread.offer(quote, message);
         self.to_order.offer(quote, message);
@@ -418,7 +419,8 @@ impl Outlet {
         Self { ring, conflator: Conflator::new() }
     }
 
-    fn offer(&mut self, quote: Quote, message: bool) {
+    #[inline]
+    fn offer(&mut self, quote: &Quote, message: bool) {
         self.conflator.offer(quote, message, |quote| self.ring.push(quote).is_ok());
     }
 

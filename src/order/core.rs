@@ -19,6 +19,7 @@ const STALL_HOLD_MS: u64 = 2_000;
 
 /// What happens to the order stage.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "never stored; a box would be freed on a hot thread")]
 pub enum Input {
     Quote(Quote),
     Intent(Intent),

@@ -28,13 +28,17 @@ impl Trade {
             Side::Buy => quotes[leg].buy[size],
             Side::Sell => quotes[leg].sell[size],
         });
+        let within = [0, 1].map(|leg: usize| match direction.open_side(leg) {
+            Side::Buy => quotes[leg].buy_within.contains(size),
+            Side::Sell => quotes[leg].sell_within.contains(size),
+        });
         let sane = (0..2).all(|leg| walks[leg].is_defined() && is_near_touch(walks[leg].worst, &quotes[leg]));
         (sane && qty == quotes[1].sizes[size]).then(|| Self {
             direction,
             qty,
             expected: walks.map(|walk| walk.vwap),
             worst: walks.map(|walk| walk.worst),
-            within_depth: walks.iter().all(|walk| walk.within_depth),
+            within_depth: within == [true; 2],
         })
     }
 
@@ -114,8 +118,8 @@ pub fn share_of(rate: Rate, share: Rate) -> Rate {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::types::Walk;
     use crate::types::limits::SIZES;
+    use crate::types::{SizeSet, Walk};
 
     pub fn price(text: &str) -> Price {
         Price::parse(text.as_bytes()).unwrap()
@@ -123,7 +127,7 @@ pub mod tests {
 
     /// A tradable quote whose touch holds every size.
     pub fn quote(bid: &str, ask: &str) -> Quote {
-        let walk = |price| Walk { vwap: price, worst: price, within_depth: true };
+        let walk = |price| Walk { vwap: price, worst: price };
         Quote {
             tradable: true,
             bid: price(bid),
@@ -131,6 +135,8 @@ pub mod tests {
             sizes: [400, 200, 100].map(Qty::from_raw),
             buy: [walk(price(ask)); SIZES],
             sell: [walk(price(bid)); SIZES],
+            buy_within: SizeSet::ALL,
+            sell_within: SizeSet::ALL,
             ..Quote::default()
         }
     }

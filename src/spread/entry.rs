@@ -84,7 +84,7 @@ mod tests {
     use super::super::edge::{edge, tests::price, tests::quote};
     use super::super::view::Bounds;
     use super::*;
-    use crate::types::{Nanos, Qty};
+    use crate::types::{Nanos, Qty, SizeSet};
 
     const RULES: EntryRules =
         EntryRules { threshold: Rate::from_bps(25), expected_hold_h: 4, slack_share: Rate::from_bps(5_000) };
@@ -125,9 +125,9 @@ mod tests {
     fn the_size_shrinks_until_its_margin_pays() {
         let mut quotes = worked();
         quotes[0].sell[0].worst = price("100.25");
-        quotes[0].sell[1].within_depth = false;
+        quotes[0].sell_within = SizeSet(0b101);
         assert_eq!(offer(&RULES, &quotes, Direction::B).unwrap().trade.qty, Qty::from_raw(100));
-        quotes[0].sell[2].within_depth = false;
+        quotes[0].sell_within = SizeSet(0b001);
         let thin = offer(&RULES, &quotes, Direction::B).unwrap().trade;
         assert_eq!((thin.qty, thin.within_depth), (Qty::from_raw(200), false));
     }

@@ -319,7 +319,7 @@ mod tests {
     use super::super::edge::tests::{price, quote};
     use super::*;
     use crate::book::market::tests::{rules, settings};
-    use crate::types::Qty;
+    use crate::types::{Qty, SizeSet};
 
     struct Bench {
         signal: Signal,
@@ -414,7 +414,7 @@ mod tests {
         let mut bench = bench(|_| ());
         bench.show(1_000, 1, NEAR);
         let mut thin = Quote { t_wire: Nanos::from_ms(1_000), ..quote(RICH[0], RICH[1]) };
-        thin.sell.iter_mut().for_each(|walk| walk.within_depth = false);
+        thin.sell_within = SizeSet::default();
         assert_eq!(bench.input(1_000, Input::Quote { leg: 0, quote: &thin }), None);
         let refused = RecordKind::EntryRefused { pair: bench.signal.pair.id, refusal: Refusal::TooThin };
         assert!(bench.facts.contains(&refused));

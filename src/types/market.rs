@@ -51,8 +51,6 @@ pub enum VenueMode {
 pub struct Ticker {
     /// Mark price; zero = unknown.
     pub mark: Price,
-    /// Index price; zero = unknown.
-    pub index: Price,
     /// Funding per hour, positive: longs pay shorts.
     pub funding_1h: Rate,
     pub status: MarketStatus,

@@ -17,7 +17,9 @@ pub mod time;
 pub use book::{BookUpdate, Level};
 pub use ids::{ClientId, Direction, PairId, Side, VenueId};
 pub use market::{MarketRules, MarketStatus, Ticker, VenueMode};
-pub use message::{Command, Exposure, ExposureState, Intent, IntentKind, Mode, Quote, StopReason, Walk};
+pub use message::{
+    Command, Exposure, ExposureState, Intent, IntentKind, Mode, Quote, SizeSet, StopReason, Walk,
+};
 pub use money::{DecimalError, Price, Qty, Rate, Usd};
 pub use order::{
     Fill, OrderKind, OrderNews, OrderReport, OrderSpec, OrderState, Pool, Profile, Purpose, Reject,

@@ -230,7 +230,7 @@ impl Rig {
 
     pub fn quote(&mut self, venue: VenueId, bid: &str, ask: &str) {
         self.updates += 1;
-        let walk = |text| Walk { vwap: price(text), worst: price(text), within_depth: true };
+        let walk = |text| Walk { vwap: price(text), worst: price(text) };
         let quote = Quote {
             venue,
             tradable: true,
@@ -239,11 +239,11 @@ impl Rig {
             t_book: self.now,
             bid: price(bid),
             ask: price(ask),
-            bid_qty: qty("10"),
-            ask_qty: qty("10"),
             sizes: [qty("1"), qty("0.5"), qty("0.25")],
             buy: [walk(ask); 3],
             sell: [walk(bid); 3],
+            buy_within: SizeSet::ALL,
+            sell_within: SizeSet::ALL,
             ..Quote::default()
         };
         self.step(Input::Quote(quote));

@@ -135,7 +135,6 @@ impl ParadexFeed {
             return Err(WireError::new("mark and index price", got.as_bytes(), "positive prices"));
         }
         stream.ticker.mark = summary.mark;
-        stream.ticker.index = summary.index;
         stream.ticker.funding_1h = per_hour(summary.funding, stream.period_h);
         sink.ticker(stream.pair, stream.ticker);
         Ok(())
@@ -406,7 +405,7 @@ mod tests {
         bench.frame(&build::frame(4, 1, 240, summary, &[BTC])).unwrap();
         let rates: Vec<_> = bench.seen.tickers.iter().map(|ticker| ticker.funding_1h.raw()).collect();
         assert_eq!(rates, [1_000_000, 4_000_000, 2_000_000]);
-        assert_eq!((bench.seen.tickers[1].mark.raw(), bench.seen.tickers[1].index.raw()), (8_000, 7_000));
+        assert_eq!(bench.seen.tickers[1].mark.raw(), 8_000);
         assert!(bench.frame(&build::frame(4, 1, 240, |_| {}, &[BTC])).is_err(), "a mark price of zero");
     }
 
