@@ -24,9 +24,14 @@ pub fn read_book(data: &str, book: &mut BookUpdate) -> Result<(), WireError> {
     book.asks.clear();
     json::read_into(data, Book { bids: &mut book.bids, asks: &mut book.asks })
         .map_err(|_| WireError::new("depth", data.as_bytes(), "bids and asks of positive plain decimals"))?;
+    sort(book);
+    Ok(())
+}
+
+/// Puts the best level first on both sides.
+pub fn sort(book: &mut BookUpdate) {
     book.bids.sort_unstable_by_key(|level| Reverse(level.price));
     book.asks.sort_unstable_by_key(|level| level.price);
-    Ok(())
 }
 
 struct Book<'a> {
@@ -116,7 +121,6 @@ fn level(price: &str, qty: &str) -> Option<Level> {
 pub struct TickerRow<'a> {
     pub symbol: &'a str,
     mark_price: Option<&'a str>,
-    index_price: Option<&'a str>,
     one_hr_funding_rate: Option<&'a str>,
     status: Option<&'a str>,
 }
@@ -124,13 +128,11 @@ pub struct TickerRow<'a> {
 impl TickerRow<'_> {
     /// The row in our units. A market without the word for trading does not trade.
     pub fn ticker(&self) -> Result<Ticker, WireError> {
-        let price =
-            |what, text: Option<&str>| text.map_or(Ok(Price::ZERO), |text| json::price_cut(what, text));
         let funding = self.one_hr_funding_rate.unwrap_or("0");
         let funding_1h = Rate::parse_cut(funding.as_bytes())
             .map_err(|_| WireError::new("oneHrFundingRate", funding.as_bytes(), "a plain decimal"))?;
-        let (mark, index) = (price("markPrice", self.mark_price)?, price("indexPrice", self.index_price)?);
-        Ok(Ticker { mark, index, funding_1h, status: self.status() })
+        let mark = self.mark_price.map_or(Ok(Price::ZERO), |text| json::price_cut("markPrice", text))?;
+        Ok(Ticker { mark, funding_1h, status: self.status() })
     }
 
     pub fn status(&self) -> MarketStatus {
@@ -232,13 +234,12 @@ mod tests {
     #[test]
     fn a_bad_ticker_row_spoils_only_itself() {
         let data = r#"[{"symbol":"A-PERP","markPrice":1},{"symbol":"B-PERP","markPrice":"2.5",
-            "indexPrice":"2.123456789123","oneHrFundingRate":"-0.00125","status":"TRADING"}]"#;
+            "oneHrFundingRate":"-0.00125","status":"TRADING"}]"#;
         let mut seen = Vec::new();
         let told = read_tickers(data, &mut |row| seen.push(row.ticker().unwrap()));
         assert_eq!(told.unwrap_err().what, "ticker");
         let expected = Ticker {
             mark: Price::parse(b"2.5").unwrap(),
-            index: Price::parse(b"2.12345678").unwrap(),
             funding_1h: Rate::from_raw(-1_250_000_000),
             status: MarketStatus::Trading,
         };

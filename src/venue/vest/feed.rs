@@ -8,9 +8,9 @@ use sonic_rs::LazyValue;
 use super::access::Access;
 use super::json::{self, Code};
 use super::session::Session;
-use super::{depth, errors};
+use super::{depth, errors, scan};
 use crate::sys::link::Inbound;
-use crate::types::{BookUpdate, Nanos};
+use crate::types::{BookUpdate, Nanos, PairId};
 use crate::venue::{Feed, FeedSink, Outbox, Setup, SetupError, WireError};
 
 const DEPTH: &str = "@depth";
@@ -31,6 +31,11 @@ impl PublicFeed {
     }
 
     fn on_message(&mut self, bytes: &[u8], sink: &mut dyn FeedSink) -> Result<(), WireError> {
+        if let Some(symbol) = scan::scan(bytes, &mut self.book) {
+            self.book.pair = self.pair_of(symbol)?;
+            sink.book(&self.book);
+            return Ok(());
+        }
         let message: Message = json::read("frame", bytes, "a JSON object of the public stream")?;
         match (message.channel, message.data) {
             (Some(TICKERS), Some(data)) => self.on_tickers(data.as_raw_str(), sink),
@@ -43,10 +48,7 @@ impl PublicFeed {
     }
 
     fn on_depth(&mut self, symbol: &str, data: &str, sink: &mut dyn FeedSink) -> Result<(), WireError> {
-        let pair = self
-            .access
-            .pair_of(symbol)
-            .ok_or_else(|| WireError::new("channel", symbol.as_bytes(), "a market that was subscribed to"))?;
+        let pair = self.pair_of(symbol)?;
         match depth::read_book(data, &mut self.book) {
             Ok(()) => {
                 self.book.pair = pair;
@@ -58,6 +60,11 @@ impl PublicFeed {
                 Err(error)
             }
         }
+    }
+
+    fn pair_of(&self, symbol: &str) -> Result<PairId, WireError> {
+        let pair = self.access.pair_of(symbol);
+        pair.ok_or_else(|| WireError::new("channel", symbol.as_bytes(), "a market that was subscribed to"))
     }
 
     /// Tickers do not prove that a market's book is alive: a frozen book beside a live ticker must grow stale.
@@ -130,7 +137,7 @@ fn refused_subscription(code: Option<Code>, bytes: &[u8]) -> Result<(), WireErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{MarketStatus, PairId, Ticker};
+    use crate::types::{MarketStatus, Ticker};
     use crate::venue::vest::testing::{BTC, ETH, frame, paper_setup};
 
     /// Keeps what a feed says.

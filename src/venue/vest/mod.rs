@@ -21,6 +21,7 @@ pub mod private;
 pub mod register;
 pub mod requests;
 pub mod rest;
+mod scan;
 pub mod session;
 pub mod sign;
 pub mod statements;
