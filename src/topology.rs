@@ -57,7 +57,7 @@ const SOMETHING_OPEN: u8 = 4;
 /// Runs the engine until it is told to stop. `Ok` is the exit code: 0 nothing open or unknown and every pair flat or
 /// hedged, 4 ended with something open, which has been named. `Err` says why it did not start (exit 3).
 pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Result<u8, String> {
-    let clock = SystemClock::start();
+    let clock = SystemClock::start_fast();
     let (output, _flush) = logging(&config, &credentials, &clock);
     let signals = Signals::install().map_err(|error| error.to_string())?;
     harden();

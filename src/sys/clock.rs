@@ -6,11 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::tsc::Tsc;
 use crate::types::Nanos;
 
 /// Source of the engine's timeline. Production anchors the monotonic clock once; a simulation supplies its own.
 pub trait Clock: Send {
     fn now(&self) -> Nanos;
+    /// Holds a fast reading to the clock of the kernel; called every second by one thread. False when none is used (any
+    /// more).
+    fn check(&self) -> bool {
+        true
+    }
 }
 
 /// The monotonic clock, anchored to the wall clock when it was started. It never steps: a correction of the wall clock
@@ -19,13 +25,28 @@ pub trait Clock: Send {
 pub struct SystemClock {
     origin: Instant,
     origin_ns: u64,
+    /// Read in place of the monotonic clock where it can be trusted.
+    counter: Option<&'static Tsc>,
 }
 
 impl SystemClock {
     /// Anchors the timeline. Called once per process; every thread gets a copy.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
     pub fn start() -> Self {
-        Self { origin: Instant::now(), origin_ns: wall_ns() }
+        Self { origin: Instant::now(), origin_ns: wall_ns(), counter: None }
+    }
+
+    /// As [`SystemClock::start`], reading the processor's own counter where it can be trusted. For the engine, which
+    /// calls [`Clock::check`] every second; takes some milliseconds and, once per process, some bytes for good.
+    pub fn start_fast() -> Self {
+        let slow = Self::start();
+        let counter = Tsc::calibrate(&|| slow.monotonic_ns());
+        Self { counter: counter.map(|counter| &*Box::leak(Box::new(counter))), ..slow }
+    }
+
+    /// Nanoseconds since the start, by the kernel.
+    fn monotonic_ns(&self) -> u64 {
+        nanos(self.origin.elapsed())
     }
 
     /// Wall clock minus this timeline, ms: what the operating system has corrected (or slept) since the start.
@@ -37,7 +58,12 @@ impl SystemClock {
 impl Clock for SystemClock {
     #[inline]
     fn now(&self) -> Nanos {
-        Nanos(self.origin_ns.saturating_add(nanos(self.origin.elapsed())))
+        let since_start = self.counter.and_then(Tsc::nanos).unwrap_or_else(|| self.monotonic_ns());
+        Nanos(self.origin_ns.saturating_add(since_start))
+    }
+
+    fn check(&self) -> bool {
+        self.counter.is_some_and(|counter| counter.check(&|| self.monotonic_ns()))
     }
 }
 
@@ -101,11 +127,26 @@ mod tests {
 
     #[test]
     fn the_timeline_never_steps_back_and_is_near_the_wall_clock() {
-        let clock = SystemClock::start();
-        let readings: Vec<Nanos> = (0..1_000).map(|_| clock.now()).collect();
-        assert!(readings.is_sorted());
-        assert!(clock.now().ms() > 1_700_000_000_000, "after 2023");
-        assert!(clock.drift_ms().abs() < 3_600_000);
+        for clock in [SystemClock::start(), SystemClock::start_fast()] {
+            let readings: Vec<Nanos> = (0..1_000).map(|_| clock.now()).collect();
+            assert!(readings.is_sorted());
+            assert!(clock.now().ms() > 1_700_000_000_000, "after 2023");
+            assert!(clock.drift_ms().abs() < 3_600_000);
+        }
+    }
+
+    #[test]
+    fn checks_do_not_make_it_step() {
+        let clock = SystemClock::start_fast();
+        let start = clock.now();
+        let mut last = start;
+        // Long enough for some new lines.
+        while last.ms_since(start) < 350 {
+            clock.check();
+            let now = clock.now();
+            assert!(now >= last);
+            last = now;
+        }
     }
 
     #[test]

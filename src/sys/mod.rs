@@ -25,6 +25,7 @@ pub mod signals;
 pub mod socket;
 pub mod thread;
 pub mod tls;
+mod tsc;
 mod upgrade;
 pub mod url;
 pub mod waker;

@@ -100,6 +100,9 @@ pub struct Socket {
 /// less than the age at which a heartbeat counts as lost. A large message merely needs several visits.
 const READS_PER_VISIT: u32 = 6;
 
+/// How long one read may look at the network card, µs; a read that must not block looks once.
+const BUSY_POLL_US: u32 = 50;
+
 impl Socket {
     /// # Errors
     /// When the kernel refuses the socket option.
@@ -112,6 +115,12 @@ impl Socket {
         }
         self.pace = pace;
         Ok(())
+    }
+
+    /// Asks the kernel to look at the network card itself when a read finds nothing. Where that is not permitted (it
+    /// takes `CAP_NET_ADMIN`), or the card does not know it, reads merely wait for the interrupt.
+    pub fn poll_the_card(&self) {
+        let _refused = socket2::SockRef::from(&self.tcp).set_busy_poll(BUSY_POLL_US);
     }
 
     /// A new visit of a blocking link begins.

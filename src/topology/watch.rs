@@ -22,6 +22,8 @@ use crate::types::{Command, Nanos};
 const LOOK_EVERY_MS: u64 = 10;
 /// The watchdog is fed this often, ms; the unit's `WatchdogSec` is 5 s.
 const FEED_EVERY_MS: u64 = 1_000;
+/// The clock of the hot threads is checked this often, ms.
+const CLOCK_CHECK_MS: u64 = 1_000;
 
 /// Everything that `main` holds while the engine runs.
 pub struct Watch<C> {
@@ -55,6 +57,7 @@ pub struct Said {
     database_late: bool,
     held: bool,
     blocked: Option<String>,
+    slow_clock: bool,
 }
 
 /// How the run ended.
@@ -72,7 +75,7 @@ impl<C: Clock> Watch<C> {
     /// Runs until the engine has stopped.
     pub fn run(&mut self) -> End {
         self.notifier.say(State::Ready);
-        let mut fed = Nanos::NEVER;
+        let (mut fed, mut checked) = (Nanos::NEVER, Nanos::NEVER);
         loop {
             let now = self.clock.now();
             self.answer(now);
@@ -94,12 +97,23 @@ impl<C: Clock> Watch<C> {
             }
             self.watch_database(now);
             self.watch_blocked(now);
+            if now.ms_since(checked) >= CLOCK_CHECK_MS {
+                checked = now;
+                self.check_clock();
+            }
             if now.ms_since(fed) >= FEED_EVERY_MS && self.hearts_beat(now) {
                 self.pulse.beat(now);
                 self.notifier.say(State::Watchdog);
                 fed = now;
             }
             pause();
+        }
+    }
+
+    /// The counter that the hot threads read is held to the kernel's clock.
+    fn check_clock(&mut self) {
+        if !self.clock.check() && !std::mem::replace(&mut self.said.slow_clock, true) {
+            tracing::info!(event_type = "CLOCK", "the clock is read from the kernel, not from the processor");
         }
     }
 
