@@ -6,7 +6,9 @@
 //! | `md_spread[v]`, `md_order[v]` | `md:<venue>` → `spread`, `order` | `QUOTE_RING` | conflate |
 //! | `spread_order` | `spread` → `order` | `INTENT_RING` | refuse: an old intent is worthless |
 //! | `order_spread` | `order` → `spread` | `EXPOSURE_RING` | one pending slot a pair, newest wins |
-//! | `order_rules` | `order` → `spread` | `KEEPER_RING` | drop: refreshed every five minutes |
+//! | `order_rules` | `order` → `spread`, `signer` | `KEEPER_RING` | drop: refreshed every five minutes |
+//! | `spread_signer` | `spread` → `signer` | `NEAR_RING` | drop: told again within moments |
+//! | `signer_order` | `signer` → `order` | `READY_RING` | drop: signed again within 200 ms |
 //! | `order_keeper[v]`, `keeper_order[v]` | `order` ↔ `keeper:<venue>` | `KEEPER_RING` | drop: asked again |
 //! | `md_keeper[v]`, `keeper_md[v]` | `md:<venue>` ↔ `keeper:<venue>` | `COMMAND_RING` | drop: stays wanted |
 //! | `main_order` | `main` → `order` | `COMMAND_RING` | refused to the operator |
@@ -35,7 +37,7 @@ use crate::sys::signals::Signals;
 use crate::telemetry;
 use crate::types::{Pool, Secret};
 use crate::venue::paper::PaperTrader;
-use crate::venue::{Desk, Feed, REGISTRY, SetupError, Trader};
+use crate::venue::{Desk, Feed, Presigner, REGISTRY, SetupError, Trader};
 use startup::Opening;
 pub use wires::Wires;
 
@@ -130,6 +132,8 @@ fn harden() {
 struct Part {
     feed: Box<dyn Feed>,
     trader: Box<dyn Trader>,
+    /// `None` in paper mode.
+    presigner: Option<Box<dyn Presigner>>,
     desk: Box<dyn Desk>,
     opening: Opening,
 }
@@ -154,10 +158,11 @@ fn open_venues(
         } else {
             Box::new(PaperTrader::new(venue.paper_latency_ms, clock.now().0))
         };
+        let presigner = live.then(|| (venue.presigner)(&setup).map_err(named)).transpose()?;
         let wires = wires(section, clock, false)?;
         let opening = startup::open(section.id, desk.as_mut(), &mut wires.http(), clock, live, leverage);
         let opening = opening.map_err(|error| error.to_string())?;
-        parts.push(Part { feed, trader, desk, opening });
+        parts.push(Part { feed, trader, presigner, desk, opening });
     }
     Ok(parts)
 }

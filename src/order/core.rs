@@ -5,9 +5,11 @@
 use super::gate::{Approved, Gate, VenueFacts, gross};
 use super::lifecycle::Order;
 use super::pair::{Pair, Phase};
+use super::shelf::Shelf;
 use super::stop::Stop;
 use crate::journal::entry::{Entry, IntentOrder, Totals};
 use crate::types::order::Reason;
+use crate::types::ready::{Ready, SignedText};
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
     ClientId, Command, Exposure, ExposureState, Intent, Mode, Nanos, OrderState, PairId, Quote, RecordKind,
@@ -70,6 +72,7 @@ pub struct Core {
     pub(super) pairs: Vec<Pair>,
     pub(super) venues: Vec<VenueFacts>,
     pub(super) gate: Gate,
+    pub(super) shelf: Shelf,
     pub(super) mode: Mode,
     pub(super) paper: bool,
     pub(super) epoch: u32,
@@ -92,6 +95,7 @@ impl Core {
         let pairs: Vec<Pair> = settings.pairs.iter().cloned().map(Pair::new).collect();
         Self {
             gate: Gate::new(&settings),
+            shelf: Shelf::new(pairs.len(), settings.venues.len()),
             venues: vec![VenueFacts::default(); settings.venues.len()],
             told: vec![ExposureState::Blocked; pairs.len()],
             pairs,
@@ -310,6 +314,9 @@ impl Core {
 
     pub(super) fn set_mode(&mut self, now: Nanos, mode: Mode, why: &str, fx: &mut Effects) {
         let why = Reason::cut(why);
+        if mode == Mode::Halted {
+            self.shelf.void_all(now);
+        }
         self.record(Entry::Mode { mode, why, at: now }, fx);
         fx.push(Effect::Log(RecordKind::ModeChanged { mode, why }));
     }
@@ -366,6 +373,19 @@ impl Core {
     pub(super) fn next_nonce(&mut self, now: Nanos) -> u64 {
         self.totals.nonce_high = (self.totals.nonce_high + 1).max(now.ms());
         self.totals.nonce_high
+    }
+
+    /// An order was signed ahead.
+    pub fn stock(&mut self, ready: &Ready) {
+        let pair = self.pairs.get(ready.spec.pair.index());
+        if let Some(leg) = pair.and_then(|pair| pair.leg_of(ready.spec.venue)) {
+            self.shelf.put(leg, ready);
+        }
+    }
+
+    /// The signature of an order that is to be sent, if it was signed ahead; handed out once.
+    pub fn signature(&mut self, id: ClientId) -> Option<SignedText> {
+        self.shelf.pick_up(id)
     }
 
     /// The thread was held up (a stopped process, a machine that slept): what it reads first is old whatever its date

@@ -3,16 +3,21 @@
 
 use super::core::{Core, Effect, Effects};
 use super::gate::Approved;
-use super::mend::Route;
+use super::mend::{Route, price_for};
 use super::pair::Phase;
+use super::shelf::Wanted;
 use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
 use crate::types::order::Reason;
+use crate::types::ready::Ready;
 use crate::types::record::{Refusal, Stamps};
 use crate::types::settings::Legs;
 use crate::types::{
     ClientId, Direction, Intent, IntentKind, Nanos, OrderSpec, OrderState, Price, Purpose, Qty, Rate,
     RecordKind, Side, StopReason,
 };
+
+/// Longest receive window, ms.
+const WINDOW_MAX_MS: u32 = 2_000;
 
 /// What distinguishes the orders of one intent.
 struct Draft {
@@ -193,22 +198,45 @@ impl Core {
         self.record(Entry::Intent { intent }, fx);
     }
 
+    /// The order as it will leave: one that lies ready signed, where one fits, or one that is signed at the send.
     fn spec(&mut self, now: Nanos, index: usize, seq: u32, draft: &Draft) -> OrderSpec {
         let pair = &self.pairs[index].settings;
-        let (venue, id) = (pair.venues[draft.leg], pair.id);
+        let (venue, pair) = (pair.venues[draft.leg], pair.id);
+        let id = ClientId { epoch: self.epoch, seq, leg: draft.leg as u8 };
+        let window_ms = self.settings.execution.receive_window_ms;
+        let ready = self.take_ready(now, index, draft);
+        let (limit, signed_ms, nonce) = match &ready {
+            Some(ready) => (ready.spec.limit, ready.spec.signed_ms, ready.spec.nonce),
+            None => (draft.limit, now.ms(), self.next_nonce(now)),
+        };
+        if let Some(ready) = ready {
+            self.raise_nonce(nonce);
+            self.shelf.lay_out(id, ready.signature);
+        }
+        self.shelf.spend(venue, nonce);
         OrderSpec {
-            id: ClientId { epoch: self.epoch, seq, leg: draft.leg as u8 },
+            id,
             venue,
-            pair: id,
+            pair,
             side: draft.side,
             purpose: draft.purpose,
             qty: draft.qty,
-            limit: draft.limit,
+            limit,
             reduce_only: draft.purpose.reduce_only(),
-            signed_ms: now.ms(),
-            nonce: self.next_nonce(now),
-            window_ms: self.settings.execution.receive_window_ms,
+            signed_ms,
+            nonce,
+            // The window counts from the signature: the order may not live longer for having been made ahead.
+            window_ms: (window_ms + now.ms().saturating_sub(signed_ms) as u32).min(WINDOW_MAX_MS),
         }
+    }
+
+    fn take_ready(&mut self, now: Nanos, index: usize, draft: &Draft) -> Option<Ready> {
+        let &Draft { leg, side, purpose, qty, limit } = draft;
+        let pair = &self.pairs[index];
+        // Inside the worst price that the newest quote shows it could not fill as a whole.
+        let least = price_for(pair, leg, side, qty)?;
+        let (pair, reduce_only) = (pair.settings.id, purpose.reduce_only());
+        self.shelf.take(now, &Wanted { pair, leg, side, reduce_only, qty, limit, least })
     }
 
     fn stamps(&self, now: Nanos, intent: Option<&Intent>) -> Stamps {
@@ -217,7 +245,7 @@ impl Core {
             t_book: intent.t_book,
             t_decide: intent.t_decide,
             t_gate: now,
-            t_send: Nanos::NEVER,
+            ..Stamps::default()
         })
     }
 
@@ -226,7 +254,7 @@ impl Core {
         if let Some(pair) = super::core::holder(id, &self.pairs)
             && let Some(order) = self.pairs[pair].order_mut(id)
         {
-            order.stamps = stamps;
+            order.stamps = Stamps { ready: self.shelf.lays_out(id), ..stamps };
         }
         fx.push(Effect::Send(approved));
     }

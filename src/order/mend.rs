@@ -140,7 +140,7 @@ pub fn best_price(pair: &Pair, leg: usize, side: Side) -> Option<Price> {
 }
 
 /// Worst price that an order of this size touches in the last quote.
-fn price_for(pair: &Pair, leg: usize, side: Side, qty: Qty) -> Option<Price> {
+pub(super) fn price_for(pair: &Pair, leg: usize, side: Side, qty: Qty) -> Option<Price> {
     let quote = &pair.quotes[leg];
     let walks = match side {
         Side::Buy => &quote.buy,

@@ -328,6 +328,7 @@ impl Core {
     /// (SAFETY C2).
     fn link_down(&mut self, now: Nanos, venue: VenueId, role: Role, why: Reason, fx: &mut Effects) {
         fx.push(Effect::Log(RecordKind::LinkDown { venue, role, why }));
+        self.shelf.void(venue, now);
         for index in 0..self.pairs.len() {
             for leg in 0..2 {
                 let Some(order) = &mut self.pairs[index].orders[leg] else { continue };

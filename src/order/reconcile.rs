@@ -92,6 +92,7 @@ impl Core {
     /// the venue has that and nothing of ours is in flight there.
     fn cancel_listed(&mut self, now: Nanos, venue: VenueId, open: &OpenOrder, fx: &mut Effects) {
         let nonce = self.next_nonce(now);
+        self.shelf.spend(venue, nonce);
         let pair = open.pair.unwrap_or_default();
         fx.push(Effect::Cancel(CancelSpec {
             id: open.id.unwrap_or_default(),
@@ -128,7 +129,9 @@ impl Core {
     fn take_rules(&mut self, now: Nanos, venue: VenueId, pair: PairId, rules: MarketRules, fx: &mut Effects) {
         let Some(found) = self.pairs.get_mut(pair.index()) else { return };
         let Some(leg) = found.leg_of(venue) else { return };
-        found.rules[leg] = Some(rules);
+        if found.rules[leg].replace(rules).is_some_and(|before| before != rules) {
+            self.shelf.void(venue, now);
+        }
         self.settle(now, pair.index(), fx);
     }
 
@@ -167,6 +170,7 @@ impl Core {
     /// meanwhile is asked for before entries go on.
     pub(super) fn set_ready(&mut self, now: Nanos, venue: VenueId, ready: bool, fx: &mut Effects) {
         let pause = u64::from(self.settings.risk.link_cooldown_ms);
+        self.shelf.void(venue, now);
         let facts = &mut self.venues[venue.index()];
         let returned = ready && !facts.ready && facts.was_ready;
         let lost = facts.ready && !ready;

@@ -65,6 +65,7 @@ impl Core {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         order.cancelled_at = now;
         order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
+        self.shelf.spend(order.spec.venue, nonce);
         fx.push(Effect::Cancel(CancelSpec {
             id,
             venue: order.spec.venue,

@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::order::Reason;
+use crate::types::ready::Ready;
 use crate::types::record::Role;
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
@@ -21,6 +22,9 @@ use crate::venue::{Answer, REGISTRY, SendError, Trader};
 
 /// Deadlines are looked at this often, ns.
 const TICK_NS: u64 = 1_000_000;
+
+/// Orders signed ahead that are put on the shelf in one turn, so that a whole ladder holds up nothing.
+const READY_PER_TURN: usize = 16;
 
 /// A turn that comes so long after the last one was held up, ms.
 const STALL_MS: u64 = 1_000;
@@ -38,12 +42,20 @@ pub struct Rings {
     pub records: Tx<Record>,
 }
 
+/// The order thread's ends of its rings with `signer`.
+pub struct SignerEnds {
+    pub ready: Rx<Ready>,
+    pub rules: Tx<(VenueId, PairId, MarketRules)>,
+}
+
 pub struct OrderThread {
     core: Core,
     traders: Vec<Box<dyn Trader>>,
     journal: Box<dyn Journal>,
     clock: Box<dyn Clock>,
     rings: Rings,
+    /// `None` where nothing is signed ahead.
+    signer: Option<SignerEnds>,
     effects: Effects,
     events: Vec<TraderEvent>,
     /// Links asked for and not yet here.
@@ -81,6 +93,7 @@ impl OrderThread {
             journal,
             clock,
             rings,
+            signer: None,
             effects,
             events: Vec::with_capacity(64),
             untold: vec![None; pairs],
@@ -93,12 +106,18 @@ impl OrderThread {
         }
     }
 
+    /// Takes orders that are signed ahead.
+    pub fn with_signer(self, ends: SignerEnds) -> Self {
+        Self { signer: Some(ends), ..self }
+    }
+
     /// One turn: news of the venues first, then wishes, then what is cold.
     pub fn poll(&mut self, now: Nanos) -> bool {
         self.notice_stall(now);
         let mut worked = self.run_effects(now);
         worked |= self.poll_quotes(now);
         worked |= self.poll_traders(now);
+        worked |= self.poll_ready();
         worked |= self.poll_intents();
         worked |= self.poll_answers(now);
         worked |= self.poll_commands(now);
@@ -155,6 +174,18 @@ impl OrderThread {
         worked
     }
 
+    fn poll_ready(&mut self) -> bool {
+        let Some(SignerEnds { ready, .. }) = &mut self.signer else { return false };
+        let mut taken = 0;
+        while taken < READY_PER_TURN
+            && let Some(ready) = ready.pop()
+        {
+            self.core.stock(&ready);
+            taken += 1;
+        }
+        taken > 0
+    }
+
     /// Wishes take the time at which they are looked at: an order is never dated before its decision.
     fn poll_intents(&mut self) -> bool {
         let mut worked = false;
@@ -196,6 +227,9 @@ impl OrderThread {
             self.traders[venue].set_rules(*pair, rules);
             // Refreshed every few minutes: one that finds the ring full comes again.
             let _ = self.rings.rules.push((*id, *pair, *rules));
+            if let Some(signer) = &mut self.signer {
+                let _ = signer.rules.push((*id, *pair, *rules));
+            }
         }
     }
 
@@ -266,7 +300,12 @@ impl OrderThread {
     }
 
     fn write_spec(&mut self, now: Nanos, spec: &OrderSpec, nth: u8) -> SendOutcome {
-        match self.traders[spec.venue.index()].send(spec, now) {
+        let trader = &mut self.traders[spec.venue.index()];
+        let sent = match self.core.signature(spec.id) {
+            Some(signature) => trader.send_signed(spec, &signature, now),
+            None => trader.send(spec, now),
+        };
+        match sent {
             Ok(()) => SendOutcome::Written { at: self.clock.now(), nth },
             // Not a byte of it has left: the same order may go the other way. What becomes of it there is asked for.
             Err(SendError::Nothing(_)) if spec.reduce_only && self.places_by_rest(spec) => {

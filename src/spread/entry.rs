@@ -47,7 +47,7 @@ impl EntryRules {
         direction: Direction,
         basis: Rate,
     ) -> Option<Offer> {
-        let bar = basis + self.threshold + self.adverse_carry(quotes, direction);
+        let bar = self.bar(quotes, direction, basis);
         // Nearly every quote ends here: no size is better than the touch.
         if view.touch[direction.index()] < bar {
             return None;
@@ -65,6 +65,27 @@ impl EntryRules {
             thin = thin.or(Some(offer));
         }
         thin
+    }
+
+    /// The trade that will be offered if the edge rises by `within`: at the largest size that the books bear.
+    pub fn approaching(
+        &self,
+        quotes: &[Quote; 2],
+        view: &View,
+        direction: Direction,
+        basis: Rate,
+        within: Rate,
+    ) -> Option<Trade> {
+        if view.touch[direction.index()] < self.bar(quotes, direction, basis) - within {
+            return None;
+        }
+        let trades = (0..SIZES).filter_map(|size| Trade::price(quotes, direction, size));
+        { trades }.find(|trade| trade.within_depth)
+    }
+
+    /// Raw edge that an entry must have.
+    fn bar(&self, quotes: &[Quote; 2], direction: Direction, basis: Rate) -> Rate {
+        basis + self.threshold + self.adverse_carry(quotes, direction)
     }
 
     /// Worst acceptable price per leg. Filled at both, the trade still meets the bar.

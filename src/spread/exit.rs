@@ -91,6 +91,13 @@ impl ExitRules {
         Some(close(reason, trade))
     }
 
+    /// The closing trade that the threshold will ask for if the cost falls by `within`.
+    pub fn approaching(&self, held: &Held, quotes: &[Quote; 2], view: &View, within: Rate) -> Option<Trade> {
+        let trade = covering(quotes, held.direction.opposite(), held.qty)?;
+        let cost = exit_cost(held.direction, trade.expected, view.mid);
+        (cost - held.basis <= self.threshold + within).then_some(trade)
+    }
+
     fn gap_is_gone(&self, held: &Held, cost: Rate, quotes: &[Quote; 2], fees: Rate, now: Nanos) -> bool {
         let earned = held.edge - cost - fees - self.slippage + accrued(held, quotes, now).min(Rate::ZERO);
         cost - held.basis <= self.threshold && (!self.requires_profit || earned >= self.min_profit)

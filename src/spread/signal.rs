@@ -2,9 +2,11 @@
 //! `spread::thread`. It never wishes twice for one opportunity, and never on a book that is old, unsound or absurd.
 
 use super::basis::Average;
+use super::edge::Trade;
 use super::entry::{EntryRules, Offer};
 use super::exit::{ExitRules, Held};
 use super::view::{Bounds, View, expiry};
+use crate::types::ready::Near;
 use crate::types::record::Refusal;
 use crate::types::settings::{Basis, PairSettings};
 use crate::types::{
@@ -16,6 +18,11 @@ use crate::types::{
 const REFIRE_MS: u64 = 500;
 /// Spreads and repeated findings are recorded at most this often.
 const REPORT_MS: u64 = 1_000;
+
+/// A trade this close to its threshold is signed ahead.
+const NEAR: Rate = Rate::from_bps(20);
+/// What is near is told at most this often, ms; where nothing moves, a ladder needs no more.
+const NEAR_MS: u64 = 20;
 
 /// What happened, as the signal sees it.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +61,9 @@ pub struct Signal {
     announced_at: Nanos,
     refused_at: Nanos,
     next_report: Nanos,
+    /// A trade that came near and was not told yet.
+    near: Option<Near>,
+    next_near: Nanos,
 }
 
 impl Signal {
@@ -82,7 +92,14 @@ impl Signal {
             announced_at: Nanos::NEVER,
             refused_at: Nanos::NEVER,
             next_report: Nanos::NEVER,
+            near: None,
+            next_near: Nanos::NEVER,
         }
+    }
+
+    /// What `signer` should keep orders ready for, once.
+    pub fn take_near(&mut self) -> Option<Near> {
+        self.near.take()
     }
 
     /// Takes one input; returns a wish, and appends what should be recorded. Wishes come from quotes only; none is
@@ -141,10 +158,28 @@ impl Signal {
         self.report(&view, basis, now, facts);
         match self.exposure {
             ExposureState::Held { direction, qty, basis, edge, since } => {
-                self.judge_exit(&Held { direction, qty, basis, edge, since }, &view, now, facts)
+                let held = Held { direction, qty, basis, edge, since };
+                self.look_ahead(now, true, self.exit.approaching(&held, &self.quotes, &view, NEAR));
+                self.judge_exit(&held, &view, now, facts)
             }
-            _ => self.judge_entry(&view, basis?, now, facts),
+            _ => {
+                let basis = basis?;
+                for direction in Direction::BOTH {
+                    let of = View::directed(basis, direction);
+                    let near = self.entry.approaching(&self.quotes, &view, direction, of, NEAR);
+                    self.look_ahead(now, false, near);
+                }
+                self.judge_entry(&view, basis, now, facts)
+            }
         }
+    }
+
+    fn look_ahead(&mut self, now: Nanos, closes: bool, trade: Option<Trade>) {
+        let Some(Trade { direction, qty, worst, .. }) = trade.filter(|_| now >= self.next_near) else {
+            return;
+        };
+        self.next_near = now.plus_ms(NEAR_MS);
+        self.near = Some(Near { pair: self.pair.id, direction, closes, qty, worst, at: now });
     }
 
     /// Basis in direction A, once it is known. An absurd gap does not enter the average.

@@ -6,6 +6,7 @@ use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::limits::PAIRS_MAX;
 use crate::types::message::PairSet;
+use crate::types::ready::Near;
 use crate::types::{
     Exposure, Intent, MarketRules, Nanos, PairId, Quote, Record, RecordKind, Settings, VenueId,
 };
@@ -35,6 +36,8 @@ pub struct SpreadThread {
     unseen: [PairSet; 2],
     superseded: u64,
     facts: Vec<RecordKind>,
+    /// To `signer`; `None` where nothing is signed ahead.
+    near: Option<Tx<Near>>,
 }
 
 impl SpreadThread {
@@ -53,7 +56,13 @@ impl SpreadThread {
             unseen: [PairSet::default(); 2],
             superseded: 0,
             facts: Vec::with_capacity(FACTS),
+            near: None,
         }
+    }
+
+    /// Tells `signer` which trades are near.
+    pub fn with_signer(self, near: Tx<Near>) -> Self {
+        Self { near: Some(near), ..self }
     }
 
     /// Rules of one leg, before the start. While running they come by ring.
@@ -135,6 +144,10 @@ impl SpreadThread {
             let t_decide = self.clock.now();
             // A full ring refuses and counts: an old wish is worthless, and the signal wishes again.
             let _ = self.rings.intents.push(Intent { t_decide, ..intent });
+        }
+        if let (Some(ring), Some(near)) = (&mut self.near, signal.take_near()) {
+            // Told again within moments.
+            let _ = ring.push(near);
         }
     }
 

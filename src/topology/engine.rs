@@ -98,6 +98,7 @@ impl Engine {
         let Opened { core, epoch, journal, supply, config_hash, .. } = opened;
         let wired = maker.wire(parts, options.live, |mut core_parts, rest| {
             let (core, effects) = begin(core, epoch, &core_parts.facts, clock.now(), options, halted);
+            let signer = core_parts.signer.take();
             let thread = OrderThread::new(
                 core,
                 effects,
@@ -108,6 +109,10 @@ impl Engine {
                 Box::new(*clock),
                 core_parts.rings(from_main, rest),
             );
+            let thread = match signer {
+                Some(ends) => thread.with_signer(ends),
+                None => thread,
+            };
             OrderWorker { thread, remains: remains_tx }
         })?;
         let (ask, asked) = ring(COMMAND_RING);

@@ -29,6 +29,7 @@ pub struct Plan {
     pub md: Vec<Place>,
     pub spread: Place,
     pub order: Place,
+    pub signer: Place,
     pub keeper: Place,
     pub store: Place,
     pub db: Place,
@@ -51,11 +52,14 @@ pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
     let spread = desk.hot("spread", &wanted.spread, PARK_RINGS_MS);
     let order = desk.hot("order", &wanted.order, PARK_SOCKETS_MS);
     let spread = if shared { Place { wait: desk.busy(PARK_SOCKETS_MS), ..spread } } else { spread };
-    let [keeper, store, db] = [&wanted.keeper, &wanted.store, &wanted.db].map(|section| desk.cold(section));
+    let [signer, keeper, store, db] =
+        [&wanted.signer, &wanted.keeper, &wanted.store, &wanted.db].map(|section| desk.cold(section));
+    // A ladder must be made in time.
+    let signer = Place { nice: 0, ..signer };
     if !enough && wanted.layout == Layout::Auto {
         desk.notes.push(format!("{} cores: hot threads sleep when idle (dedicated cores spin)", cores.len()));
     }
-    Plan { shared, md, spread, order, keeper, store, db, notes: desk.notes }
+    Plan { shared, md, spread, order, signer, keeper, store, db, notes: desk.notes }
 }
 
 /// Gives out places.

@@ -1,22 +1,26 @@
 //! The rings and who gets which end; the stages' values put together, one per thread.
 
 use super::plan::{Place, Plan};
-use super::workers::{BookWorker, KeeperWorker, OrderWorker, SpreadWorker};
+use super::workers::{BookWorker, KeeperWorker, OrderWorker, SignerWorker, SpreadWorker};
 use super::{Part, wires};
 use crate::book::market::common_steps;
 use crate::book::thread::{BookRings, BookThread};
 use crate::config::Config;
 use crate::keeper::thread::{KeeperThread, Rings as KeeperRings};
-use crate::order::thread::Rings as OrderRings;
+use crate::order::signer::{SignerRings, SignerThread};
+use crate::order::thread::{Rings as OrderRings, SignerEnds};
 use crate::spread::thread::{SpreadRings, SpreadThread};
 use crate::sys::clock::SystemClock;
 use crate::sys::ring::{Rx, Tx, ring};
 use crate::sys::thread::{Shared, ThreadSpec, Wait, Worker};
 use crate::sys::waker::Waker;
-use crate::types::limits::{COMMAND_RING, EXPOSURE_RING, INTENT_RING, KEEPER_RING, QUOTE_RING, RECORD_RING};
+use crate::types::limits::{
+    COMMAND_RING, EXPOSURE_RING, INTENT_RING, KEEPER_RING, NEAR_RING, QUOTE_RING, READY_RING, RECORD_RING,
+};
+use crate::types::ready::Near;
 use crate::types::report::{Ask, Fact};
 use crate::types::{Command, Exposure, Intent, MarketRules, PairId, Quote, Record, VenueId};
-use crate::venue::{Answer, Desk, Feed, REGISTRY, Trader};
+use crate::venue::{Answer, Desk, Feed, Presigner, REGISTRY, Trader};
 
 /// A thread to be started and what it runs.
 pub type Task = (ThreadSpec, Box<dyn Worker>);
@@ -25,6 +29,7 @@ pub type Task = (ThreadSpec, Box<dyn Worker>);
 pub(super) struct Wakers {
     pub(super) spread: Waker,
     pub(super) order: Waker,
+    pub(super) signer: Waker,
     pub(super) keepers: Vec<Waker>,
     pub(super) store: Waker,
     pub(super) db: Waker,
@@ -36,6 +41,7 @@ impl Wakers {
         Ok(Self {
             spread: Waker::new()?,
             order: Waker::new()?,
+            signer: Waker::new()?,
             keepers: (0..venues).map(|_| Waker::new()).collect::<Result<_, _>>()?,
             store: Waker::new()?,
             db: Waker::new()?,
@@ -106,6 +112,8 @@ pub(super) struct OrderParts {
     pub(super) quotes: Vec<Rx<Quote>>,
     pub(super) answers: Vec<Rx<Answer>>,
     pub(super) asks: Vec<Tx<Ask>>,
+    /// Ends of the rings with `signer`, where orders are signed ahead.
+    pub(super) signer: Option<SignerEnds>,
 }
 
 /// The order thread's ends of the rings that are not a venue's.
@@ -156,6 +164,7 @@ impl Maker<'_> {
         let rules: Vec<Vec<(PairId, MarketRules)>> =
             parts.iter().map(|part| part.opening.rules.clone()).collect();
         let mut order_parts = OrderParts::default();
+        let mut presigners = Vec::new();
         let (mut readers, mut keepers, mut quotes): (Vec<Box<dyn Worker>>, _, _) =
             (Vec::new(), Vec::new(), Vec::new());
         for (index, mut part) in parts.into_iter().enumerate() {
@@ -182,6 +191,7 @@ impl Maker<'_> {
                 part.trader.set_rules(*pair, rules);
             }
             order_parts.traders.push(part.trader);
+            presigners.extend(part.presigner);
             order_parts.facts.extend(part.opening.facts);
             order_parts.quotes.push(rings.md_order.1);
             order_parts.answers.push(rings.keeper_order.1);
@@ -192,11 +202,14 @@ impl Maker<'_> {
         let (rules_tx, rules_rx) = ring(KEEPER_RING);
         let spread_rings =
             SpreadRings { quotes, exposure, rules: rules_rx, intents, records: self.records.tx() };
-        let spread = self.spread(&rules, spread_rings);
+        let (signer, near) = self.signer(&rules, presigners, &mut order_parts);
+        let spread = self.spread(&rules, spread_rings, near);
         let records = self.records.tx();
         let rest = OrderRest { intents: from_spread, exposures, rules: rules_tx, records };
         let order = order(order_parts, rest);
-        Ok(Wired { hot: self.place(readers, spread, order), keepers })
+        let mut hot = self.place(readers, spread, order);
+        hot.extend(signer);
+        Ok(Wired { hot, keepers })
     }
 
     /// One OS thread each, or both readers and `spread` on one (DESIGN §1).
@@ -248,8 +261,42 @@ impl Maker<'_> {
         BookWorker(thread)
     }
 
-    fn spread(&self, rules: &[Vec<(PairId, MarketRules)>], rings: SpreadRings) -> SpreadWorker {
+    /// Where every venue can sign ahead: its thread, and the end of its ring that `spread` takes.
+    fn signer(
+        &self,
+        rules: &[Vec<(PairId, MarketRules)>],
+        presigners: Vec<Box<dyn Presigner>>,
+        order: &mut OrderParts,
+    ) -> (Option<Task>, Option<Tx<Near>>) {
+        if presigners.len() < rules.len() {
+            return (None, None);
+        }
+        let (near, from_spread) = waking(ring(NEAR_RING), &self.wakers.signer);
+        let (to_order, ready) = ring(READY_RING);
+        let (from_order, rules_rx) = waking(ring(KEEPER_RING), &self.wakers.signer);
+        order.signer = Some(SignerEnds { ready, rules: from_order });
+        let rings = SignerRings { near: from_spread, rules: rules_rx, ready: to_order };
+        let clock = Box::new(*self.clock);
+        let mut thread = SignerThread::new(clock, &self.config.settings, presigners, rings);
+        for (venue, listed) in rules.iter().enumerate() {
+            for (pair, rules) in listed {
+                thread.set_rules(VenueId(venue as u8), *pair, rules);
+            }
+        }
+        let spec = spec("signer", &self.plan.signer, &self.wakers.signer);
+        (Some((spec, Box::new(SignerWorker(thread)))), Some(near))
+    }
+
+    fn spread(
+        &self,
+        rules: &[Vec<(PairId, MarketRules)>],
+        rings: SpreadRings,
+        near: Option<Tx<Near>>,
+    ) -> SpreadWorker {
         let mut thread = SpreadThread::new(Box::new(*self.clock), &self.config.settings, rings);
+        if let Some(near) = near {
+            thread = thread.with_signer(near);
+        }
         for (venue, listed) in rules.iter().enumerate() {
             for (pair, rules) in listed {
                 thread.set_rules(VenueId(venue as u8), *pair, rules);

@@ -4,6 +4,7 @@ use std::sync::mpsc;
 
 use crate::book::thread::BookThread;
 use crate::keeper::thread::KeeperThread;
+use crate::order::signer::SignerThread;
 use crate::order::thread::OrderThread;
 use crate::spread::thread::SpreadThread;
 use crate::store::{DbThread, Output, StoreThread};
@@ -14,6 +15,7 @@ use crate::types::Nanos;
 
 pub(super) struct BookWorker(pub(super) BookThread);
 pub(super) struct SpreadWorker(pub(super) SpreadThread);
+pub(super) struct SignerWorker(pub(super) SignerThread);
 pub(super) struct KeeperWorker(pub(super) KeeperThread);
 pub(super) struct DbWorker(pub(super) DbThread);
 pub(super) struct AlertWorker(pub(super) Pager);
@@ -40,6 +42,12 @@ impl Worker for BookWorker {
 }
 
 impl Worker for SpreadWorker {
+    fn poll(&mut self, now: Nanos) -> bool {
+        self.0.poll(now)
+    }
+}
+
+impl Worker for SignerWorker {
     fn poll(&mut self, now: Nanos) -> bool {
         self.0.poll(now)
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::money::write_whole;
 use super::text::Text;
 
 /// Index of a venue in the registry (`venue::REGISTRY`); stages index arrays by it.
@@ -108,6 +109,15 @@ impl ClientId {
         Text::cut(&self.to_string())
     }
 
+    /// Writes the same text.
+    pub fn write(self, out: &mut impl fmt::Write) -> fmt::Result {
+        write_whole(out, self.epoch.into())?;
+        out.write_char('-')?;
+        write_whole(out, self.seq.into())?;
+        out.write_char('-')?;
+        write_whole(out, self.leg.into())
+    }
+
     /// Reads [`ClientId::text`] back; `None` for anything that is not one of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
@@ -122,7 +132,7 @@ impl ClientId {
 
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.epoch, self.seq, self.leg)
+        self.write(f)
     }
 }
 

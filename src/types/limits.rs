@@ -40,6 +40,10 @@ pub const ORDERS_PER_PAIR: usize = 2;
 pub const QUOTE_RING: usize = 1024;
 pub const INTENT_RING: usize = 64;
 pub const EXPOSURE_RING: usize = 256;
+/// Trades that came near: told many times a second, the newest of each counts.
+pub const NEAR_RING: usize = 256;
+/// Orders signed ahead on their way: several ladders of both legs.
+pub const READY_RING: usize = 1024;
 pub const KEEPER_RING: usize = 1024;
 pub const COMMAND_RING: usize = 64;
 pub const RECORD_RING: usize = 8192;

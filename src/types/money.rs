@@ -283,7 +283,7 @@ pub fn write_padded(out: &mut impl fmt::Write, units: i64, places: u32) -> fmt::
     assert!(places <= PLACES, "at most 8 places");
     let step = 10_i64.pow(PLACES - places);
     assert!(units % step == 0, "value is not a multiple of its step");
-    write!(out, "{}", Fixed { units: units / step, places })
+    write_fixed(out, units / step, places)
 }
 
 /// Prints units of 1e-8 as the shortest plain decimal (`0.00123`, `83456.7`, `5`).
@@ -294,8 +294,18 @@ pub fn write_trimmed(out: &mut impl fmt::Write, units: i64) -> fmt::Result {
         rest /= 10;
         places -= 1;
     }
-    write!(out, "{}", Fixed { units: rest, places })
+    write_fixed(out, rest, places)
 }
+
+/// Prints a whole number.
+pub fn write_whole(out: &mut impl fmt::Write, number: u64) -> fmt::Result {
+    let mut digits = [0; DIGITS_MAX];
+    let at = digits_of(&mut digits, DIGITS_MAX, number);
+    out.write_str(ascii(&digits[at..]))
+}
+
+/// Digits of the longest number, a point and a sign.
+const DIGITS_MAX: usize = 22;
 
 /// A number of 10^-places units with its point in the right place.
 struct Fixed {
@@ -305,14 +315,42 @@ struct Fixed {
 
 impl fmt::Display for Fixed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let one = 10_u64.pow(self.places);
-        let units = self.units.unsigned_abs();
-        let sign = if self.units < 0 { "-" } else { "" };
-        if self.places == 0 {
-            return write!(f, "{sign}{units}");
-        }
-        write!(f, "{sign}{}.{:0width$}", units / one, units % one, width = self.places as usize)
+        write_fixed(f, self.units, self.places)
     }
+}
+
+/// Prints `units` of 10^-places. Digit by digit, since it stands in every order.
+fn write_fixed(out: &mut impl fmt::Write, units: i64, places: u32) -> fmt::Result {
+    let mut digits = [b'0'; DIGITS_MAX];
+    let (one, mut at) = (10_u64.pow(places), DIGITS_MAX);
+    if places > 0 {
+        digits_of(&mut digits, DIGITS_MAX, units.unsigned_abs() % one);
+        at = DIGITS_MAX - places as usize - 1;
+        digits[at] = b'.';
+    }
+    at = digits_of(&mut digits, at, units.unsigned_abs() / one);
+    if units < 0 {
+        at -= 1;
+        digits[at] = b'-';
+    }
+    out.write_str(ascii(&digits[at..]))
+}
+
+/// Puts the digits of `number` before `end`; returns where they begin.
+fn digits_of(digits: &mut [u8; DIGITS_MAX], end: usize, number: u64) -> usize {
+    let (mut at, mut rest) = (end, number);
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return at;
+        }
+    }
+}
+
+fn ascii(digits: &[u8]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 macro_rules! trimmed_display {

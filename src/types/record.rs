@@ -37,6 +37,8 @@ pub struct Stamps {
     pub t_decide: Nanos,
     pub t_gate: Nanos,
     pub t_send: Nanos,
+    /// The order was signed ahead.
+    pub ready: bool,
 }
 
 /// One fact with its time.

@@ -18,6 +18,7 @@ pub use crate::types::report::{
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
 use crate::sys::rest::Http;
 use crate::types::order::Reason;
+use crate::types::ready::SignedText;
 use crate::types::record::Role;
 use crate::types::{
     BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Pool, Profile, Reject,
@@ -46,6 +47,7 @@ pub struct Venue {
     pub feed: fn(&Setup) -> Result<Box<dyn Feed>, SetupError>,
     pub trader: fn(&Setup) -> Result<Box<dyn Trader>, SetupError>,
     pub desk: fn(&Setup) -> Result<Box<dyn Desk>, SetupError>,
+    pub presigner: fn(&Setup) -> Result<Box<dyn Presigner>, SetupError>,
 }
 
 /// Every venue that bot4 speaks. A new one is a folder and a line here; `VenueId` is the index.
@@ -198,6 +200,12 @@ pub trait Trader: Send {
     fn poll(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> bool;
     /// Signs and writes one order with one `write`. The caller holds the gate's approval.
     fn send(&mut self, spec: &OrderSpec, now: Nanos) -> Result<(), SendError>;
+    /// Writes one order that a [`Presigner`] of this venue has signed: with this signature as it stands. One that can
+    /// have no such orders signs anew.
+    fn send_signed(&mut self, spec: &OrderSpec, signature: &SignedText, now: Nanos) -> Result<(), SendError> {
+        let _ = signature;
+        self.send(spec, now)
+    }
     /// Asks for the cancel of one order.
     fn cancel(&mut self, target: &CancelSpec, now: Nanos) -> Result<(), SendError>;
     /// Asks for the cancel of everything on a market, whoever placed it. Not every venue can.
@@ -215,6 +223,14 @@ pub trait Trader: Send {
     fn on_quote(&mut self, quote: &crate::types::Quote) {
         let _ = quote;
     }
+}
+
+/// Signs a venue's orders ahead. Owned by `signer`, with a copy of the key; pure.
+pub trait Presigner: Send {
+    fn set_rules(&mut self, pair: PairId, rules: &MarketRules);
+    /// The signature of this order, to be given to `Trader::send_signed` with the same order; `id` and `window_ms` are
+    /// not signed. Quick for orders that differ from the last one in their limit only. `None` = it cannot be written.
+    fn sign(&mut self, spec: &OrderSpec) -> Option<SignedText>;
 }
 
 /// Why a cold call gave no answer. Never read as "nothing there" (SAFETY rule 8).

@@ -46,6 +46,7 @@ pub const VENUE: Venue = Venue {
     feed: |setup| Ok(Box::new(feed::ParadexFeed::new(setup)?)),
     trader: |setup| Ok(Box::new(trader::ParadexTrader::new(setup)?)),
     desk: |setup| Ok(Box::new(desk::ParadexDesk::new(setup)?)),
+    presigner: |setup| Ok(Box::new(orders::ParadexPresigner::new(setup)?)),
 };
 
 /// Chain id that an environment's `/system/config` must show and that its signatures carry (sheet 2.4). The one of

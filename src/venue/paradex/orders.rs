@@ -6,12 +6,14 @@ use std::fmt::Write;
 use starknet_crypto::Felt;
 
 use super::rpc::Requests;
-use super::sign::{Signature, Signer};
+use super::sign::{OrderPrefix, Signature, Signer};
 use super::{Markets, hash};
 use crate::types::limits::ORDER_BYTES_MAX;
+use crate::types::money::{write_trimmed, write_whole};
 use crate::types::order::Reason;
-use crate::types::{ClientId, OrderSpec, PairId, Side};
-use crate::venue::SetupError;
+use crate::types::ready::SignedText;
+use crate::types::{ClientId, MarketRules, OrderSpec, PairId, Qty, Side};
+use crate::venue::{Presigner, Setup, SetupError};
 
 /// Shortest receive window that the venue takes, ms (sheet 3.1).
 const WINDOW_MIN_MS: u32 = 10;
@@ -25,12 +27,7 @@ pub struct OrderWriter {
 
 impl OrderWriter {
     pub fn new(signer: Signer, markets: &Markets) -> Result<Self, SetupError> {
-        let felt = |(pair, symbol): (PairId, &str)| {
-            let felt = hash::short_string(symbol);
-            let felt = felt.ok_or_else(|| SetupError::Config(format!("market {symbol:?} is too long")))?;
-            Ok((pair, symbol.to_owned(), felt))
-        };
-        let markets = markets.iter().map(felt).collect::<Result<_, SetupError>>()?;
+        let markets = felts(markets)?;
         Ok(Self { signer, markets, requests: Requests::new(ORDER_BYTES_MAX) })
     }
 
@@ -42,12 +39,22 @@ impl OrderWriter {
     /// A signed `order.create`: LIMIT, IOC, no more than `spec` says. Returns the request's id and its bytes, or why
     /// this order cannot be written.
     pub fn create(&mut self, spec: &OrderSpec) -> Result<(u64, &[u8]), Reason> {
+        let (_, felt) = market(&self.markets, spec.pair)?;
+        let signature = sign(&self.signer, felt, spec)?.text();
+        self.create_signed(spec, &signature)
+    }
+
+    /// The same with a signature that was made ahead.
+    pub fn create_signed(
+        &mut self,
+        spec: &OrderSpec,
+        signature: &SignedText,
+    ) -> Result<(u64, &[u8]), Reason> {
         if spec.qty.raw() <= 0 || spec.limit.raw() <= 0 {
             return Err(Reason::cut("size and limit must be positive"));
         }
-        let (symbol, felt) = market(&self.markets, spec.pair)?;
-        let signature = sign(&self.signer, felt, spec)?;
-        Ok(self.requests.write("order.create", |out| write_body(out, symbol, spec, &signature)))
+        let (symbol, _) = market(&self.markets, spec.pair)?;
+        Ok(self.requests.write("order.create", |out| write_body(out, symbol, spec, signature.as_str())))
     }
 
     /// `order.cancel_all` of a market; unsigned.
@@ -72,7 +79,7 @@ pub fn rest_body(signer: &Signer, symbol: &str, spec: &OrderSpec) -> Result<Stri
     let felt = hash::short_string(symbol).ok_or_else(|| Reason::cut("the market's name is too long"))?;
     let signature = sign(signer, felt, spec)?;
     let mut body = String::with_capacity(ORDER_BYTES_MAX);
-    write_body(&mut body, symbol, spec, &signature);
+    write_body(&mut body, symbol, spec, signature.text().as_str());
     Ok(body)
 }
 
@@ -83,28 +90,81 @@ fn sign(signer: &Signer, market: Felt, spec: &OrderSpec) -> Result<Signature, Re
 }
 
 /// The body of `order.create` and of `POST /orders`.
-pub fn write_body(out: &mut String, symbol: &str, spec: &OrderSpec, signature: &Signature) {
+pub fn write_body(out: &mut String, symbol: &str, spec: &OrderSpec, signature: &str) {
     let side = match spec.side {
         Side::Buy => "BUY",
         Side::Sell => "SELL",
     };
     let flags = if spec.reduce_only { "\"flags\":[\"REDUCE_ONLY\"]," } else { "" };
-    push(
-        out,
-        format_args!(
-            "{{\"market\":\"{symbol}\",\"side\":\"{side}\",\"type\":\"LIMIT\",\
-             \"size\":\"{}\",\"price\":\"{}\",\
-             \"instruction\":\"IOC\",\"client_id\":\"{}\",{flags}\"stp\":\"EXPIRE_TAKER\",\"recv_window\":{},\
-             \"signature_timestamp\":{},\"signature\":\"",
-            spec.qty,
-            spec.limit,
-            spec.id,
-            spec.window_ms.max(WINDOW_MIN_MS),
-            spec.signed_ms
-        ),
-    );
-    signature.write(out, "\\\"");
-    out.push_str("\"}");
+    let window_ms = spec.window_ms.max(WINDOW_MIN_MS);
+    for text in ["{\"market\":\"", symbol, "\",\"side\":\"", side, "\",\"type\":\"LIMIT\",\"size\":\""] {
+        out.push_str(text);
+    }
+    let numbers = write_trimmed(out, spec.qty.raw())
+        .and_then(|()| out.write_str("\",\"price\":\""))
+        .and_then(|()| write_trimmed(out, spec.limit.raw()))
+        .and_then(|()| out.write_str("\",\"instruction\":\"IOC\",\"client_id\":\""))
+        .and_then(|()| spec.id.write(out))
+        .and_then(|()| out.write_str("\","))
+        .and_then(|()| out.write_str(flags))
+        .and_then(|()| out.write_str("\"stp\":\"EXPIRE_TAKER\",\"recv_window\":"))
+        .and_then(|()| write_whole(out, window_ms.into()))
+        .and_then(|()| out.write_str(",\"signature_timestamp\":"))
+        .and_then(|()| write_whole(out, spec.signed_ms));
+    debug_assert!(numbers.is_ok(), "a String takes every text");
+    for text in [",\"signature\":\"", signature, "\"}"] {
+        out.push_str(text);
+    }
+}
+
+/// Signs orders ahead, for `signer`: with a key and a hash prefix of its own.
+pub struct ParadexPresigner {
+    signer: Signer,
+    markets: Vec<(PairId, String, Felt)>,
+    last: Option<(Common, OrderPrefix)>,
+}
+
+/// What the orders of one ladder have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Common {
+    pair: PairId,
+    side: Side,
+    qty: Qty,
+    signed_ms: u64,
+}
+
+impl ParadexPresigner {
+    /// Fails without credentials.
+    pub fn new(setup: &Setup) -> Result<Self, SetupError> {
+        let markets = felts(&Markets::new(setup)?)?;
+        Ok(Self { signer: Signer::from_setup(setup)?, markets, last: None })
+    }
+}
+
+impl Presigner for ParadexPresigner {
+    fn set_rules(&mut self, _pair: PairId, _rules: &MarketRules) {
+        // Orders are signed from their specification alone.
+    }
+
+    fn sign(&mut self, spec: &OrderSpec) -> Option<SignedText> {
+        let &OrderSpec { pair, side, qty, signed_ms, limit, .. } = spec;
+        let common = Common { pair, side, qty, signed_ms };
+        let (_, felt) = market(&self.markets, pair).ok()?;
+        let kept = self.last.filter(|(of, _)| *of == common);
+        let prefix = kept.map_or_else(|| self.signer.order_prefix(felt, side, qty, signed_ms), |kept| kept.1);
+        self.last = Some((common, prefix));
+        Some(self.signer.sign(self.signer.order_hash(&prefix, limit))?.text())
+    }
+}
+
+/// Each market's symbol as text and as felt.
+fn felts(markets: &Markets) -> Result<Vec<(PairId, String, Felt)>, SetupError> {
+    let felt = |(pair, symbol): (PairId, &str)| {
+        let felt = hash::short_string(symbol);
+        let felt = felt.ok_or_else(|| SetupError::Config(format!("market {symbol:?} is too long")))?;
+        Ok((pair, symbol.to_owned(), felt))
+    };
+    markets.iter().map(felt).collect()
 }
 
 fn market(markets: &[(PairId, String, Felt)], pair: PairId) -> Result<(&str, Felt), Reason> {
@@ -125,7 +185,7 @@ mod tests {
 
     use super::super::fixture;
     use super::*;
-    use crate::types::{Price, Purpose, Qty, VenueId};
+    use crate::types::{Price, Purpose, VenueId};
 
     fn spec(reduce_only: bool) -> OrderSpec {
         OrderSpec {
@@ -186,6 +246,20 @@ mod tests {
         let wire: Vec<String> = serde_json::from_str(params["signature"].as_str().unwrap()).unwrap();
         let [r, s] = [0, 1].map(|i| Felt::from_dec_str(&wire[i]).unwrap());
         assert!(verify(&public_key, &hash, &r, &s).unwrap());
+    }
+
+    #[test]
+    fn an_order_signed_ahead_leaves_with_the_bytes_of_one_signed_at_the_send() {
+        let (mut writer, mut presigner) = (writer(), ParadexPresigner::new(&fixture::setup()).unwrap());
+        for (signed_ms, limit) in [(5, 8_345_670_000_000), (5, 8_345_680_000_000), (6, 8_345_680_000_000)] {
+            let spec = OrderSpec { signed_ms, limit: Price::from_raw(limit), ..spec(true) };
+            let signature = presigner.sign(&spec).unwrap();
+            // The number of the request differs.
+            let params =
+                |bytes: &[u8]| String::from_utf8_lossy(bytes).split_once("\"method\"").unwrap().1.to_owned();
+            let ahead = params(writer.create_signed(&spec, &signature).unwrap().1);
+            assert_eq!(ahead, params(writer.create(&spec).unwrap().1));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Signatures of this venue: the account, its key and the prefixes that are hashed once (sheet 2.4, 2.5, 3.1). Owned by
 //! `trader` and `desk`, one each. The key never leaves this file; nothing here can be printed.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use starknet_crypto::Felt;
 use zeroize::Zeroizing;
@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 use super::hash::{self, BeforeLast, Chain};
 use super::stark::ecdsa;
 use super::{ACCOUNT_ADDRESS, SUBKEY, chain_id};
+use crate::types::money::write_whole;
+use crate::types::ready::SignedText;
 use crate::types::{Price, Qty, Side};
 use crate::venue::reuse::Reuse;
 use crate::venue::{Setup, SetupError};
@@ -119,16 +121,24 @@ impl Signer {
 pub struct OrderPrefix(BeforeLast);
 
 impl Signature {
-    /// Appends `["r","s"]` in decimal without blanks. `quote` is what stands for a quotation mark: `"` in a header,
-    /// `\"` inside a JSON text.
-    pub fn write(&self, out: &mut String, quote: &str) {
+    /// Writes `["r","s"]` in decimal without blanks. `quote` is what stands for a quotation mark: `"` in a header, `\"`
+    /// inside a JSON text.
+    pub fn write(&self, out: &mut impl Write, quote: &str) -> fmt::Result {
         for (open, felt) in [("[", self.r), (",", self.s)] {
-            out.push_str(open);
-            out.push_str(quote);
-            write_decimal(out, felt);
-            out.push_str(quote);
+            out.write_str(open)?;
+            out.write_str(quote)?;
+            write_decimal(out, felt)?;
+            out.write_str(quote)?;
         }
-        out.push(']');
+        out.write_char(']')
+    }
+
+    /// As it stands in the body of an order: a JSON text inside a JSON text.
+    pub fn text(&self) -> SignedText {
+        let mut text = SignedText::EMPTY;
+        let written = self.write(&mut text, "\\\"");
+        debug_assert!(written.is_ok(), "two felts of 76 digits fit");
+        text
     }
 }
 
@@ -144,29 +154,31 @@ fn felt(setup: &Setup, key: &'static str) -> Result<Felt, SetupError> {
     Felt::from_hex(text).or_else(|_| Felt::from_hex(&format!("0x{digits}"))).map_err(|_| malformed)
 }
 
-/// Appends a felt in decimal: five groups of 19 digits, split off by long division over 64-bit limbs.
-fn write_decimal(out: &mut String, felt: Felt) {
-    const GROUP: u128 = 10_000_000_000_000_000_000;
+/// A felt in decimal: five groups of 19 digits, split off by long division over 64-bit limbs.
+fn write_decimal(out: &mut impl Write, felt: Felt) -> fmt::Result {
+    const GROUP: u64 = 10_000_000_000_000_000_000;
     let mut limbs = felt.to_be_digits();
     let mut groups = [0_u64; 5];
     let mut used = 0;
     for group in &mut groups {
-        let mut rest = 0_u128;
+        let mut rest = 0_u64;
         for limb in &mut limbs {
-            let value = rest << 64 | u128::from(*limb);
-            *limb = (value / GROUP) as u64;
-            rest = value % GROUP;
+            let value = u128::from(rest) << 64 | u128::from(*limb);
+            *limb = (value / u128::from(GROUP)) as u64;
+            rest = (value % u128::from(GROUP)) as u64;
         }
-        *group = rest as u64;
+        *group = rest;
         used += 1;
         if limbs == [0; 4] {
             break;
         }
     }
     for (nth, group) in groups[..used].iter().rev().enumerate() {
-        let written = if nth == 0 { write!(out, "{group}") } else { write!(out, "{group:019}") };
-        debug_assert!(written.is_ok(), "a String takes every text");
+        let leading = if nth == 0 { 0 } else { 19 - group.max(&1).ilog10() as usize - 1 };
+        out.write_str(&"0000000000000000000"[..leading])?;
+        write_whole(out, *group)?;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -220,7 +232,7 @@ mod tests {
             assert_eq!(signer.public_key(), hex(&vector["public_key"]));
             assert!(verify(&signer.public_key(), &message, &signature.r, &signature.s).unwrap());
             let mut wire = String::new();
-            signature.write(&mut wire, "\"");
+            signature.write(&mut wire, "\"").unwrap();
             assert_eq!(wire, vector["wire"].as_str().unwrap());
         }
     }
@@ -280,7 +292,7 @@ mod tests {
     fn decimals_of_felts() {
         for felt in [Felt::ZERO, Felt::ONE, Felt::from(u64::MAX), CURVE_ORDER, Felt::MAX] {
             let mut text = String::new();
-            write_decimal(&mut text, felt);
+            write_decimal(&mut text, felt).unwrap();
             assert_eq!(text, felt.to_biguint().to_string());
         }
     }

@@ -9,6 +9,7 @@ use super::session::{Asked, Fatal, Session};
 use super::sign::Signer;
 use crate::sys::link::{Link, LinkError, Outbound};
 use crate::types::order::Reason;
+use crate::types::ready::SignedText;
 use crate::types::record::Role;
 use crate::types::{MarketRules, Nanos, OrderSpec, PairId, Profile};
 use crate::venue::{CancelSpec, ReadyLink, SendError, Setup, SetupError, Trader, TraderEvent, reason};
@@ -126,9 +127,24 @@ impl Trader for ParadexTrader {
 
     fn send(&mut self, spec: &OrderSpec, _now: Nanos) -> Result<(), SendError> {
         if !self.is_ready() {
-            return Err(SendError::Nothing(Reason::cut("the order connection is not up")));
+            return Err(no_connection());
         }
         let (id, text) = self.writer.create(spec).map_err(SendError::Nothing)?;
+        let Some(connection) = &mut self.connection else { return Err(no_connection()) };
+        let sent = connection.link.send(Outbound::Text(text));
+        self.written(id, Asked::Order(spec.id), sent)
+    }
+
+    fn send_signed(
+        &mut self,
+        spec: &OrderSpec,
+        signature: &SignedText,
+        _now: Nanos,
+    ) -> Result<(), SendError> {
+        if !self.is_ready() {
+            return Err(no_connection());
+        }
+        let (id, text) = self.writer.create_signed(spec, signature).map_err(SendError::Nothing)?;
         let Some(connection) = &mut self.connection else { return Err(no_connection()) };
         let sent = connection.link.send(Outbound::Text(text));
         self.written(id, Asked::Order(spec.id), sent)

@@ -80,6 +80,35 @@ impl Encoder {
     }
 }
 
+/// Bytes at the end of an encoded order in which only its price stands: a length word and one of text.
+const PRICE: usize = 2 * WORD;
+
+/// Keccak state after everything of an order but its price, kept for the next one that is the same up to there.
+pub struct Prefix {
+    bytes: [u8; ABI_MAX],
+    len: usize,
+    state: Keccak256,
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self { bytes: [0; ABI_MAX], len: 0, state: Keccak256::new() }
+    }
+}
+
+impl Prefix {
+    /// Keccak-256 of an encoded order, or of any other bytes.
+    pub fn keccak(&mut self, encoded: &[u8]) -> [u8; 32] {
+        let (head, price) = encoded.split_at(encoded.len().saturating_sub(PRICE));
+        if head != &self.bytes[..self.len] {
+            self.len = head.len();
+            self.bytes[..head.len()].copy_from_slice(head);
+            self.state = Keccak256::new_with_prefix(head);
+        }
+        self.state.clone().chain_update(price).finalize().into()
+    }
+}
+
 /// Keccak-256 of the pieces, one after the other.
 pub fn keccak(pieces: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Keccak256::new();
@@ -106,6 +135,21 @@ mod tests {
         assert_eq!(encoder.encode(&[Value::Text(&text)]).len(), 2 * WORD + 64);
         assert_eq!(encoder.encode(&[Value::Text(&text[..63])]).len(), 2 * WORD + 64);
         assert_eq!(encoder.encode(&[Value::Text("")]).len(), 2 * WORD);
+    }
+
+    #[test]
+    fn a_kept_prefix_changes_no_hash() {
+        let mut prefix = Prefix::default();
+        for (nonce, price) in
+            [(1, "30000.00"), (1, "30000.10"), (1, "100000.00"), (2, "30000.10"), (2, "1.0")]
+        {
+            let mut encoder = Encoder::default();
+            let encoded = encoder.encode(&[Value::Uint(nonce), Value::Text("0.1"), Value::Text(price)]);
+            assert_eq!(prefix.keccak(encoded), keccak(&[encoded]));
+        }
+        for short in [&b""[..], b"a", &[7; PRICE]] {
+            assert_eq!(prefix.keccak(short), keccak(&[short]));
+        }
     }
 
     #[test]

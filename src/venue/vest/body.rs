@@ -2,10 +2,10 @@
 //! same in what is signed and in what is sent. Called by `requests` on the order path and by `desk`. Never allocates
 //! once its buffers are warm; never sends.
 
-use super::abi::{Encoder, Value};
+use super::abi::{Encoder, Prefix, Value};
 use super::sign::{SignatureText, Signer};
 use crate::types::limits::ORDER_BYTES_MAX;
-use crate::types::money::{PLACES, write_padded};
+use crate::types::money::{PLACES, write_padded, write_whole};
 use crate::types::{MarketRules, OrderKind, OrderSpec, Side};
 
 /// Receive window of a cancel, ms: the venue's own default. A cancel that arrives late does no harm.
@@ -53,45 +53,66 @@ impl Default for BodyWriter {
 impl BodyWriter {
     /// Body of `POST /orders`. The error says why the spec cannot be written on this market.
     pub fn order(&mut self, signer: &Signer, terms: &Terms, spec: &OrderSpec) -> Result<&str, &'static str> {
+        self.write_amounts(terms, spec)?;
+        let signature = signer.sign_tuple(&mut self.encoder, &tuple(terms, spec, &self.size, &self.price))?;
+        Ok(self.write_order(terms, spec, signature.as_str()))
+    }
+
+    /// The same body with a signature that was made ahead, of the same spec.
+    pub fn signed_order(
+        &mut self,
+        terms: &Terms,
+        spec: &OrderSpec,
+        signature: &str,
+    ) -> Result<&str, &'static str> {
+        self.write_amounts(terms, spec)?;
+        Ok(self.write_order(terms, spec, signature))
+    }
+
+    /// Signs an order ahead: quickly when it differs from the last one in its price only.
+    pub fn sign_ahead(
+        &mut self,
+        signer: &Signer,
+        prefix: &mut Prefix,
+        terms: &Terms,
+        spec: &OrderSpec,
+    ) -> Result<SignatureText, &'static str> {
+        self.write_amounts(terms, spec)?;
+        let encoded = self.encoder.encode(&tuple(terms, spec, &self.size, &self.price));
+        signer.sign_inner(&prefix.keccak(encoded))
+    }
+
+    fn write_amounts(&mut self, terms: &Terms, spec: &OrderSpec) -> Result<(), &'static str> {
         padded(&mut self.size, spec.qty.raw(), terms.qty_places, "size does not fit the market's places")?;
-        padded(
-            &mut self.price,
-            spec.limit.raw(),
-            terms.price_places,
-            "limit does not fit the market's places",
-        )?;
-        let is_buy = spec.side == Side::Buy;
-        let signature = signer.sign_tuple(
-            &mut self.encoder,
-            &[
-                Value::Uint(spec.signed_ms),
-                Value::Uint(spec.nonce),
-                Value::Text(terms.order_type),
-                Value::Text(&terms.symbol),
-                Value::Bool(is_buy),
-                Value::Text(&self.size),
-                Value::Text(&self.price),
-                Value::Bool(spec.reduce_only),
-            ],
-        );
+        let why = "limit does not fit the market's places";
+        padded(&mut self.price, spec.limit.raw(), terms.price_places, why)
+    }
+
+    fn write_order(&mut self, terms: &Terms, spec: &OrderSpec, signature: &str) -> &str {
         self.begin(spec.signed_ms, spec.nonce);
-        self.put(&[",\"symbol\":\"", &terms.symbol, "\",\"isBuy\":", bool_text(is_buy)]);
+        self.put(&[",\"symbol\":\"", &terms.symbol, "\",\"isBuy\":", bool_text(spec.side == Side::Buy)]);
         put(&mut self.body, &[",\"size\":\"", &self.size, "\",\"orderType\":\"", terms.order_type]);
         put(&mut self.body, &["\",\"limitPrice\":\"", &self.price, "\",\"reduceOnly\":"]);
         self.put(&[bool_text(spec.reduce_only)]);
         if let Some(time_in_force) = terms.time_in_force {
             self.put(&[",\"timeInForce\":\"", time_in_force, "\""]);
         }
-        Ok(self.end(u64::from(spec.window_ms), &signature))
+        self.end(u64::from(spec.window_ms), signature)
     }
 
     /// Body of `POST /orders/cancel`. `id` must be one that [`super::json::order_id`] took.
-    pub fn cancel(&mut self, signer: &Signer, id: &str, signed_ms: u64, nonce: u64) -> &str {
+    pub fn cancel(
+        &mut self,
+        signer: &Signer,
+        id: &str,
+        signed_ms: u64,
+        nonce: u64,
+    ) -> Result<&str, &'static str> {
         let values = [Value::Uint(signed_ms), Value::Uint(nonce), Value::Text(id)];
-        let signature = signer.sign_tuple(&mut self.encoder, &values);
+        let signature = signer.sign_tuple(&mut self.encoder, &values)?;
         self.begin(signed_ms, nonce);
         self.put(&[",\"id\":\"", id, "\""]);
-        self.end(CANCEL_WINDOW_MS, &signature)
+        Ok(self.end(CANCEL_WINDOW_MS, signature.as_str()))
     }
 
     fn begin(&mut self, signed_ms: u64, nonce: u64) {
@@ -102,10 +123,10 @@ impl BodyWriter {
         put_number(&mut self.body, nonce);
     }
 
-    fn end(&mut self, window_ms: u64, signature: &SignatureText) -> &str {
+    fn end(&mut self, window_ms: u64, signature: &str) -> &str {
         self.put(&["},\"recvWindow\":"]);
         put_number(&mut self.body, window_ms);
-        self.put(&[",\"signature\":\"", signature.as_str(), "\"}"]);
+        self.put(&[",\"signature\":\"", signature, "\"}"]);
         &self.body
     }
 
@@ -126,17 +147,22 @@ const fn bool_text(flag: bool) -> &'static str {
 
 /// Decimal digits of `number`.
 pub fn put_number(out: &mut String, number: u64) {
-    let mut digits = [0_u8; 20];
-    let (mut at, mut rest) = (digits.len(), number);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend(digits[at..].iter().map(|&digit| char::from(digit)));
+    let written = write_whole(out, number);
+    debug_assert!(written.is_ok(), "a String takes every text");
+}
+
+/// What is signed of an order, in the order of the sheet.
+fn tuple<'a>(terms: &'a Terms, spec: &OrderSpec, size: &'a str, price: &'a str) -> [Value<'a>; 8] {
+    [
+        Value::Uint(spec.signed_ms),
+        Value::Uint(spec.nonce),
+        Value::Text(terms.order_type),
+        Value::Text(&terms.symbol),
+        Value::Bool(spec.side == Side::Buy),
+        Value::Text(size),
+        Value::Text(price),
+        Value::Bool(spec.reduce_only),
+    ]
 }
 
 /// Text of a positive amount with exactly `places` places, or why there is none.
@@ -208,7 +234,7 @@ mod tests {
         let vectors = vectors();
         let vector = vectors.iter().find(|v| v["kind"] == "cancel").unwrap();
         let mut writer = BodyWriter::default();
-        let body = writer.cancel(&signer_of(vector), "order123", 1_683_849_600_076, 1);
+        let body = writer.cancel(&signer_of(vector), "order123", 1_683_849_600_076, 1).unwrap();
         let mut body: Json = serde_json::from_str(body).unwrap();
         assert_eq!(body["recvWindow"], CANCEL_WINDOW_MS);
         body["recvWindow"] = vector["body"]["recvWindow"].clone();

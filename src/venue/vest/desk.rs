@@ -185,7 +185,9 @@ impl Desk for VestDesk {
         const WHAT: &str = "POST /orders/cancel";
         let id = json::order_id(target.venue_id.as_str()).map_err(|error| rest::unreadable(WHAT, error))?;
         let signer = &self.rest.keys(WHAT)?.signer;
-        let body = self.bodies.cancel(signer, id.as_str(), target.signed_ms, target.nonce).to_owned();
+        let body = self.bodies.cancel(signer, id.as_str(), target.signed_ms, target.nonce);
+        let unsigned = |why: &str| DeskError::Unreachable { venue: "vest", what: WHAT, why: why.to_owned() };
+        let body = body.map_err(unsigned)?.to_owned();
         self.clock = now;
         match self.rest.cancel(http, target.signed_ms, body) {
             Err(error) if rest::is_code(&error, ORDER_NOT_FOUND) => Ok(()),

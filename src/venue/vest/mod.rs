@@ -18,6 +18,7 @@ pub mod json;
 pub mod order_links;
 pub mod order_row;
 pub mod private;
+pub mod ready;
 pub mod register;
 pub mod requests;
 pub mod rest;
@@ -46,6 +47,7 @@ pub const VENUE: Venue = Venue {
     feed: |setup| Ok(Box::new(feed::PublicFeed::new(setup)?)),
     trader: |setup| Ok(Box::new(trader::VestTrader::new(setup)?)),
     desk: |setup| Ok(Box::new(desk::VestDesk::new(setup)?)),
+    presigner: |setup| Ok(Box::new(ready::VestPresigner::new(setup)?)),
 };
 
 /// How this venue registers signing keys.

@@ -65,6 +65,7 @@ pub fn registration(
         None => Signer::generate().map_err(malformed(SIGNING_KEY))?,
     };
     let signature = primary.sign_digest(&proof_digest(contract, signer.address(), expiry_ms));
+    let signature = signature.map_err(malformed("primary key"))?;
     let body = body(&signer, &primary, &signature, expiry_ms);
     Ok(Registration { body: Secret::new(body), primary: primary.address(), signing_key, expiry_ms })
 }

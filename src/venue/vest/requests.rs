@@ -68,14 +68,23 @@ impl RequestWriter {
         Ok(finish(&mut self.request, &self.headers, body))
     }
 
+    /// `POST /orders` with a signature that was made ahead.
+    pub fn signed_order(&mut self, spec: &OrderSpec, signature: &str) -> Result<&[u8], &'static str> {
+        let terms = self.terms[spec.pair.index()].as_ref().ok_or("rules of the market are not known")?;
+        let body = self.bodies.signed_order(terms, spec, signature)?;
+        self.request.clear();
+        self.request.push_str(&self.order_line);
+        Ok(finish(&mut self.request, &self.headers, body))
+    }
+
     /// `POST /orders/cancel?time=…`, signed. `id` must be a plain order id.
-    pub fn cancel(&mut self, id: &str, signed_ms: u64, nonce: u64) -> &[u8] {
-        let body = self.bodies.cancel(&self.signer, id, signed_ms, nonce);
+    pub fn cancel(&mut self, id: &str, signed_ms: u64, nonce: u64) -> Result<&[u8], &'static str> {
+        let body = self.bodies.cancel(&self.signer, id, signed_ms, nonce)?;
         self.request.clear();
         self.request.push_str(&self.cancel_line);
         put_number(&mut self.request, signed_ms);
         self.request.push_str(" HTTP/1.1\r\n");
-        finish(&mut self.request, &self.headers, body)
+        Ok(finish(&mut self.request, &self.headers, body))
     }
 
     pub fn warm(&self) -> &[u8] {
@@ -163,7 +172,7 @@ mod tests {
     #[test]
     fn a_cancel_carries_its_time_in_the_query() {
         let mut writer = writer();
-        let (head, body) = parts(writer.cancel("0xab", 77, 78));
+        let (head, body) = parts(writer.cancel("0xab", 77, 78).unwrap());
         assert_eq!(head[0], "POST /v2/orders/cancel?time=77 HTTP/1.1");
         assert_eq!(head[5], format!("Content-Length: {}", body.len()));
         assert!(

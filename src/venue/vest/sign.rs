@@ -8,9 +8,13 @@ use zeroize::Zeroizing;
 
 use super::abi::{Encoder, Value, keccak};
 use crate::types::Secret;
+use crate::venue::reuse::Reuse;
 
 /// Prefix of the EIP-191 message over 32 raw bytes.
 const EIP191: &[u8] = b"\x19Ethereum Signed Message:\n32";
+/// Every signature of this process passes it.
+static REUSE: Reuse = Reuse::new();
+
 /// Digits of `0x` + r + s + v.
 const SIGNATURE_TEXT: usize = 132;
 
@@ -63,26 +67,40 @@ impl Signer {
     }
 
     /// Signs a tuple as orders and cancels are signed: EIP-191 over the Keccak of its ABI encoding.
-    pub fn sign_tuple(&self, encoder: &mut Encoder, values: &[Value<'_>]) -> SignatureText {
-        self.sign_digest(&eip191_digest(encoder.encode(values)))
+    pub fn sign_tuple(
+        &self,
+        encoder: &mut Encoder,
+        values: &[Value<'_>],
+    ) -> Result<SignatureText, &'static str> {
+        self.sign_inner(&keccak(&[encoder.encode(values)]))
     }
 
-    /// Signs 32 bytes that are a digest already. Low s, deterministic.
-    pub fn sign_digest(&self, digest: &[u8; 32]) -> SignatureText {
+    /// The same, from the Keccak of the encoding.
+    pub fn sign_inner(&self, inner: &[u8; 32]) -> Result<SignatureText, &'static str> {
+        self.sign_digest(&eip191_digest(inner))
+    }
+
+    /// Signs 32 bytes that are a digest already. Low s, deterministic. Fails only when the machine computed wrongly.
+    pub fn sign_digest(&self, digest: &[u8; 32]) -> Result<SignatureText, &'static str> {
         let (signature, recovery) = self.key.sign_prehash_recoverable(digest);
         let mut raw = [0; 65];
         raw[..64].copy_from_slice(&signature.to_bytes());
+        let mut r = [0; 32];
+        r.copy_from_slice(&raw[..32]);
+        if !REUSE.admits(&r, digest) {
+            return Err("a nonce came twice");
+        }
         raw[64] = 27 + u8::from(recovery.is_y_odd());
         let mut text = [0; SIGNATURE_TEXT];
         text[..2].copy_from_slice(b"0x");
         write_hex(&mut text[2..], &raw);
-        SignatureText(text)
+        Ok(SignatureText(text))
     }
 }
 
-/// Keccak of the EIP-191 envelope of the Keccak of `encoded`.
-fn eip191_digest(encoded: &[u8]) -> [u8; 32] {
-    keccak(&[EIP191, &keccak(&[encoded])])
+/// Keccak of the EIP-191 envelope of a Keccak.
+fn eip191_digest(inner: &[u8; 32]) -> [u8; 32] {
+    keccak(&[EIP191, inner])
 }
 
 /// `0x` and 40 lower-case digits, as the register call wants it.
@@ -162,8 +180,8 @@ mod tests {
             let hex_of = |bytes: &[u8]| ["0x", &hex::encode(bytes)].concat();
             assert_eq!(hex_of(&encoded), vector["abi"], "{}", vector["id"]);
             assert_eq!(hex_of(&keccak(&[&encoded])), vector["inner"]);
-            assert_eq!(hex_of(&eip191_digest(&encoded)), vector["digest"]);
-            let signature = signer.sign_tuple(&mut encoder, &values);
+            assert_eq!(hex_of(&eip191_digest(&keccak(&[&encoded]))), vector["digest"]);
+            let signature = signer.sign_tuple(&mut encoder, &values).unwrap();
             assert_eq!(signature.as_str(), vector["signature"]);
             assert_eq!(address_text(&signer.address()), vector["signer"]);
         }

@@ -8,6 +8,7 @@ use super::private::PrivateStream;
 use super::requests::RequestWriter;
 use crate::types::limits::{ORDERS_PER_PAIR, PAIRS_MAX};
 use crate::types::order::{Reason, VenueOrderId};
+use crate::types::ready::SignedText;
 use crate::types::record::Role;
 use crate::types::{ClientId, MarketRules, Nanos, OrderSpec, PairId};
 use crate::venue::{CancelSpec, ReadyLink, SendError, Setup, SetupError, Trader, TraderEvent};
@@ -80,12 +81,18 @@ impl Trader for VestTrader {
         self.links.send(request, Errand::Order(spec.id), now)
     }
 
+    fn send_signed(&mut self, spec: &OrderSpec, signature: &SignedText, now: Nanos) -> Result<(), SendError> {
+        let request = self.requests.signed_order(spec, signature.as_str()).map_err(nothing)?;
+        self.links.send(request, Errand::Order(spec.id), now)
+    }
+
     /// Vest cancels by its own id only. Where the caller has none, the one of the acknowledgement is taken.
     fn cancel(&mut self, target: &CancelSpec, now: Nanos) -> Result<(), SendError> {
         let named = Some(target.venue_id).filter(|id| !id.is_empty()).or_else(|| self.names.of(target.id));
         let venue_id = named.ok_or_else(|| nothing("the venue has not named the order yet"))?;
         let venue_id = json::order_id(venue_id.as_str()).map_err(|_| nothing("not an order id"))?;
-        let request = self.requests.cancel(venue_id.as_str(), target.signed_ms, target.nonce);
+        let request =
+            self.requests.cancel(venue_id.as_str(), target.signed_ms, target.nonce).map_err(nothing)?;
         self.links.send(request, Errand::Cancel(target.id), now)
     }
 

@@ -1,0 +1,193 @@
+//! Which orders are signed ahead, and when: a ladder of limit prices around where a trade's limits will be, made anew
+//! while the trade stays near. Pure; used by `signer`.
+
+use std::iter::once;
+
+use crate::types::ready::Near;
+use crate::types::{Nanos, Price, Rate, Side};
+
+/// An order signed longer ago than this is not sent, ms.
+pub const AGE_MAX_MS: u64 = 1_500;
+/// A ladder is made anew after this, ms.
+const RENEW_MS: u64 = 200;
+/// A ladder is kept for so long after its trade was last near, ms: what was just sent may have to be mended.
+const KEEP_MS: u64 = 2_000;
+/// A ladder is made anew at once when its centre has moved this far.
+const MOVED: Rate = Rate::from_bps(1);
+
+/// Rungs of one ladder: forty-one steps of a tenth of a basis point and eleven wider ones to either side.
+pub const RUNGS: usize = 63;
+const FINE: i64 = 20;
+/// Tenths of a basis point.
+const COARSE: [i64; 11] = [25, 30, 35, 40, 50, 60, 80, 100, 120, 150, 200];
+
+/// Basis points beyond the entry's price at which taking it back is kept ready: an unwind reaches some twenty beyond
+/// the touch, so that steps of four always leave one that it may use.
+const UNWIND: [i64; 7] = [2, 6, 10, 14, 18, 22, 26];
+
+/// Limits of a ladder around `centre`, nearest first, rounded inward to the tick; each price once.
+pub fn rungs(centre: Price, side: Side, tick: Price) -> impl Iterator<Item = Price> {
+    let tenths = (1..=FINE).chain(COARSE).flat_map(|n| [n, -n]);
+    distinct(once(0).chain(tenths), centre, side, tick)
+}
+
+/// Limits at which an entry at `centre` would be taken back. `side` is that of the unwind.
+pub fn unwinds(centre: Price, side: Side, tick: Price) -> impl Iterator<Item = Price> {
+    distinct(UNWIND.into_iter().map(|n| 10 * n), centre, side, tick)
+}
+
+/// `beyond` is how far each limit reaches to the side that makes it more willing, tenths of a basis point.
+fn distinct(
+    beyond: impl Iterator<Item = i64>,
+    centre: Price,
+    side: Side,
+    tick: Price,
+) -> impl Iterator<Item = Price> {
+    let mut seen = [Price::ZERO; RUNGS];
+    let mut count = 0;
+    beyond.filter_map(move |tenths| {
+        let rate = Rate::from_raw(Rate::from_bps(tenths).raw() / 10);
+        let price = match side {
+            Side::Buy => centre.moved(rate).floor_to(tick),
+            Side::Sell => centre.moved(-rate).ceil_to(tick),
+        };
+        let fresh = price > Price::ZERO && count < RUNGS && !seen[..count].contains(&price);
+        if fresh {
+            seen[count] = price;
+            count += 1;
+        }
+        fresh.then_some(price)
+    })
+}
+
+/// The trades that are near, per pair, direction and purpose, and when their ladders are due.
+pub struct Schedule {
+    slots: Vec<Option<Slot>>,
+}
+
+#[derive(Clone, Copy)]
+struct Slot {
+    near: Near,
+    made: Nanos,
+    /// Where the centres were when the ladder was made.
+    centres: [Price; 2],
+}
+
+/// Two directions, opening or closing.
+const SLOTS_PER_PAIR: usize = 4;
+
+impl Schedule {
+    pub fn new(pairs: usize) -> Self {
+        Self { slots: vec![None; pairs * SLOTS_PER_PAIR] }
+    }
+
+    /// A trade is near; of a pair that is not ours it is ignored.
+    pub fn take(&mut self, near: Near) {
+        let at = near.pair.index() * SLOTS_PER_PAIR + near.direction.index() * 2 + usize::from(near.closes);
+        let Some(slot) = self.slots.get_mut(at) else { return };
+        match slot {
+            Some(slot) => slot.near = near,
+            None => *slot = Some(Slot { near, made: Nanos::NEVER, centres: [Price::ZERO; 2] }),
+        }
+    }
+
+    /// One trade whose ladder is to be made now, and which then counts as made.
+    pub fn due(&mut self, now: Nanos) -> Option<Near> {
+        for place in &mut self.slots {
+            let Some(slot) = place else { continue };
+            if now.ms_since(slot.near.at) > KEEP_MS {
+                *place = None;
+            } else if slot.is_due(now) {
+                (slot.made, slot.centres) = (now, slot.near.worst);
+                return Some(slot.near);
+            }
+        }
+        None
+    }
+}
+
+impl Slot {
+    fn is_due(&self, now: Nanos) -> bool {
+        let moved = |leg: usize| {
+            let (was, is) = (self.centres[leg], self.near.worst[leg]);
+            was.is_zero() || (is - was).ratio(was).abs() > MOVED
+        };
+        now.ms_since(self.made) >= RENEW_MS || moved(0) || moved(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Direction, PairId, Qty};
+
+    fn price(text: &str) -> Price {
+        Price::parse(text.as_bytes()).unwrap()
+    }
+
+    fn near(ms: u64, worst: &str) -> Near {
+        Near {
+            pair: PairId(0),
+            direction: Direction::A,
+            closes: false,
+            qty: Qty::from_raw(100_000),
+            worst: [price(worst), price("90000")],
+            at: Nanos::from_ms(ms),
+        }
+    }
+
+    #[test]
+    fn rungs_are_inward_distinct_and_dense_near_the_centre() {
+        for side in [Side::Buy, Side::Sell] {
+            let prices: Vec<Price> = rungs(price("90000.05"), side, price("0.1")).collect();
+            assert_eq!(prices.len(), RUNGS);
+            let inward = if side == Side::Buy { "90000.0" } else { "90000.1" };
+            assert_eq!(prices[0], price(inward));
+            let mut sorted = prices.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert_eq!(sorted.len(), RUNGS, "each once");
+            let widest = sorted[RUNGS - 1] - sorted[0];
+            assert!(widest > price("359") && widest < price("361"), "20 bps to either side");
+            let gap = |at: usize| sorted[at + 1] - sorted[at];
+            assert!(gap(RUNGS / 2) <= price("1") && gap(0) >= price("40"));
+        }
+    }
+
+    #[test]
+    fn a_coarse_tick_makes_few_rungs() {
+        let prices: Vec<Price> = rungs(price("10"), Side::Buy, price("0.01")).collect();
+        assert_eq!(prices.len(), 5, "{prices:?}");
+        assert!(rungs(price("0.0001"), Side::Buy, price("1")).next().is_none(), "no price of zero");
+    }
+
+    #[test]
+    fn an_unwind_finds_a_rung_wherever_its_collar_begins() {
+        let (ask, tick) = (price("90000"), price("0.1"));
+        let ready: Vec<Price> = unwinds(ask, Side::Sell, tick).collect();
+        for spread in 0..60 {
+            // The touch is up to 6 bps under the entry's price; the collar reaches 20 bps under the touch.
+            let bid = ask.moved(Rate::from_raw(-Rate::from_bps(1).raw() * spread / 10));
+            let limit = bid.moved(Rate::from_bps(-20));
+            assert!(ready.iter().any(|&rung| rung >= limit && rung <= bid), "{spread}");
+        }
+    }
+
+    #[test]
+    fn a_ladder_is_renewed_while_its_trade_is_near_and_at_once_when_the_price_moves() {
+        let mut schedule = Schedule::new(1);
+        let mut due = |near: Option<Near>, ms| {
+            near.into_iter().for_each(|near| schedule.take(near));
+            schedule.due(Nanos::from_ms(ms)).is_some()
+        };
+        assert!(!due(None, 1));
+        assert!(due(Some(near(1_000, "90000")), 1_000));
+        assert!(!due(Some(near(1_100, "90001")), 1_199), "made a moment ago");
+        assert!(due(None, 1_200));
+        assert!(due(Some(near(1_210, "90020")), 1_210), "moved by two bps");
+        assert!(due(None, 3_210), "kept for the mending");
+        assert!(!due(None, 3_211), "no longer near");
+        let stranger = Near { pair: PairId(7), ..near(4_000, "1") };
+        assert!(!due(Some(stranger), 4_000));
+    }
+}

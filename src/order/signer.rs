@@ -1,0 +1,208 @@
+//! The thread `signer` as a value: signs a ladder of orders for every trade that `spread` says is near, and hands them
+//! to `order`. Run by `topology` on a cold core. What is near and when it is due is decided by `rungs`; whether a
+//! signed order ever leaves is decided by `order` alone.
+
+use super::rungs::{Schedule, rungs, unwinds};
+use crate::sys::clock::Clock;
+use crate::sys::ring::{Rx, Tx};
+use crate::types::ready::{Near, Ready};
+use crate::types::{
+    ClientId, MarketRules, Nanos, OrderSpec, PairId, Price, Purpose, Settings, Side, VenueId,
+};
+use crate::venue::Presigner;
+
+/// Ring ends of the thread.
+pub struct SignerRings {
+    pub near: Rx<Near>,
+    /// Market rules that changed while running.
+    pub rules: Rx<(VenueId, PairId, MarketRules)>,
+    pub ready: Tx<Ready>,
+}
+
+pub struct SignerThread {
+    clock: Box<dyn Clock>,
+    rings: SignerRings,
+    /// By venue.
+    presigners: Vec<Box<dyn Presigner>>,
+    schedule: Schedule,
+    /// Venue and tick of each leg of each pair; no tick, no orders.
+    legs: Vec<[(VenueId, Option<Price>); 2]>,
+    /// The last nonce given to a ladder. Rising and never below the clock, as those of `order`, which takes an order
+    /// only while its nonce is above every one that was sent.
+    nonce: u64,
+}
+
+impl SignerThread {
+    /// `presigners` by venue; `settings.pairs` stand at the index that their id names.
+    pub fn new(
+        clock: Box<dyn Clock>,
+        settings: &Settings,
+        presigners: Vec<Box<dyn Presigner>>,
+        rings: SignerRings,
+    ) -> Self {
+        let legs = settings.pairs.iter().map(|pair| pair.venues.map(|venue| (venue, None)));
+        Self {
+            clock,
+            rings,
+            presigners,
+            schedule: Schedule::new(settings.pairs.len()),
+            legs: legs.collect(),
+            nonce: 0,
+        }
+    }
+
+    /// Rules of one leg, before the start. While running they come by ring.
+    pub fn set_rules(&mut self, venue: VenueId, pair: PairId, rules: &MarketRules) {
+        let Some(legs) = self.legs.get_mut(pair.index()) else { return };
+        let Some(leg) = legs.iter_mut().find(|leg| leg.0 == venue) else { return };
+        leg.1 = (rules.tick > Price::ZERO).then_some(rules.tick);
+        self.presigners[venue.index()].set_rules(pair, rules);
+    }
+
+    /// One cycle: at most the orders of one trade. True when it did any work.
+    pub fn poll(&mut self, now: Nanos) -> bool {
+        let mut worked = false;
+        while let Some((venue, pair, rules)) = self.rings.rules.pop() {
+            self.set_rules(venue, pair, &rules);
+            worked = true;
+        }
+        while let Some(near) = self.rings.near.pop() {
+            self.schedule.take(near);
+            worked = true;
+        }
+        let Some(near) = self.schedule.due(now) else { return worked };
+        self.sign_trade(&near);
+        true
+    }
+
+    /// Both legs, and for an entry the way back of each: with a later nonce, since it leaves after the entry has.
+    fn sign_trade(&mut self, near: &Near) {
+        let purpose = if near.closes { Purpose::Exit } else { Purpose::Enter };
+        for leg in 0..2 {
+            let side = near.direction.open_side(leg);
+            self.sign_ladder(near, leg, side, purpose);
+        }
+        for leg in (0..2).filter(|_| !near.closes) {
+            let side = near.direction.close_side(leg);
+            self.sign_ladder(near, leg, side, Purpose::Unwind);
+        }
+    }
+
+    fn sign_ladder(&mut self, near: &Near, leg: usize, side: Side, purpose: Purpose) {
+        let (venue, Some(tick)) = self.legs[near.pair.index()][leg] else { return };
+        let signed_ms = self.clock.now().ms();
+        self.nonce = (self.nonce + 1).max(signed_ms);
+        let spec = OrderSpec {
+            id: ClientId::default(),
+            venue,
+            pair: near.pair,
+            side,
+            purpose,
+            qty: near.qty,
+            limit: near.worst[leg],
+            reduce_only: purpose.reduce_only(),
+            signed_ms,
+            nonce: self.nonce,
+            window_ms: 0,
+        };
+        match purpose {
+            Purpose::Unwind => unwinds(spec.limit, side, tick).for_each(|limit| self.sign(&spec, limit)),
+            _ => rungs(spec.limit, side, tick).for_each(|limit| self.sign(&spec, limit)),
+        }
+    }
+
+    fn sign(&mut self, spec: &OrderSpec, limit: Price) {
+        let spec = OrderSpec { limit, ..*spec };
+        // What a venue's format cannot hold is not signed: such an order fails at its send too, where it is told.
+        let Some(signature) = self.presigners[spec.venue.index()].sign(&spec) else { return };
+        // A full ring refuses and counts: the next ladder comes soon.
+        let _ = self.rings.ready.push(Ready { spec, signature });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::market::tests::{rules, settings};
+    use crate::sys::clock::ManualClock;
+    use crate::sys::ring::ring;
+    use crate::types::ready::SignedText;
+    use crate::types::{Direction, Qty};
+
+    /// Signs with the limit.
+    struct Stamp;
+
+    impl Presigner for Stamp {
+        fn set_rules(&mut self, _pair: PairId, _rules: &MarketRules) {}
+        fn sign(&mut self, spec: &OrderSpec) -> Option<SignedText> {
+            SignedText::new(&spec.limit.to_string())
+        }
+    }
+
+    struct Bench {
+        thread: SignerThread,
+        clock: ManualClock,
+        near: Tx<Near>,
+        ready: Rx<Ready>,
+    }
+
+    fn bench() -> Bench {
+        let clock = ManualClock::at(Nanos::from_ms(1_000));
+        let ((near, near_rx), (_, rules_rx), (ready_tx, ready)) = (ring(8), ring(8), ring(1024));
+        let rings = SignerRings { near: near_rx, rules: rules_rx, ready: ready_tx };
+        let presigners: Vec<Box<dyn Presigner>> = vec![Box::new(Stamp), Box::new(Stamp)];
+        let mut thread = SignerThread::new(Box::new(clock.clone()), &settings(), presigners, rings);
+        (0..2).for_each(|venue| thread.set_rules(VenueId(venue), PairId(0), &rules()));
+        Bench { thread, clock, near, ready }
+    }
+
+    fn near(closes: bool) -> Near {
+        Near {
+            pair: PairId(0),
+            direction: Direction::A,
+            closes,
+            qty: Qty::from_raw(100),
+            worst: [Price::parse(b"100.00").unwrap(), Price::parse(b"100.50").unwrap()],
+            at: Nanos::from_ms(1_000),
+        }
+    }
+
+    fn all(bench: &mut Bench) -> Vec<Ready> {
+        bench.thread.poll(bench.clock.now());
+        std::iter::from_fn(|| bench.ready.pop()).collect()
+    }
+
+    #[test]
+    fn an_entry_is_signed_with_its_way_back_under_later_nonces() {
+        let mut bench = bench();
+        bench.near.push(near(false)).unwrap();
+        let orders = all(&mut bench);
+        for leg in 0..2_u8 {
+            let of = |purpose| {
+                orders
+                    .iter()
+                    .filter(move |ready| ready.spec.venue == VenueId(leg) && ready.spec.purpose == purpose)
+            };
+            let enter: Vec<&Ready> = of(Purpose::Enter).collect();
+            let back: Vec<&Ready> = of(Purpose::Unwind).collect();
+            assert!(enter.len() > 10 && back.len() > 3);
+            assert!(enter.iter().all(|ready| ready.spec.nonce < back[0].spec.nonce));
+            assert!(enter.iter().all(|ready| ready.spec.nonce == enter[0].spec.nonce), "one per ladder");
+            assert!(back.iter().all(|ready| ready.spec.reduce_only && ready.spec.side != enter[0].spec.side));
+            assert!(enter.iter().all(|ready| ready.spec.signed_ms == 1_000));
+            assert!(enter.iter().all(|ready| ready.signature.as_str() == ready.spec.limit.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_close_has_no_way_back_and_nonces_rise_in_a_standing_clock() {
+        let mut bench = bench();
+        bench.near.push(near(true)).unwrap();
+        let orders = all(&mut bench);
+        assert!(orders.iter().all(|ready| ready.spec.purpose == Purpose::Exit && ready.spec.reduce_only));
+        let last = orders.iter().map(|ready| ready.spec.nonce).max().unwrap();
+        assert!(all(&mut bench).is_empty(), "nothing is due");
+        bench.near.push(Near { direction: Direction::B, ..near(false) }).unwrap();
+        assert!(all(&mut bench).iter().all(|ready| ready.spec.nonce > last));
+    }
+}

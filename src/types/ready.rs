@@ -1,0 +1,34 @@
+//! Orders signed before they are wanted: what `spread` asks to be kept ready, and what `signer` hands to `order`.
+
+use super::ids::{Direction, PairId};
+use super::money::{Price, Qty};
+use super::order::OrderSpec;
+use super::text::Text;
+use super::time::Nanos;
+
+/// A signature as the body of its order carries it, quotation marks not included. The longest is two decimal numbers of
+/// 76 digits.
+pub type SignedText = Text<176>;
+
+/// A trade that `spread` may soon wish. Newest wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Near {
+    pub pair: PairId,
+    /// Direction that the trade opens; closing is opening the other way.
+    pub direction: Direction,
+    /// The trade closes a held pair: its orders are reduce-only.
+    pub closes: bool,
+    /// Base units per leg.
+    pub qty: Qty,
+    /// Worst price that the trade touches now, per leg: where the limits will be.
+    pub worst: [Price; 2],
+    pub at: Nanos,
+}
+
+/// One order, signed. Everything that was signed stands in `spec`; its id and window are not signed by any venue and
+/// are given at the send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    pub spec: OrderSpec,
+    pub signature: SignedText,
+}
