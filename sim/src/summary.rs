@@ -143,6 +143,7 @@ const COUNTS: &[(&str, &str)] = &[
     ("pairs opened", "pairs_opened"),
     ("pairs closed", "pairs_closed"),
     ("orders sent", "orders_sent"),
+    ("of these signed ahead", "orders_ready"),
     ("times with one leg", "one_leg_count"),
     ("longest with one leg, ms", "longest_one_leg_ms"),
 ];

@@ -93,10 +93,11 @@ fn head(status: &Value, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "{} pairs opened, {} closed; {} orders sent, {} open; one leg alone {} times",
+        "{} pairs opened, {} closed; {} orders sent ({} signed ahead), {} open; one leg alone {} times",
         text("/pairs_opened"),
         text("/pairs_closed"),
         text("/orders_sent"),
+        text("/orders_ready"),
         text("/open_orders"),
         text("/one_leg_count"),
     )?;
@@ -132,7 +133,7 @@ mod tests {
     fn the_page_says_what_a_person_wants_and_leaves_out_what_is_empty() {
         let status = serde_json::json!({
             "mode": "Active", "mode_why": "operator", "seconds": 7, "pairs_opened": 1, "pairs_closed": 0,
-            "orders_sent": 2, "open_orders": 0, "one_leg_count": 0,
+            "orders_sent": 2, "orders_ready": 1, "open_orders": 0, "one_leg_count": 0,
             "pnl_usd": { "total": 0.3123456, "entry_edge": 0.5, "exit_cost": 0, "slippage": 0, "fees": -0.2,
                          "funding": 0, "unwinds": 0 },
             "links": [{ "exchange": "vest", "link": "private", "up": true, "since_ms": 61_500 }],
@@ -144,7 +145,7 @@ mod tests {
         write(&status, &mut out).unwrap();
         let expected = "\
 Active (operator) for 7 s
-1 pairs opened, 0 closed; 2 orders sent, 0 open; one leg alone 0 times
+1 pairs opened, 0 closed; 2 orders sent (1 signed ahead), 0 open; one leg alone 0 times
 profit 0.3123 USD: entry edge 0.5, exit cost 0, slippage 0, fees -0.2, funding 0, unwinds 0
 
 EXCHANGE  LINK     UP    FOR

@@ -22,6 +22,7 @@ pub struct Status {
     pub pairs: Vec<PairStatus>,
     pub open_orders: u64,
     pub orders_sent: u64,
+    pub orders_ready: u64,
     pub pairs_opened: u64,
     pub pairs_closed: u64,
     pub one_leg_count: u64,

@@ -27,6 +27,8 @@ pub struct Summary {
     pub longest_one_leg_ms: u64,
     pub one_leg_count: u64,
     pub orders_sent: u64,
+    /// Of these, signed before they were wanted.
+    pub orders_ready: u64,
     pub open_orders: u64,
     pub positions_left: u64,
 }
@@ -113,6 +115,7 @@ mod tests {
                 "one_leg_count",
                 "open_orders",
                 "opportunities",
+                "orders_ready",
                 "orders_sent",
                 "pairs_closed",
                 "pairs_opened",

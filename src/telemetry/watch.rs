@@ -40,6 +40,7 @@ pub struct Telemetry {
     pairs_opened: u64,
     pairs_closed: u64,
     orders_sent: u64,
+    orders_ready: u64,
     opportunities: u64,
     one_leg_count: u64,
     longest_one_leg_ns: u64,
@@ -130,6 +131,7 @@ impl Telemetry {
             pairs_opened: 0,
             pairs_closed: 0,
             orders_sent: 0,
+            orders_ready: 0,
             opportunities: 0,
             one_leg_count: 0,
             longest_one_leg_ns: 0,
@@ -194,6 +196,7 @@ impl Telemetry {
             longest_one_leg_ms: self.longest_one_leg_ns / 1_000_000,
             one_leg_count: self.one_leg_count,
             orders_sent: self.orders_sent,
+            orders_ready: self.orders_ready,
             open_orders: self.follow.open_orders() as u64,
             positions_left: self.follow.held_pairs() as u64,
         }
@@ -212,6 +215,7 @@ impl Telemetry {
             pairs: self.pair_rows(now),
             open_orders: self.follow.open_orders() as u64,
             orders_sent: self.orders_sent,
+            orders_ready: self.orders_ready,
             pairs_opened: self.pairs_opened,
             pairs_closed: self.pairs_closed,
             one_leg_count: self.one_leg_count,
@@ -315,6 +319,7 @@ impl Telemetry {
 
     fn placed(&mut self, venue: VenueId, purpose: Purpose, nth: u8, stamps: &Stamps) {
         self.venues[venue.index()].place(stamps.t_send);
+        self.orders_ready += u64::from(stamps.ready);
         // A mending order starts from bad news, not from a book: its time is `miss_to_mend`.
         if matches!(purpose, Purpose::Enter | Purpose::Exit)
             && let Some(times) = self.times.tick_to_wire.get_mut(usize::from(nth))

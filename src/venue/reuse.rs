@@ -40,7 +40,13 @@ impl Default for Reuse {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use starknet_crypto::Felt;
+
     use super::*;
+    use crate::types::Secret;
+    use crate::venue::{paradex, vest};
 
     #[test]
     fn one_r_is_taken_with_one_digest_only() {
@@ -50,5 +56,44 @@ mod tests {
         assert!(reuse.admits(&r, &[1; 32]), "the same order signed again is the same signature");
         assert!(reuse.admits(&other, &[2; 32]));
         assert!(!reuse.admits(&r, &[3; 32]));
+    }
+
+    /// Signs a digest with the throw-away key of one venue's tests; `r` as it leaves.
+    type Sign = Box<dyn Fn(u64) -> String + Send>;
+
+    fn stark() -> Sign {
+        let signer = paradex::sign::Signer::from_setup(&paradex::fixture::setup()).unwrap();
+        Box::new(move |nth| format!("{:#x}", signer.sign(Felt::from(nth) * Felt::from(u64::MAX)).unwrap().r))
+    }
+
+    fn secp256k1() -> Sign {
+        let key = Secret::new(vest::testing::TEST_KEY.into());
+        let signer = vest::sign::Signer::parse(&key).unwrap();
+        Box::new(move |nth| {
+            let digest = vest::abi::keccak(&[&nth.to_be_bytes()]);
+            signer.sign_digest(&digest).unwrap().as_str()[..66].to_owned()
+        })
+    }
+
+    /// As many as `BOT4_SIGNATURES` says, both curves together. Two threads sign the same digests, each with a signer
+    /// that is made anew many times, as after a restart.
+    #[test]
+    fn no_r_ever_stands_for_two_digests() {
+        let all = std::env::var("BOT4_SIGNATURES").map_or(10_000, |text| text.parse().unwrap());
+        for make in [stark as fn() -> Sign, secp256k1] {
+            let count = all / 4;
+            let run = move |restarts: u64| {
+                let of = |chunk: u64| {
+                    let sign = make();
+                    (chunk * count / restarts..(chunk + 1) * count / restarts)
+                        .map(move |nth| (sign(nth), nth))
+                };
+                (0..restarts).flat_map(of).collect::<HashMap<String, u64>>()
+            };
+            let other = std::thread::spawn(move || run(7));
+            let (ours, theirs) = (run(3), other.join().unwrap());
+            assert_eq!(ours.len() as u64, count, "an r came twice");
+            assert_eq!(ours, theirs, "a digest has one r, whoever signs it and when");
+        }
     }
 }

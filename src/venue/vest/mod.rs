@@ -26,7 +26,7 @@ mod scan;
 pub mod session;
 pub mod sign;
 pub mod statements;
-mod testing;
+pub(super) mod testing;
 mod testing_http;
 mod testing_link;
 pub mod trader;
