@@ -7,8 +7,10 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use bot4::sys::link::Inbound;
 use bot4::types::order::OrderKind;
 use bot4::types::{
-    BookUpdate, ClientId, Nanos, OrderSpec, PairId, Price, Profile, Purpose, Qty, Side, Ticker, VenueId,
+    BookUpdate, ClientId, Nanos, OrderSpec, PairId, Price, Profile, Purpose, Qty, Secret, Side, Ticker,
+    VenueId,
 };
+use bot4::venue::paradex::VENUE;
 use bot4::venue::paradex::feed::ParadexFeed;
 use bot4::venue::paradex::sign::Signer;
 use bot4::venue::paradex::stark::pedersen;
@@ -107,7 +109,7 @@ fn sign(c: &mut Criterion) {
     let prefix = || signer.order_prefix(black_box(market), spec.side, spec.qty, spec.signed_ms);
     let ready = prefix();
     let digest = signer.order_hash(&ready, spec.limit);
-    let signature = signer.sign(digest).expect("a signature");
+    let signature = signer.sign(digest).expect("a signature").text();
     let other = Felt::from(0x1234_5678_9abc_def0_u64) * digest;
     c.bench_function("paradex/pedersen", |b| b.iter(|| pedersen::hash(black_box(digest), other)));
     c.bench_function("paradex/pedersen, starknet-crypto", |b| {
@@ -126,11 +128,28 @@ fn sign(c: &mut Criterion) {
     c.bench_function("paradex/order body", |b| {
         b.iter(|| {
             body.clear();
-            orders::write_body(&mut body, "BTC-USD-PERP", black_box(&spec), &signature);
+            orders::write_body(&mut body, "BTC-USD-PERP", black_box(&spec), signature.as_str());
             body.len()
         });
     });
 }
 
-criterion_group!(benches, decode, sign);
+/// A ladder of orders signed ahead differs in the price only.
+fn ahead(c: &mut Criterion) {
+    let key = "0x51020ffca36c46756ed57142004f7180e14f15a6fe5e4c5344cce536e3c9620";
+    let account = "0x168f27d2408ddc98c6a86a7f50e5ec9a733a3bcada0260a41bb93d3da13de8b";
+    let mut setup = setup();
+    setup.secrets.0.insert("SUBKEY", Secret::new(key.into()));
+    setup.secrets.0.insert("ACCOUNT_ADDRESS", Secret::new(account.into()));
+    let mut presigner = (VENUE.presigner)(&setup).expect("a presigner");
+    let mut limit = spec().limit;
+    c.bench_function("paradex/sign ahead, next rung", |b| {
+        b.iter(|| {
+            limit += Price::from_raw(10_000_000);
+            presigner.sign(&OrderSpec { limit, ..spec() }).expect("a valid order")
+        });
+    });
+}
+
+criterion_group!(benches, decode, sign, ahead);
 criterion_main!(benches);

@@ -69,6 +69,32 @@ fn send(c: &mut Criterion) {
     });
 }
 
+/// A ladder of orders signed ahead differs in the price only; at the send the body is put around the signature.
+fn ahead(c: &mut Criterion) {
+    let mut presigner = (VENUE.presigner)(&setup()).expect("a valid set-up");
+    presigner.set_rules(PAIR, &rules());
+    let mut limit = spec().limit;
+    c.bench_function("vest/sign ahead, next rung", |b| {
+        b.iter(|| {
+            limit += rules().tick;
+            presigner.sign(&OrderSpec { limit, ..spec() }).expect("a valid order")
+        });
+    });
+    let mut trader = (VENUE.trader)(&setup()).expect("a valid set-up");
+    trader.set_rules(PAIR, &rules());
+    let link = ReadyLink { venue: VenueId(0), role: Role::Orders, link: Box::new(Echo(0)), secret: None };
+    trader.install(link, NOW);
+    let (spec, mut events) = (spec(), Vec::with_capacity(8));
+    let signature = presigner.sign(&spec).expect("a valid order");
+    c.bench_function("vest/send signed ahead and acknowledgement", |b| {
+        b.iter(|| {
+            trader.send_signed(black_box(&spec), &signature, NOW).expect("an idle link");
+            trader.poll(NOW, &mut events);
+            events.drain(..).count()
+        });
+    });
+}
+
 fn order_values() -> [bot4::venue::vest::abi::Value<'static>; 8] {
     use bot4::venue::vest::abi::Value::{Bool, Text, Uint};
     let time = Uint(NOW.ms());
@@ -165,5 +191,5 @@ impl Link for Echo {
     }
 }
 
-criterion_group!(benches, decode, sign, body, send);
+criterion_group!(benches, decode, sign, body, send, ahead);
 criterion_main!(benches);

@@ -13,7 +13,8 @@ use crate::types::{
 use crate::venue::{Secrets, Setup};
 
 /// Published throw-away keys of a development chain: the signing key, and the address of the account it signs for.
-pub(super) const TEST_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+pub(in crate::venue) const TEST_KEY: &str =
+    "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 pub(super) const TEST_ADDRESS: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 pub(super) const BTC: PairId = PairId(0);
 pub(super) const ETH: PairId = PairId(1);
