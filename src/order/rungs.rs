@@ -12,6 +12,8 @@ pub const AGE_MAX_MS: u64 = 1_500;
 const RENEW_MS: u64 = 200;
 /// A ladder is kept for so long after its trade was last near, ms: what was just sent may have to be mended.
 const KEEP_MS: u64 = 2_000;
+/// After a ladder the signer rests for so many times as long as it took.
+const REST_TIMES: u64 = 4;
 /// A ladder is made anew at once when its centre has moved this far.
 const MOVED: Rate = Rate::from_bps(1);
 
@@ -63,6 +65,8 @@ fn distinct(
 /// The trades that are near, per pair, direction and purpose, and when their ladders are due.
 pub struct Schedule {
     slots: Vec<Option<Slot>>,
+    /// Nothing is due before this.
+    rest_until: Nanos,
 }
 
 #[derive(Clone, Copy)]
@@ -78,7 +82,7 @@ const SLOTS_PER_PAIR: usize = 4;
 
 impl Schedule {
     pub fn new(pairs: usize) -> Self {
-        Self { slots: vec![None; pairs * SLOTS_PER_PAIR] }
+        Self { slots: vec![None; pairs * SLOTS_PER_PAIR], rest_until: Nanos::NEVER }
     }
 
     /// A trade is near; of a pair that is not ours it is ignored.
@@ -93,16 +97,19 @@ impl Schedule {
 
     /// One trade whose ladder is to be made now, and which then counts as made.
     pub fn due(&mut self, now: Nanos) -> Option<Near> {
-        for place in &mut self.slots {
-            let Some(slot) = place else { continue };
-            if now.ms_since(slot.near.at) > KEEP_MS {
-                *place = None;
-            } else if slot.is_due(now) {
-                (slot.made, slot.centres) = (now, slot.near.worst);
-                return Some(slot.near);
-            }
+        if now < self.rest_until {
+            return None;
         }
-        None
+        // The one that waits longest: with many near, none is forgotten.
+        let due = self.slots.iter_mut().flatten().filter(|slot| slot.is_due(now));
+        let slot = due.min_by_key(|slot| slot.made)?;
+        (slot.made, slot.centres) = (now, slot.near.worst);
+        Some(slot.near)
+    }
+
+    /// The last ladder was made from `start` to `end`: a slow machine signs less, so that it has time for the rest.
+    pub fn spent(&mut self, start: Nanos, end: Nanos) {
+        self.rest_until = end + REST_TIMES * end.since(start);
     }
 }
 
@@ -112,7 +119,8 @@ impl Slot {
             let (was, is) = (self.centres[leg], self.near.worst[leg]);
             was.is_zero() || (is - was).ratio(was).abs() > MOVED
         };
-        now.ms_since(self.made) >= RENEW_MS || moved(0) || moved(1)
+        let kept = now.ms_since(self.near.at) <= KEEP_MS;
+        kept && (now.ms_since(self.made) >= RENEW_MS || moved(0) || moved(1))
     }
 }
 
@@ -176,18 +184,23 @@ mod tests {
     #[test]
     fn a_ladder_is_renewed_while_its_trade_is_near_and_at_once_when_the_price_moves() {
         let mut schedule = Schedule::new(1);
-        let mut due = |near: Option<Near>, ms| {
+        let due = |schedule: &mut Schedule, near: Option<Near>, ms| {
             near.into_iter().for_each(|near| schedule.take(near));
             schedule.due(Nanos::from_ms(ms)).is_some()
         };
-        assert!(!due(None, 1));
-        assert!(due(Some(near(1_000, "90000")), 1_000));
-        assert!(!due(Some(near(1_100, "90001")), 1_199), "made a moment ago");
-        assert!(due(None, 1_200));
-        assert!(due(Some(near(1_210, "90020")), 1_210), "moved by two bps");
-        assert!(due(None, 3_210), "kept for the mending");
-        assert!(!due(None, 3_211), "no longer near");
+        let all = &mut schedule;
+        assert!(!due(all, None, 1));
+        assert!(due(all, Some(near(1_000, "90000")), 1_000));
+        assert!(!due(all, Some(near(1_100, "90001")), 1_199), "made a moment ago");
+        assert!(due(all, None, 1_200));
+        assert!(due(all, Some(near(1_210, "90020")), 1_210), "moved by two bps");
+        assert!(due(all, None, 3_210), "kept for the mending");
+        assert!(!due(all, None, 3_211), "no longer near");
+        schedule.spent(Nanos::from_ms(3_300), Nanos::from_ms(3_400));
+        schedule.take(near(3_500, "90000"));
+        assert!(schedule.due(Nanos::from_ms(3_799)).is_none(), "the machine is slow");
+        assert!(schedule.due(Nanos::from_ms(3_800)).is_some());
         let stranger = Near { pair: PairId(7), ..near(4_000, "1") };
-        assert!(!due(Some(stranger), 4_000));
+        assert!(!due(&mut schedule, Some(stranger), 4_000));
     }
 }

@@ -71,7 +71,9 @@ impl SignerThread {
             worked = true;
         }
         let Some(near) = self.schedule.due(now) else { return worked };
+        let start = self.clock.now();
         self.sign_trade(&near);
+        self.schedule.spent(start, self.clock.now());
         true
     }
 

@@ -54,8 +54,6 @@ pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
     let spread = if shared { Place { wait: desk.busy(PARK_SOCKETS_MS), ..spread } } else { spread };
     let [signer, keeper, store, db] =
         [&wanted.signer, &wanted.keeper, &wanted.store, &wanted.db].map(|section| desk.cold(section));
-    // A ladder must be made in time.
-    let signer = Place { nice: 0, ..signer };
     if !enough && wanted.layout == Layout::Auto {
         desk.notes.push(format!("{} cores: hot threads sleep when idle (dedicated cores spin)", cores.len()));
     }
