@@ -54,7 +54,6 @@ pub struct OrderThread {
     journal: Box<dyn Journal>,
     clock: Box<dyn Clock>,
     rings: Rings,
-    /// `None` where nothing is signed ahead.
     signer: Option<SignerEnds>,
     effects: Effects,
     events: Vec<TraderEvent>,
@@ -106,9 +105,9 @@ impl OrderThread {
         }
     }
 
-    /// Takes orders that are signed ahead.
-    pub fn with_signer(self, ends: SignerEnds) -> Self {
-        Self { signer: Some(ends), ..self }
+    /// Takes orders that are signed ahead; `None` where nothing is.
+    pub fn with_signer(self, signer: Option<SignerEnds>) -> Self {
+        Self { signer, ..self }
     }
 
     /// One turn: news of the venues first, then wishes, then what is cold.

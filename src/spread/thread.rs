@@ -36,7 +36,7 @@ pub struct SpreadThread {
     unseen: [PairSet; 2],
     superseded: u64,
     facts: Vec<RecordKind>,
-    /// To `signer`; `None` where nothing is signed ahead.
+    /// To `signer`.
     near: Option<Tx<Near>>,
 }
 
@@ -60,9 +60,9 @@ impl SpreadThread {
         }
     }
 
-    /// Tells `signer` which trades are near.
-    pub fn with_signer(self, near: Tx<Near>) -> Self {
-        Self { near: Some(near), ..self }
+    /// Tells `signer` which trades are near; `None` where nothing is signed ahead.
+    pub fn with_signer(self, near: Option<Tx<Near>>) -> Self {
+        Self { near, ..self }
     }
 
     /// Rules of one leg, before the start. While running they come by ring.

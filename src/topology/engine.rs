@@ -109,10 +109,7 @@ impl Engine {
                 Box::new(*clock),
                 core_parts.rings(from_main, rest),
             );
-            let thread = match signer {
-                Some(ends) => thread.with_signer(ends),
-                None => thread,
-            };
+            let thread = thread.with_signer(signer);
             OrderWorker { thread, remains: remains_tx }
         })?;
         let (ask, asked) = ring(COMMAND_RING);

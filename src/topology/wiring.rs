@@ -293,10 +293,8 @@ impl Maker<'_> {
         rings: SpreadRings,
         near: Option<Tx<Near>>,
     ) -> SpreadWorker {
-        let mut thread = SpreadThread::new(Box::new(*self.clock), &self.config.settings, rings);
-        if let Some(near) = near {
-            thread = thread.with_signer(near);
-        }
+        let thread = SpreadThread::new(Box::new(*self.clock), &self.config.settings, rings);
+        let mut thread = thread.with_signer(near);
         for (venue, listed) in rules.iter().enumerate() {
             for (pair, rules) in listed {
                 thread.set_rules(VenueId(venue as u8), *pair, rules);

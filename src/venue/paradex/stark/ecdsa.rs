@@ -26,8 +26,8 @@ pub fn public_key(key: &Felt) -> Felt {
     multiple(&key.to_le_digits())
 }
 
-/// The halves r and s. `None` when the digest is too large or, with a chance below 2^-50, when its nonce leads to a half
-/// that the curve's users do not take.
+/// The halves r and s. `None` when the digest is too large or, with a chance below 2^-50, when its nonce leads to a
+/// half that the curve's users do not take.
 pub fn sign(key: &Felt, digest: &Felt) -> Option<(Felt, Felt)> {
     let nonce = Zeroizing::new(rfc6979_generate_k(digest, key, None));
     let plain = Zeroizing::new(nonce.to_le_digits());
