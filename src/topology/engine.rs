@@ -108,8 +108,8 @@ impl Engine {
                 Box::new(journal),
                 Box::new(*clock),
                 core_parts.rings(from_main, rest),
-            );
-            let thread = thread.with_signer(signer);
+            )
+            .with_signer(signer);
             OrderWorker { thread, remains: remains_tx }
         })?;
         let (ask, asked) = ring(COMMAND_RING);
