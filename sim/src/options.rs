@@ -121,6 +121,8 @@ pub struct Options {
     pub ticker_us: i64,
     /// The walk of the prices moves on this grid.
     pub grid_us: i64,
+    /// Paradex goes through its weekday maintenance at 04:30 UTC.
+    pub paradex_cycle: bool,
     /// Base assets, of BTC, ETH and SOL.
     pub bases: Vec<String>,
     /// Stationary deviation of each venue's basis, in hundredths of a basis point.
@@ -164,6 +166,7 @@ impl Default for Options {
             paradex_cadence: Delay::of(60_000, 140_000),
             ticker_us: 750_000,
             grid_us: 50_000,
+            paradex_cycle: false,
             bases: ["BTC", "ETH", "SOL"].map(str::to_owned).to_vec(),
             basis_amplitude_cbps: 2_000,
             basis_half_life_ms: 2_500,
@@ -237,9 +240,12 @@ impl Options {
             Profile::Realistic => latency((2_000, 8_000), (1_000, 6_000), (2_000, 25_000), (1_000, 5_000)),
             Profile::Explicit(latency) => latency,
         };
-        self.venue("paradex", Style::OrderBook, start_us, latency, |name, base| {
-            self.paradex_market(name, base)
-        })
+        let market = |name: &str, base: &Base| self.paradex_market(name, base);
+        let cycle = Cycle { minute: 4 * 60 + 30, cancel_only_us: 120_000_000, post_only_us: 120_000_000 };
+        VenueSpec {
+            cycle: self.paradex_cycle.then_some(cycle),
+            ..self.venue("paradex", Style::OrderBook, start_us, latency, market)
+        }
     }
 
     fn venue(
@@ -259,6 +265,7 @@ impl Options {
             load: self.load,
             latency,
             ticker_us: self.ticker_us.max(1),
+            cycle: None,
             thin_book: self.thin_book,
             requote_ppm: self.requote_ppm,
             markets: bases.collect(),

@@ -136,6 +136,20 @@ impl Account {
         account
     }
 
+    /// Balance and positions alone.
+    pub fn without_ledger(&self) -> Self {
+        let (name, positions) = (self.name.clone(), self.positions.clone());
+        Self { name, balance: self.balance, positions, ledger: Vec::new(), style: self.style }
+    }
+
+    /// Takes back what was booked after `since_us`, deposits excepted.
+    pub fn unbook(&mut self, since_us: i64) {
+        let is_gone = |entry: &LedgerEntry| entry.at_us > since_us && entry.kind != LedgerKind::Deposit;
+        let gone: i64 = self.ledger.iter().filter(|entry| is_gone(entry)).map(|entry| entry.amount).sum();
+        self.ledger.retain(|entry| !is_gone(entry));
+        self.balance -= gone;
+    }
+
     /// Books a trade: position, realised result, funding, fee.
     pub fn trade(&mut self, trade: Trade) -> Effect {
         let index = self.index_quantum(trade.funding_index_e12);

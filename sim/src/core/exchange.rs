@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::account::{Account, AccountView, Marks, PositionView, Trade, set_liquidation_prices};
+use super::account::{Account, AccountView, Marks, PositionView, set_liquidation_prices};
 use super::book::Book;
-use super::fault::{Action, Class, Faults, Rule, Subject};
+use super::fault::{Action, Class, Faults, Rule, Subject, Wrong};
 use super::history::History;
 use super::model::{Model, Script};
-use super::past::Past;
+use super::money;
+use super::past::{Memory, Past};
 use super::rng::Rng;
 use super::types::*;
 
@@ -38,6 +39,9 @@ pub(super) struct Market {
 #[derive(Clone, Default)]
 pub(super) struct Plan {
     pub hold_us: i64,
+    pub requote: bool,
+    pub wrong: Option<Wrong>,
+    pub bust_after_us: Option<i64>,
     pub late_reject: Option<(String, String)>,
     pub fill_at_most: Option<i64>,
 }
@@ -50,11 +54,21 @@ pub(super) struct Live {
 
 #[derive(Clone)]
 pub(super) enum Work {
-    Quote { market: usize, quote: u64 },
+    Quote {
+        market: usize,
+        quote: u64,
+    },
     Ticker(usize),
     Check(OrderId),
     Match(OrderId),
     Cancel(OrderId),
+    /// The same order or cancel once more.
+    Again(Box<NewOrder>),
+    CancelAgain(OrderId),
+    /// Takes a fill back, by its id.
+    Bust(String),
+    /// The next mode of the weekday cycle.
+    Cycle(Mode),
     Emit(Box<Event>),
 }
 
@@ -69,12 +83,26 @@ pub struct Exchange {
     pub(super) live: BTreeSet<usize>,
     pub(super) client_refs: BTreeSet<(AccountId, String)>,
     pub(super) fills: Vec<FillView>,
+    /// Fills ever made: their ids stay unique when some vanish.
+    pub(super) made_fills: u64,
+    /// Fills that a rollback undid.
+    pub(super) vanished: Vec<FillView>,
+    /// Ids of the fills taken back, in order.
+    pub(super) busted: Vec<String>,
+    pub(super) arrivals: Vec<Arrival>,
+    pub(super) memory: Memory,
+    /// Rises with every change that is more than a price.
+    pub(super) version: u64,
+    /// How far back the read under way looks.
+    pub(super) lag_us: i64,
+    /// The request under way is answered twice.
+    pub(super) is_echoed: bool,
     pub(super) faults: Faults,
     pub(super) rng: Rng,
     pub(super) work: BTreeMap<(i64, u64), Work>,
     work_seq: u64,
     /// Private events keep their order: none is due before the one queued last.
-    last_event_us: i64,
+    pub(super) last_event_us: i64,
 }
 
 impl Exchange {
@@ -103,6 +131,14 @@ impl Exchange {
             live: BTreeSet::new(),
             client_refs: BTreeSet::new(),
             fills: Vec::new(),
+            made_fills: 0,
+            vanished: Vec::new(),
+            busted: Vec::new(),
+            arrivals: Vec::new(),
+            memory: Memory::default(),
+            version: 0,
+            lag_us: 0,
+            is_echoed: false,
             faults: Faults::new(spec.seed, spec.name),
             rng: Rng::new(spec.seed, &format!("latency {}", spec.name)),
             work: BTreeMap::new(),
@@ -116,6 +152,7 @@ impl Exchange {
             exchange.schedule_quote(start, market);
             exchange.schedule(start, Work::Ticker(market));
         }
+        exchange.schedule_cycle(start);
         exchange
     }
 
@@ -151,8 +188,13 @@ impl Exchange {
     }
 
     /// The state as private reads see it.
-    pub fn past(&self) -> Past<'_> {
-        Past::of(self)
+    pub fn past(&self, now_us: i64) -> Past<'_> {
+        Past::of(self, if self.lag_us == 0 { i64::MAX } else { now_us - self.lag_us })
+    }
+
+    /// Whether the answer under way is said twice.
+    pub fn take_echo(&mut self) -> bool {
+        std::mem::take(&mut self.is_echoed)
     }
 
     pub fn order(&self, id: &str) -> Option<&OrderView> {
@@ -174,6 +216,31 @@ impl Exchange {
         self.fills.iter().filter(move |f| f.account == account)
     }
 
+    /// Rises with every change that is more than a price.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// All fills, oldest first.
+    pub fn all_fills(&self) -> &[FillView] {
+        &self.fills
+    }
+
+    /// Fills that a rollback undid, in that order.
+    pub fn vanished(&self) -> &[FillView] {
+        &self.vanished
+    }
+
+    /// Ids of the fills taken back, in that order.
+    pub fn busted(&self) -> &[String] {
+        &self.busted
+    }
+
+    /// All orders that arrived, refused ones included.
+    pub fn arrivals(&self) -> &[Arrival] {
+        &self.arrivals
+    }
+
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
     }
@@ -190,25 +257,30 @@ impl Exchange {
 
     /// Positions of an account, flat ones included, in the order of the markets.
     pub fn positions(&self, account: AccountId) -> Vec<PositionView> {
-        let view = |market: usize| {
-            let spec = &self.markets[market].spec;
-            self.accounts[account].position_view(account, market, spec, self.marks(market))
-        };
-        let mut positions: Vec<PositionView> = (0..self.markets.len()).map(view).collect();
-        set_liquidation_prices(self.accounts[account].balance, &mut positions);
-        positions
+        self.positions_of(account, &self.accounts[account])
     }
 
     pub fn account(&self, account: AccountId, now_us: i64) -> AccountView {
-        let positions = self.positions(account);
-        let balance = self.accounts[account].balance;
+        self.account_of(account, &self.accounts[account], now_us)
+    }
+
+    pub(super) fn positions_of(&self, id: AccountId, account: &Account) -> Vec<PositionView> {
+        let view =
+            |market: usize| account.position_view(id, market, &self.markets[market].spec, self.marks(market));
+        let mut positions: Vec<PositionView> = (0..self.markets.len()).map(view).collect();
+        set_liquidation_prices(account.balance, &mut positions);
+        positions
+    }
+
+    pub(super) fn account_of(&self, id: AccountId, account: &Account, now_us: i64) -> AccountView {
+        let positions = self.positions_of(id, account);
         let open: i64 = positions.iter().map(|p| p.unrealized_pnl + p.unrealized_funding).sum();
         let initial_margin = positions.iter().map(|p| p.initial_margin).sum();
-        let value = balance + open;
+        let value = account.balance + open;
         AccountView {
-            account,
-            name: self.accounts[account].name.clone(),
-            balance,
+            account: id,
+            name: account.name.clone(),
+            balance: account.balance,
             value,
             initial_margin,
             maintenance_margin: positions.iter().map(|p| p.maintenance_margin).sum(),
@@ -231,11 +303,13 @@ impl Exchange {
 
     pub fn ticker(&self, market: usize, now_us: i64) -> TickerView {
         let m = &self.markets[market];
+        let shown =
+            |price: i64| m.model.script.mark_percent.map_or(price, |share| money::percent(price, share));
         TickerView {
             market,
             at_us: now_us,
-            mark: m.model.mark(),
-            index: m.model.index(),
+            mark: shown(m.model.mark()),
+            index: shown(m.model.index()),
             bid: m.book.best(Side::Buy),
             ask: m.book.best(Side::Sell),
             last: m.last,
@@ -255,6 +329,7 @@ impl Exchange {
     }
 
     pub fn set_mode(&mut self, now_us: i64, mode: Mode) {
+        self.version += 1;
         for market in 0..self.markets.len() {
             self.markets[market].mode = mode;
             self.schedule(now_us, Work::Emit(Box::new(Event::Mode { market, mode })));
@@ -312,8 +387,14 @@ impl Exchange {
     pub fn gate(&mut self, now_us: i64, class: Class, held: bool) -> Reply<()> {
         let actions = if held { Vec::new() } else { self.faults.draw_request(Subject::of(class)) };
         let mut due_us = now_us;
+        (self.lag_us, self.is_echoed) = (0, false);
         for action in actions {
             match action {
+                Action::Lag { ms } => self.lag_us = i64::from(ms) * 1_000,
+                Action::DuplicateAck => self.is_echoed = true,
+                Action::Respond { http, .. } => {
+                    return Reply::At { due_us, result: Err(Reject::Http(http)) };
+                }
                 Action::DropRequest | Action::DropAck => return Reply::Never,
                 Action::DelayRequest { ms } => {
                     return Reply::Hold { until_us: now_us + i64::from(ms) * 1_000 };
@@ -326,30 +407,6 @@ impl Exchange {
             }
         }
         Reply::At { due_us, result: Ok(()) }
-    }
-
-    /// Takes a fill back: position and fee, with the events that tell of it. False = no such fill.
-    pub fn bust(&mut self, now_us: i64, fill_id: &str) -> bool {
-        let Some(at) = self.fills.iter().position(|f| f.id == fill_id && !f.busted) else {
-            return false;
-        };
-        self.fills[at].busted = true;
-        let fill = self.fills[at].clone();
-        let trade = Trade {
-            market: fill.market,
-            side: fill.side,
-            price: fill.price,
-            size: fill.size,
-            fee: fill.fee,
-            funding_index_e12: self.markets[fill.market].funding_index_e12,
-            at_us: now_us,
-            fill_id,
-        };
-        self.accounts[fill.account].bust(trade);
-        let (account, market) = (fill.account, fill.market);
-        self.tell(now_us, Event::Bust(fill));
-        self.tell_holdings(now_us, account, market);
-        true
     }
 
     pub(super) fn schedule(&mut self, due_us: i64, work: Work) {
@@ -366,48 +423,6 @@ impl Exchange {
         Marks { mark: m.model.mark(), index: m.model.index(), funding_index_e12: m.funding_index_e12 }
     }
 
-    /// Queues a private event behind the ones before it, subject to the fault rules.
-    pub(super) fn tell(&mut self, now_us: i64, event: Event) {
-        let delay = self.sample(self.spec.latency.event);
-        let due = (now_us + delay).max(self.last_event_us);
-        self.last_event_us = due;
-        let actions = self.faults.draw(event_subject(&event, &self.markets));
-        self.emit(now_us, due, actions, event);
-    }
-
-    /// Queues an event for `due_us`, lost, doubled or late as the rules say.
-    pub(super) fn emit(&mut self, now_us: i64, due_us: i64, actions: Vec<Action>, event: Event) {
-        let mut copies = 1;
-        let mut late = 0;
-        for action in actions {
-            match action {
-                Action::DropEvent => copies = 0,
-                Action::DuplicateEvent => copies *= 2,
-                Action::DelayEvent { ms } => late += i64::from(ms) * 1_000,
-                other => self.side_effect(now_us, &other),
-            }
-        }
-        for _ in 1..copies {
-            self.schedule(due_us + late, Work::Emit(Box::new(event.clone())));
-        }
-        if copies > 0 {
-            self.schedule(due_us + late, Work::Emit(Box::new(event)));
-        }
-    }
-
-    pub(super) fn tell_holdings(&mut self, now_us: i64, account: AccountId, market: usize) {
-        let position = self.position(account, market);
-        self.tell(now_us, Event::Position(position));
-        let account = self.account(account, now_us);
-        self.tell(now_us, Event::Account(account));
-    }
-
-    pub(super) fn side_effect(&mut self, now_us: i64, action: &Action) {
-        if let Action::Disconnect { socket, code } = action {
-            self.schedule(now_us, Work::Emit(Box::new(Event::Close { socket: *socket, code: *code })));
-        }
-    }
-
     fn perform(&mut self, now_us: i64, work: Work, out: &mut Vec<Event>) {
         match work {
             Work::Quote { market, quote } if self.markets[market].quote == quote => {
@@ -418,6 +433,10 @@ impl Exchange {
             Work::Check(id) => self.check(now_us, &id),
             Work::Match(id) => self.try_match(now_us, &id),
             Work::Cancel(id) => self.finish_cancel(now_us, &id),
+            Work::Again(order) => drop(self.take_in(now_us, *order, Plan::default())),
+            Work::CancelAgain(id) => drop(self.queue_cancel(now_us, &id, 0)),
+            Work::Bust(fill) => drop(self.bust(now_us, &fill)),
+            Work::Cycle(mode) => self.turn_cycle(now_us, mode),
             Work::Emit(event) => {
                 if let Some(class) = Class::of(&event) {
                     self.faults.watches.meet(class);
@@ -426,16 +445,4 @@ impl Exchange {
             }
         }
     }
-}
-
-pub(super) fn event_subject<'a>(event: &Event, markets: &'a [Market]) -> Subject<'a> {
-    let (side, market) = match event {
-        Event::Ticker(t) => (None, t.market),
-        Event::Order(o) => (Some(o.side), o.market),
-        Event::Fill(f) | Event::Bust(f) => (Some(f.side), f.market),
-        Event::Position(p) => (None, p.market),
-        _ => (None, 0),
-    };
-    let class = Class::of(event).unwrap_or(Class::AccountEvent);
-    Subject { side, market: markets.get(market).map(|m| m.spec.symbol.as_str()), ..Subject::of(class) }
 }

@@ -79,6 +79,19 @@ fn bad_gateway() -> String {
     "<html><body>Bad Gateway</body></html>".to_owned()
 }
 
+/// What is wrong about an execution, or about the message that tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wrong {
+    Side,
+    /// Twice what was ordered.
+    Size,
+    /// The market after the right one.
+    Market,
+    /// A tenth worse than the limit.
+    Price,
+}
+
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,8 +104,24 @@ pub enum Action {
     DelayRequest {
         ms: u32,
     },
+    /// Orders and cancels: the same request arrives once more, so much later; nobody hears of its answer.
+    DuplicateRequest {
+        ms: u32,
+    },
     /// The venue acts in time and answers late.
     DelayAck {
+        ms: u32,
+    },
+    /// Requests on a socket: answered twice.
+    DuplicateAck,
+    /// An answer of HTTP's own; `acted`: the venue has done what was asked nevertheless.
+    Respond {
+        http: Http,
+        #[serde(default)]
+        acted: bool,
+    },
+    /// Private reads: answered with the state of so long ago.
+    Lag {
         ms: u32,
     },
     /// The order is acknowledged and stays pending for so long before it is matched.
@@ -109,10 +138,26 @@ pub enum Action {
         code: String,
         message: String,
     },
+    /// Acknowledged, then refused because the prices moved before the fill.
+    Requote,
     /// At most this size is filled; the rest is cancelled.
     PartialFill {
         #[serde(with = "money::text")]
         size: i64,
+    },
+    /// The same, in steps of the market.
+    PartialSteps {
+        steps: u32,
+    },
+    /// Anything from one step to the whole is filled.
+    PartialAny,
+    /// The order is executed wrongly: the account holds what it must not.
+    CorruptFill {
+        wrong: Wrong,
+    },
+    /// Each fill of the order is taken back so much later.
+    BustFill {
+        ms: u32,
     },
     /// The connection goes away right after the request was taken; with a code, by a close frame.
     Disconnect {
@@ -125,6 +170,27 @@ pub enum Action {
     DelayEvent {
         ms: u32,
     },
+    /// Orders and fills: told wrongly, while the truth is in order.
+    CorruptEvent {
+        wrong: Wrong,
+    },
+}
+
+impl Action {
+    /// The same, so much later.
+    fn later(mut self, extra_ms: u32) -> Self {
+        if let Action::DelayRequest { ms }
+        | Action::DuplicateRequest { ms }
+        | Action::DelayAck { ms }
+        | Action::Lag { ms }
+        | Action::HoldFill { ms }
+        | Action::BustFill { ms }
+        | Action::DelayEvent { ms } = &mut self
+        {
+            *ms = ms.saturating_add(extra_ms);
+        }
+        self
+    }
 }
 
 /// One rule. Absent conditions match everything.
@@ -148,6 +214,9 @@ pub struct Rule {
     /// Fire with this probability, in parts per million; `None` = always.
     #[serde(default)]
     pub probability_ppm: Option<u32>,
+    /// Anything from nothing to this is added to the times of the action.
+    #[serde(default)]
+    pub jitter_ms: u32,
     pub action: Action,
 }
 
@@ -162,6 +231,7 @@ impl Rule {
             skip: 0,
             count: None,
             probability_ppm: None,
+            jitter_ms: 0,
             action,
         }
     }
@@ -235,7 +305,11 @@ impl Faults {
             }
             rule.count = rule.count.map(|left| left - 1);
             self.fired += 1;
-            actions.push(rule.action.clone());
+            let extra_ms = match rule.jitter_ms {
+                0 => 0,
+                most => self.rng.between(0, i64::from(most)) as u32,
+            };
+            actions.push(rule.action.clone().later(extra_ms));
         }
         actions
     }
@@ -272,6 +346,19 @@ mod tests {
     }
 
     #[test]
+    fn jitter_lengthens_a_time() {
+        let mut faults = Faults::new(1, "v");
+        let rule = Rule::always(Class::BookEvent, Action::DelayEvent { ms: 10 });
+        faults.add(Rule { jitter_ms: 5, ..rule });
+        let drawn = || faults.draw(Subject::of(Class::BookEvent)).remove(0);
+        let times: Vec<u32> = std::iter::repeat_with(drawn)
+            .take(200)
+            .map(|action| if let Action::DelayEvent { ms } = action { ms } else { 0 })
+            .collect();
+        assert_eq!((times.iter().min(), times.iter().max()), (Some(&10), Some(&15)));
+    }
+
+    #[test]
     fn rules_read_from_json() {
         let text = r#"{"class":"order","side":"sell","count":2,"action":{"partial_fill":{"size":"0.001"}}}"#;
         let rule: Rule = serde_json::from_str(text).unwrap();
@@ -279,5 +366,9 @@ mod tests {
         assert_eq!(rule.count, Some(2));
         let rule: Rule = serde_json::from_str(r#"{"class":"order","action":"drop_ack"}"#).unwrap();
         assert_eq!(rule.action, Action::DropAck);
+        let text = r#"{"class":"query","action":{"respond":{"http":{"status":429,"retry_after":"soon"}}}}"#;
+        let rule: Rule = serde_json::from_str(text).unwrap();
+        let http = Http { retry_after: Some("soon".into()), ..Http::of(429) };
+        assert_eq!(rule.action, Action::Respond { http, acted: false });
     }
 }

@@ -32,6 +32,7 @@ impl Exchange {
             self.publish_change(now_us, market, change);
         }
         self.match_resting(now_us, market);
+        self.watch_margin(now_us, market);
         self.schedule_quote(now_us + pause, market);
     }
 

@@ -4,8 +4,9 @@
 //! chosen at arrival travel with the order as its plan.
 
 use super::exchange::{Exchange, Live, Plan, Work};
-use super::fault::{Action, Class, Subject};
+use super::fault::{Action, Class, Http, Subject};
 use super::money::{self, Round};
+use super::past::Was;
 use super::types::*;
 
 /// A window shorter or longer than this is no window.
@@ -15,62 +16,126 @@ const WINDOW_MS: std::ops::RangeInclusive<i64> = 1..=300_000;
 struct Ack {
     due_us: i64,
     lost: bool,
+    /// Said instead, whatever was done.
+    instead: Option<Http>,
 }
 
 impl Exchange {
     /// An order arrives. What can be refused at once is refused; the rest follows as events.
     pub fn submit(&mut self, now_us: i64, order: NewOrder) -> Reply<OrderId> {
         let mut plan = Plan::default();
-        let mut ack = Ack { due_us: now_us + self.sample(self.spec.latency.ack), lost: false };
+        let mut ack = Ack::at(now_us + self.sample(self.spec.latency.ack));
+        self.is_echoed = false;
         for action in self.order_actions(&order) {
             match action {
                 Action::DropRequest => return Reply::Never,
-                Action::DelayRequest { ms } => {
-                    return Reply::Hold { until_us: now_us + i64::from(ms) * 1_000 };
+                Action::DelayRequest { ms } => return Reply::Hold { until_us: now_us + micros(ms) },
+                Action::DuplicateRequest { ms } => {
+                    let again = Box::new(NewOrder { held: true, ..order.clone() });
+                    self.schedule(now_us + micros(ms), Work::Again(again));
                 }
-                Action::DropAck => ack.lost = true,
-                Action::DelayAck { ms } => ack.due_us += i64::from(ms) * 1_000,
-                Action::HoldFill { ms } => plan.hold_us += i64::from(ms) * 1_000,
-                Action::LateReject { code, message } => plan.late_reject = Some((code, message)),
-                Action::PartialFill { size } => plan.fill_at_most = Some(size),
                 Action::Reject { code, message } => {
-                    return answer(ack, Err(Reject::Injected { code, message }));
+                    return self.refuse(now_us, order, ack, Reject::Injected { code, message });
                 }
-                other => self.side_effect(now_us, &other),
+                Action::Respond { http, acted: false } => {
+                    return self.refuse(now_us, order, ack, Reject::Http(http));
+                }
+                action => {
+                    let action = self.meant_for_answer(&mut ack, action);
+                    let action = action.and_then(|action| self.meant_for_plan(&order, &mut plan, action));
+                    action.inspect(|action| self.side_effect(now_us, action));
+                }
             }
         }
-        let result = self.accept(now_us, order, plan);
-        answer(ack, result)
+        let result = self.take_in(now_us, order, plan);
+        ack.answer(result)
     }
 
     /// A cancel arrives. `Ok` means queued: the order may still fill first.
     pub fn cancel(&mut self, now_us: i64, id: &str, bump_us: i64, held: bool) -> Reply<()> {
-        let mut ack = Ack { due_us: now_us + self.sample(self.spec.latency.ack), lost: false };
+        let mut ack = Ack::at(now_us + self.sample(self.spec.latency.ack));
         let actions = if held { Vec::new() } else { self.faults.draw_request(Subject::of(Class::Cancel)) };
+        self.is_echoed = false;
         for action in actions {
             match action {
                 Action::DropRequest => return Reply::Never,
-                Action::DelayRequest { ms } => {
-                    return Reply::Hold { until_us: now_us + i64::from(ms) * 1_000 };
+                Action::DelayRequest { ms } => return Reply::Hold { until_us: now_us + micros(ms) },
+                Action::DuplicateRequest { ms } => {
+                    self.schedule(now_us + micros(ms), Work::CancelAgain(id.to_owned()));
                 }
-                Action::DropAck => ack.lost = true,
-                Action::DelayAck { ms } => ack.due_us += i64::from(ms) * 1_000,
                 Action::Reject { code, message } => {
-                    return answer(ack, Err(Reject::Injected { code, message }));
+                    return ack.answer(Err(Reject::Injected { code, message }));
                 }
-                other => self.side_effect(now_us, &other),
+                Action::Respond { http, acted: false } => return ack.answer(Err(Reject::Http(http))),
+                action => {
+                    let action = self.meant_for_answer(&mut ack, action);
+                    action.inspect(|action| self.side_effect(now_us, action));
+                }
             }
         }
-        let result = match self.orders.get(id) {
-            None => Err(Reject::NotFound),
-            Some(live) if !live.view.state.is_live() => Err(Reject::Closed),
-            Some(_) => Ok(()),
-        };
-        if result.is_ok() {
-            let due = now_us + bump_us + self.sample(self.spec.latency.accept);
-            self.schedule(due, Work::Cancel(id.to_owned()));
+        let result = self.queue_cancel(now_us, id, bump_us);
+        ack.answer(result)
+    }
+
+    pub(super) fn queue_cancel(&mut self, now_us: i64, id: &str, bump_us: i64) -> Result<(), Reject> {
+        match self.orders.get(id) {
+            None => return Err(Reject::NotFound),
+            Some(live) if !live.view.state.is_live() => return Err(Reject::Closed),
+            Some(_) => {}
         }
-        answer(ack, result)
+        let due = now_us + bump_us + self.sample(self.spec.latency.accept);
+        self.schedule(due, Work::Cancel(id.to_owned()));
+        Ok(())
+    }
+
+    /// Lets an action change the answer, or hands it back.
+    fn meant_for_answer(&mut self, ack: &mut Ack, action: Action) -> Option<Action> {
+        match action {
+            Action::DropAck => ack.lost = true,
+            Action::DelayAck { ms } => ack.due_us += micros(ms),
+            Action::DuplicateAck => self.is_echoed = true,
+            Action::Respond { http, .. } => ack.instead = Some(http),
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Lets an action change the order's plan, or hands it back.
+    fn meant_for_plan(&mut self, order: &NewOrder, plan: &mut Plan, action: Action) -> Option<Action> {
+        let step = self.markets[order.market].spec.step;
+        match action {
+            Action::HoldFill { ms } => plan.hold_us += micros(ms),
+            Action::LateReject { code, message } => plan.late_reject = Some((code, message)),
+            Action::Requote => plan.requote = true,
+            Action::PartialFill { size } => plan.fill_at_most = Some(size),
+            Action::PartialSteps { steps } => plan.fill_at_most = Some(step * i64::from(steps)),
+            Action::PartialAny => {
+                let steps = self.rng.between(1, (order.size / step).max(1));
+                plan.fill_at_most = Some(step * steps);
+            }
+            Action::CorruptFill { wrong } => plan.wrong = Some(wrong),
+            Action::BustFill { ms } => plan.bust_after_us = Some(micros(ms)),
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// The order arrives and is refused by a rule.
+    fn refuse(&mut self, now_us: i64, order: NewOrder, ack: Ack, reject: Reject) -> Reply<OrderId> {
+        self.note_arrival(now_us, order, Err(reject.clone()));
+        ack.answer(Err(reject))
+    }
+
+    /// The order arrives.
+    pub(super) fn take_in(&mut self, now_us: i64, order: NewOrder, plan: Plan) -> Result<OrderId, Reject> {
+        let outcome = self.accept(now_us, order.clone(), plan);
+        self.note_arrival(now_us, order, outcome.clone());
+        outcome
+    }
+
+    fn note_arrival(&mut self, now_us: i64, order: NewOrder, outcome: Result<OrderId, Reject>) {
+        self.version += 1;
+        self.arrivals.push(Arrival { at_us: now_us, order, outcome });
     }
 
     fn order_actions(&mut self, order: &NewOrder) -> Vec<Action> {
@@ -88,8 +153,7 @@ impl Exchange {
 
     fn accept(&mut self, now_us: i64, order: NewOrder, plan: Plan) -> Result<OrderId, Reject> {
         self.refuse_at_arrival(now_us, &order)?;
-        let id =
-            order.id.clone().unwrap_or_else(|| format!("{}{:015}", now_us / 1_000, self.orders.len() + 1));
+        let id = order.id.clone().unwrap_or_else(|| self.fresh_id(now_us));
         if self.orders.contains_key(&id) {
             return Err(Reject::Duplicate);
         }
@@ -99,10 +163,35 @@ impl Exchange {
         }
         let due = now_us + order.bump_us + self.sample(self.spec.latency.accept);
         let view = self.view_of(now_us, &id, order);
-        self.orders.insert(id.clone(), Live { view, plan });
-        self.live.insert(self.orders.len() - 1);
+        self.insert(now_us, Live { view, plan });
         self.schedule(due, Work::Check(id.clone()));
         Ok(id)
+    }
+
+    pub(super) fn fresh_id(&self, now_us: i64) -> OrderId {
+        format!("{}{:015}", now_us / 1_000, self.orders.len() + 1)
+    }
+
+    pub(super) fn insert(&mut self, now_us: i64, live: Live) {
+        let id = live.view.id.clone();
+        self.memory.note(now_us, Was::Order(id.clone(), None));
+        self.orders.insert(id, live);
+        self.live.insert(self.orders.len() - 1);
+    }
+
+    /// Remembers an order as it is, before it changes.
+    pub(super) fn note_order(&mut self, now_us: i64, id: &str) {
+        self.version += 1;
+        if let Some(live) = self.orders.get(id) {
+            self.memory.note(now_us, Was::Order(id.to_owned(), Some(Box::new(live.view.clone()))));
+        }
+    }
+
+    /// Remembers a position as it is, before it changes.
+    pub(super) fn note_position(&mut self, now_us: i64, account: AccountId, market: usize) {
+        self.version += 1;
+        let position = self.accounts[account].positions[market].clone();
+        self.memory.note(now_us, Was::Position(account, market, position));
     }
 
     fn refuse_at_arrival(&self, now_us: i64, order: &NewOrder) -> Result<(), Reject> {
@@ -128,7 +217,7 @@ impl Exchange {
         }
     }
 
-    fn view_of(&self, now_us: i64, id: &str, order: NewOrder) -> OrderView {
+    pub(super) fn view_of(&self, now_us: i64, id: &str, order: NewOrder) -> OrderView {
         let market = &self.markets[order.market];
         OrderView {
             id: id.to_owned(),
@@ -153,6 +242,7 @@ impl Exchange {
             realized_pnl: 0,
             last_fill: None,
             mark: market.model.mark(),
+            cause: Cause::Order,
             note: order.note,
             taker_fee: order.taker_fee.unwrap_or(market.spec.taker_fee),
         }
@@ -217,6 +307,7 @@ impl Exchange {
     }
 
     pub(super) fn end(&mut self, now_us: i64, id: &str, state: State, reason: Option<Reject>) {
+        self.note_order(now_us, id);
         if let Some((at, _, live)) = self.orders.get_full_mut(id) {
             self.live.remove(&at);
             live.view.state = state;
@@ -228,11 +319,25 @@ impl Exchange {
     }
 }
 
-fn answer<T>(ack: Ack, result: Result<T, Reject>) -> Reply<T> {
-    match ack.lost {
-        true => Reply::Never,
-        false => Reply::At { due_us: ack.due_us, result },
+impl Ack {
+    fn at(due_us: i64) -> Self {
+        Self { due_us, lost: false, instead: None }
     }
+
+    fn answer<T>(self, result: Result<T, Reject>) -> Reply<T> {
+        let result = match self.instead {
+            Some(http) => Err(Reject::Http(http)),
+            None => result,
+        };
+        match self.lost {
+            true => Reply::Never,
+            false => Reply::At { due_us: self.due_us, result },
+        }
+    }
+}
+
+fn micros(ms: u32) -> i64 {
+    i64::from(ms) * 1_000
 }
 
 fn beyond_band(order: &OrderView, mark: i64, band: i64) -> bool {

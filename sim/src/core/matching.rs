@@ -5,7 +5,8 @@
 
 use super::account::{Account, Trade};
 use super::book::{average_against, total};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Work};
+use super::fault::Wrong;
 use super::money::{self, Round};
 use super::types::*;
 
@@ -43,6 +44,12 @@ impl Exchange {
             return;
         };
         let view = live.view.clone();
+        if live.plan.requote {
+            return self.end(now_us, id, State::Rejected, Some(Reject::PriceCheck));
+        }
+        if let Some(wrong) = live.plan.wrong {
+            return self.execute_wrongly(now_us, &view, wrong);
+        }
         let wanted = live.plan.fill_at_most.map_or(view.size, |most| most.min(view.size));
         let limit = (view.limit > 0).then_some(view.limit);
         let taken = self.markets[view.market].book.walk(view.side, wanted, limit);
@@ -95,6 +102,27 @@ impl Exchange {
         self.fill(now_us, &order.id, taken, false);
     }
 
+    /// What a venue must never do, and then says it did: the account really holds it.
+    fn execute_wrongly(&mut self, now_us: i64, order: &OrderView, wrong: Wrong) {
+        self.note_order(now_us, &order.id);
+        let worst = if order.limit > 0 { order.limit } else { order.mark };
+        let (mut price, mut size) = (worst, order.size);
+        if let Some(live) = self.orders.get_mut(&order.id) {
+            match wrong {
+                Wrong::Side => live.view.side = order.side.opposite(),
+                Wrong::Size => size = order.size.saturating_mul(2),
+                Wrong::Market => live.view.market = (order.market + 1) % self.markets.len(),
+                Wrong::Price => price = worst + order.side.sign() * (worst / 10),
+            }
+        }
+        if wrong == Wrong::Market {
+            let market = (order.market + 1) % self.markets.len();
+            price = self.markets[market].model.mark();
+        }
+        self.fill(now_us, &order.id, &[(price, size)], false);
+        self.end(now_us, &order.id, State::Filled, None);
+    }
+
     fn settle_rest(&mut self, now_us: i64, id: &str) {
         let Some(view) = self.orders.get(id).map(|live| &live.view) else {
             return;
@@ -107,6 +135,7 @@ impl Exchange {
     }
 
     fn rest(&mut self, now_us: i64, id: &str) {
+        self.note_order(now_us, id);
         if let Some(live) = self.orders.get_mut(id) {
             live.view.state = State::Open;
             live.view.updated_us = now_us;
@@ -116,13 +145,19 @@ impl Exchange {
     }
 
     /// Books the fills of one order and tells of them; the order's own event follows from its state.
-    fn fill(&mut self, now_us: i64, id: &str, parts: &[Level], maker: bool) {
+    pub(super) fn fill(&mut self, now_us: i64, id: &str, parts: &[Level], maker: bool) {
         let Some(order) = self.orders.get(id).map(|live| live.view.clone()) else {
             return;
         };
+        let bust_after_us = self.orders.get(id).and_then(|live| live.plan.bust_after_us);
         self.accrue(order.market, now_us);
+        self.note_order(now_us, id);
+        self.note_position(now_us, order.account, order.market);
         for (price, size) in parts {
             let fill = self.book_fill(now_us, id, *price, *size, maker);
+            if let Some(after_us) = bust_after_us {
+                self.schedule(now_us + after_us, Work::Bust(fill.id.clone()));
+            }
             self.fills.push(fill.clone());
             self.tell(now_us, Event::Fill(fill));
         }
@@ -130,7 +165,8 @@ impl Exchange {
     }
 
     fn book_fill(&mut self, now_us: i64, id: &str, price: i64, size: i64, maker: bool) -> FillView {
-        let fill_id = format!("{}{:015}", now_us / 1_000, self.fills.len() + 1);
+        self.made_fills += 1;
+        let fill_id = format!("{}{:015}", now_us / 1_000, self.made_fills);
         let order = &mut self.orders[id].view;
         let market = &mut self.markets[order.market];
         let fee = fee(self.spec.style, order.taker_fee + market.spec.premium, price, size);
@@ -168,6 +204,7 @@ impl Exchange {
             index: market.model.index(),
             book_seq: market.seq,
             at_us: now_us,
+            cause: order.cause,
             busted: false,
         };
         order.last_fill = Some(fill.clone());

@@ -1,10 +1,11 @@
 //! The exchange core: two styles of venue, their books, accounts and order life, pure and seeded.
 //!
 //! ```text
-//! types ─ money ─ rng
+//! types ─ spec ─ money ─ rng
 //!   └─▶ model ─▶ book ─▶ feed ──────┐        prices, quotes, what is published
 //!       lifecycle ─▶ matching ──────┼─▶ exchange (the queue of what is due)
-//!       fault ─ account ─ history ──┘        what goes wrong, who owns what, what was
+//!       fault ─ account ─ history ──┤        what goes wrong, who owns what, what was
+//!       past ─ upheaval ────────────┘        going back, busts, liquidations, new rules
 //! ```
 //!
 //! Called by the wires (`crate::vest`, `crate::paradex`) through `crate::venue::Venue`, and by any
@@ -26,7 +27,10 @@ pub mod model;
 pub mod money;
 pub mod past;
 pub mod rng;
+pub mod spec;
+mod tell;
 pub mod types;
+mod upheaval;
 pub mod watch;
 
 pub use exchange::Exchange;

@@ -33,6 +33,8 @@ pub struct Script {
     pub level_usd: Option<i64>,
     /// No book or ticker message leaves, while the book itself moves on and orders are matched.
     pub freeze: bool,
+    /// Mark and index as they are published, in percent of the true ones (0 = nothing).
+    pub mark_percent: Option<i64>,
     /// Prices that are wrong on the wire only; matching uses the true book.
     pub lie: Option<Lie>,
 }
@@ -114,6 +116,11 @@ impl Model {
         }
     }
 
+    /// The rules or the cadence of the market have changed.
+    pub fn set_spec(&mut self, spec: &MarketSpec) {
+        self.spec = spec.clone();
+    }
+
     /// The venue's clock was set forward by `us`.
     pub fn shift(&mut self, us: i64) {
         self.next_us += us;
@@ -150,11 +157,8 @@ impl Model {
 
     /// The levels as they are published: the truth, or the scripted falsehood.
     pub fn published(&self, bids: Vec<Level>, asks: Vec<Level>) -> (Vec<Level>, Vec<Level>) {
-        let scale = |levels: Vec<Level>, percent: i64| {
-            levels
-                .into_iter()
-                .map(|(p, s)| (money::clamp(i128::from(p) * i128::from(percent) / 100), s))
-                .collect()
+        let scale = |levels: Vec<Level>, percent: i64| -> Vec<Level> {
+            levels.into_iter().map(|(price, size)| (money::percent(price, percent), size)).collect()
         };
         match self.script.lie {
             None => (bids, asks),
@@ -228,8 +232,8 @@ impl Model {
                 let noise = mix(self.seed ^ price as u64 ^ ((side == Side::Buy) as u64));
                 let epoch = (now_us + (noise % LEVEL_LIFE_US as u64) as i64) / LEVEL_LIFE_US;
                 let share = 25 + (mix(noise ^ epoch as u64) % 150) as i64;
-                let size = money::to_multiple(unit / 100 * share, self.spec.step, Round::Up);
-                (price, size.max(self.spec.step))
+                let steps = (unit / 100 * share + self.spec.step - 1) / self.spec.step;
+                (price, steps.max(1) * self.spec.step)
             })
             .take_while(|level| level.0 > 0)
             .collect()
@@ -243,8 +247,9 @@ impl Model {
     }
 
     fn outward(&self, side: Side, price: i64) -> i64 {
-        let round = if side == Side::Buy { Round::Down } else { Round::Up };
-        money::to_multiple(price, self.spec.tick, round).max(0)
+        let down = price.div_euclid(self.spec.tick) * self.spec.tick;
+        let up = if side == Side::Sell && down < price { down.saturating_add(self.spec.tick) } else { down };
+        up.max(0)
     }
 }
 

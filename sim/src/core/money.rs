@@ -58,6 +58,11 @@ pub fn places_of(text: &str) -> u32 {
     text.split_once('.').map_or(0, |(_, fraction)| fraction.len() as u32)
 }
 
+/// The fewest decimal places that print a step exactly.
+pub fn places(step: i64) -> u32 {
+    (0..PLACES).find(|places| step % quantum(*places) == 0).unwrap_or(PLACES)
+}
+
 /// Prints with exactly `places` (0 to 8) places; what does not fit is cut off.
 pub fn print(value: i64, places: u32) -> String {
     let mut text = String::with_capacity(24);
@@ -112,6 +117,11 @@ pub fn divide(numerator: i128, denominator: i128, round: Round) -> i128 {
 /// Product of two fixed-point amounts, rounded to 1e-8; saturates at the ends of 64 bits.
 pub fn mul(a: i64, b: i64, round: Round) -> i64 {
     clamp(divide(i128::from(a) * i128::from(b), i128::from(ONE), round))
+}
+
+/// So many percent of an amount, cut off.
+pub fn percent(value: i64, percent: i64) -> i64 {
+    clamp(i128::from(value) * i128::from(percent) / 100)
 }
 
 /// Rounds an amount to a multiple of `quantum` (a tick, a step, 1e-6 ...).

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{AccountView, PositionView};
 use super::fault::Http;
 use super::money;
+pub use super::spec::*;
 
 /// Index of an account in its venue.
 pub type AccountId = usize;
@@ -65,17 +66,6 @@ pub enum Tif {
     PostOnly,
 }
 
-/// How a venue trades.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// Every trade is against the venue itself: one fill at the size-weighted price of the displayed
-    /// levels, whole-book messages, fees at 6 decimals, funding settled when a position is reduced.
-    House,
-    /// Central limit order book: one fill for each level, deltas, fees at 8 decimals, funding
-    /// realised at every change of a position.
-    OrderBook,
-}
-
 /// What a market accepts at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -85,124 +75,6 @@ pub enum Mode {
     CancelOnly,
     Maintenance,
     Halt,
-}
-
-/// What a `House` does with a MARKET order that its book cannot fill inside the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ThinBook {
-    Reject,
-    Partial,
-}
-
-/// Uniform delay in microseconds, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delay {
-    pub lo_us: i64,
-    pub hi_us: i64,
-}
-
-impl Delay {
-    pub const fn of(lo_us: i64, hi_us: i64) -> Self {
-        Self { lo_us, hi_us }
-    }
-}
-
-/// The stages of an order's way through a venue, each with its own delay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Latency {
-    /// From arrival to the acknowledgement's first byte.
-    pub ack: Delay,
-    /// From arrival to the risk check.
-    pub accept: Delay,
-    /// From the risk check to the match.
-    pub fill: Delay,
-    /// From a change to the private event about it.
-    pub event: Delay,
-}
-
-/// The seeded shape and cadence of a market's prices.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PriceSpec {
-    /// First common mid; the walk is reflected at `mid_min` and `mid_max`.
-    pub mid: i64,
-    pub mid_min: i64,
-    pub mid_max: i64,
-    /// Standard deviation of the common mid over one second, as a fraction at 1e-8.
-    pub vol_1s: i64,
-    /// Stationary standard deviation of this venue's basis, as a fraction at 1e-8 (1 bps = 10,000).
-    pub basis_amplitude: i64,
-    /// Mean that the basis returns to, as a fraction at 1e-8.
-    pub basis_mean: i64,
-    /// Time in which half of the basis decays, in microseconds.
-    pub basis_half_life_us: i64,
-    /// Half of the displayed spread, as a fraction at 1e-8.
-    pub half_spread: i64,
-    /// Distance of neighbouring levels, as a fraction at 1e-8.
-    pub level_gap: i64,
-    /// Displayed notional of an ordinary level, USD.
-    pub level_notional: i64,
-    pub bid_levels: usize,
-    pub ask_levels: usize,
-    /// Time between book messages before the load factor.
-    pub cadence: Delay,
-    /// Share of book messages without a change, in parts per million (`OrderBook` only).
-    pub empty_ppm: u32,
-    /// The walk of mid and basis moves on this grid, so that it does not depend on when it is looked at.
-    pub grid_us: i64,
-}
-
-/// One market of a venue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MarketSpec {
-    pub symbol: String,
-    pub base: String,
-    pub price_decimals: u32,
-    pub size_decimals: u32,
-    pub tick: i64,
-    pub step: i64,
-    pub min_notional: i64,
-    pub max_order: i64,
-    pub max_open_orders: usize,
-    /// Published taker fee, fraction at 1e-8.
-    pub taker_fee: i64,
-    /// Charged on top of the fee and not published, fraction at 1e-8.
-    pub premium: i64,
-    /// Initial and maintenance margin, fractions at 1e-8.
-    pub imf: i64,
-    pub mmf: i64,
-    /// Aggressive limits beyond mark x (1 +/- band) are refused; 0 = no band. Fraction at 1e-8.
-    pub price_band: i64,
-    /// What longs pay in one hour, fraction at **1e-12**.
-    pub funding_rate_1h_e12: i64,
-    pub price: PriceSpec,
-}
-
-/// An account and what it starts with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountSpec {
-    pub name: String,
-    pub deposit: i64,
-}
-
-/// A whole venue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VenueSpec {
-    pub name: &'static str,
-    pub style: Style,
-    pub seed: u64,
-    /// When the venue starts, microseconds; venues with equal seed and start share their common mids.
-    pub start_us: i64,
-    /// Multiplies the cadence of the books.
-    pub load: u32,
-    pub latency: Latency,
-    /// How often prices and funding are published.
-    pub ticker_us: i64,
-    pub thin_book: ThinBook,
-    /// Share of `House` orders refused because the house re-quoted before the fill, ppm.
-    pub requote_ppm: u32,
-    pub markets: Vec<MarketSpec>,
-    pub accounts: Vec<AccountSpec>,
 }
 
 /// An order as it arrives, parsed and with its signature already verified by the wire.
@@ -232,6 +104,14 @@ pub struct NewOrder {
     pub note: String,
     /// Set by the caller when it repeats a submit after `Reply::Hold`; faults are not drawn again.
     pub held: bool,
+}
+
+/// An order that arrived, and what became of it at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    pub at_us: i64,
+    pub order: NewOrder,
+    pub outcome: Result<OrderId, Reject>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -278,6 +158,8 @@ pub enum Reject {
     /// Rest of an IOC, or a FOK that could not be filled whole.
     NotFilled,
     UserCancelled,
+    /// The venue went back to an earlier state, in which the order was not executed.
+    RolledBack,
     /// The market's mode does not allow it.
     Mode(Mode),
     NotFound,
@@ -301,6 +183,19 @@ pub enum Reply<T> {
     Hold { until_us: i64 },
     /// Never answer; leave the connection as it is.
     Never,
+}
+
+/// Why something is executed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Somebody ordered it.
+    #[default]
+    Order,
+    /// The venue closes a position for want of margin.
+    Liquidation,
+    /// The venue closes a position against a loser of the other side (auto-deleveraging).
+    Deleveraging,
 }
 
 /// An order as the venue sees it.
@@ -332,6 +227,7 @@ pub struct OrderView {
     pub last_fill: Option<FillView>,
     /// Mark price at arrival.
     pub mark: i64,
+    pub cause: Cause,
     pub note: String,
     #[serde(skip)]
     pub(super) taker_fee: i64,
@@ -374,6 +270,7 @@ pub struct FillView {
     /// Book sequence after the trade.
     pub book_seq: u64,
     pub at_us: i64,
+    pub cause: Cause,
     pub busted: bool,
 }
 

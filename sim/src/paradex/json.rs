@@ -53,7 +53,7 @@ pub fn fill(f: &Fill) -> Value {
         "remaining_size": trimmed(f.remaining),
         "fee": trimmed(f.fee),
         "fee_currency": "USDC",
-        "fill_type": "FILL",
+        "fill_type": f.kind.name(),
         "flags": if f.interactive { vec!["interactive"] } else { vec![] },
         "realized_pnl": trimmed(f.realized_pnl),
         "realized_funding": trimmed(f.realized_funding),

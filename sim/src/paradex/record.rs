@@ -82,11 +82,20 @@ pub struct Order {
     pub seq_no: i64,
 }
 
+/// What kind of trade a fill was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FillType {
+    Fill = 1,
+    Liquidation = 2,
+    UnwindTransfer = 3,
+}
+
 /// One fill of an order of the account.
 #[derive(Clone, Debug)]
 pub struct Fill {
     pub id: String,
     pub trade_id: String,
+    pub kind: FillType,
     pub order_id: String,
     pub client_id: String,
     pub account: Felt,
@@ -145,6 +154,16 @@ impl Side {
         match self {
             Side::Buy => "BUY",
             Side::Sell => "SELL",
+        }
+    }
+}
+
+impl FillType {
+    pub fn name(self) -> &'static str {
+        match self {
+            FillType::Fill => "FILL",
+            FillType::Liquidation => "LIQUIDATION",
+            FillType::UnwindTransfer => "UNWIND_TRANSFER",
         }
     }
 }

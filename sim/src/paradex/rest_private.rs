@@ -100,7 +100,7 @@ fn query(floor: &mut Floor, visit: &Visit, look: &Reading) -> wire::Answer<Respo
 }
 
 fn account(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
-    let view = floor.exchange.past().account(who.account, floor.now_us);
+    let view = floor.exchange.past(floor.now_us).account(who.account, floor.now_us);
     Ok(form::account(&view::account(&view, floor.desk.directory.address(who.account))))
 }
 
@@ -113,7 +113,7 @@ fn account_info(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
 }
 
 fn positions(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
-    let all = floor.exchange.past().positions(who.account);
+    let all = floor.exchange.past(floor.now_us).positions(who.account);
     let scene = floor.scene();
     let known = all.iter().filter(|p| !p.last_fill.is_empty());
     let results: Vec<Value> = known.map(|p| form::position(&feed::position(&scene, p))).collect();
@@ -121,14 +121,14 @@ fn positions(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
 }
 
 fn balance(floor: &Floor, who: &Principal, _: &Params) -> Outcome {
-    let view = floor.exchange.past().account(who.account, floor.now_us);
+    let view = floor.exchange.past(floor.now_us).account(who.account, floor.now_us);
     let usdc = json!({"token": "USDC", "size": trimmed(view.balance), "last_updated_at": millis(view.at_us)});
     Ok(json!({"results": [usdc]}))
 }
 
 fn open_orders(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
     let filter = Filter::of(floor, params)?;
-    let past = floor.exchange.past();
+    let past = floor.exchange.past(floor.now_us);
     let open = past.open_orders(who.account).filter(|o| filter.covers(o.market, o.received_us));
     Ok(json!({"results": open.map(|o| order_json(floor, o)).collect::<Vec<Value>>()}))
 }
@@ -136,7 +136,7 @@ fn open_orders(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
 fn orders_history(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
     let filter = Filter::of(floor, params)?;
     let client_id = params.get("client_id");
-    let past = floor.exchange.past();
+    let past = floor.exchange.past(floor.now_us);
     let orders = past.orders(who.account).filter(|o| filter.covers(o.market, o.received_us));
     let orders = orders.filter(|o| client_id.is_none_or(|wanted| o.client_ref == *wanted));
     page(orders.map(|o| order_json(floor, o)), params)
@@ -144,13 +144,13 @@ fn orders_history(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
 
 fn fills(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
     let filter = Filter::of(floor, params)?;
-    let past = floor.exchange.past();
+    let past = floor.exchange.past(floor.now_us);
     let fills = past.fills(who.account).filter(|f| !f.busted && filter.covers(f.market, f.at_us));
     page(fills.map(|f| fill_json(floor, f)), params)
 }
 
 fn tradebusts(floor: &Floor, who: &Principal, params: &Params) -> Outcome {
-    let past = floor.exchange.past();
+    let past = floor.exchange.past(floor.now_us);
     let busted = past.fills(who.account).filter(|f| f.busted);
     page(busted.map(|f| feed::bust_json(&floor.scene(), f)), params)
 }
@@ -174,7 +174,7 @@ fn funding_payments(floor: &Floor, who: &Principal, params: &Params) -> Outcome 
 }
 
 fn order(floor: &Floor, who: &Principal, id: &str) -> Outcome {
-    let past = floor.exchange.past();
+    let past = floor.exchange.past(floor.now_us);
     let order = past.order(id).filter(|order| order.account == who.account);
     let missing = || ApiError::not_found("ORDER_ID_NOT_FOUND", format!("order {id:.40} not found"));
     Ok(order_json(floor, order.ok_or_else(missing)?))
@@ -182,7 +182,7 @@ fn order(floor: &Floor, who: &Principal, id: &str) -> Outcome {
 
 /// Open orders only: a filled or cancelled one is not found by its client id.
 fn order_by_client_id(floor: &Floor, who: &Principal, id: &str) -> Outcome {
-    let past = floor.exchange.past();
+    let past = floor.exchange.past(floor.now_us);
     let order = past.open_orders(who.account).find(|order| order.client_ref == id);
     Ok(order_json(floor, order.ok_or_else(|| unknown_client_id(id))?))
 }

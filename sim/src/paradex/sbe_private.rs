@@ -6,7 +6,6 @@
 use super::record::{Account, Fill, Order, Position};
 use super::sbe::{Frame, NULL, Version};
 
-const FILL_TYPE_FILL: u8 = 1;
 const FILL_FLAG_INTERACTIVE: u8 = 1;
 const POSITION_OPEN: u8 = 1;
 const POSITION_CLOSED: u8 = 2;
@@ -35,7 +34,7 @@ pub fn order(version: Version, o: &Order) -> Vec<u8> {
 pub fn fill(version: Version, f: &Fill) -> Vec<u8> {
     let block = if version.has(2) { 116 } else { 107 };
     let mut frame = Frame::new(version, 21, block, 160);
-    frame.i64s(&[f.created_at_us, f.seq_no]).raw(&[FILL_TYPE_FILL, f.side as u8]);
+    frame.i64s(&[f.created_at_us, f.seq_no]).raw(&[f.kind as u8, f.side as u8]);
     frame.u8(if f.is_taker { 2 } else { 1 });
     frame.i64s(&[f.price, f.size, f.fee, f.realized_pnl, f.created_at_us]);
     frame.raw(&f.account.to_bytes_be()).i64s(&[f.underlying_price, f.realized_funding]);
@@ -77,7 +76,7 @@ pub fn account(version: Version, a: &Account) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{Instruction, OrderFlags, OrderStatus, OrderType, Side, Stp};
+    use super::super::record::{FillType, Instruction, OrderFlags, OrderStatus, OrderType, Side, Stp};
     use super::*;
 
     fn word(frame: &[u8], offset: usize) -> i64 {
@@ -132,6 +131,7 @@ mod tests {
     fn the_fill_frame_grows_in_version_two() {
         let f = Fill {
             id: "9".into(),
+            kind: FillType::Fill,
             trade_id: "8".into(),
             order_id: "7".into(),
             client_id: String::new(),

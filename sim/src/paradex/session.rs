@@ -68,6 +68,12 @@ impl Session {
 
     /// Answers one text frame. `held` marks a request that was handed back by [`Effect::Repeat`].
     pub fn on_text(&mut self, floor: &mut Floor, text: &str, held: bool) -> Vec<Due> {
+        let effects = self.answer(floor, text, held);
+        let echo = floor.exchange.take_echo().then(|| effects.clone());
+        effects.into_iter().chain(echo.into_iter().flatten()).collect()
+    }
+
+    fn answer(&mut self, floor: &mut Floor, text: &str, held: bool) -> Vec<Due> {
         let now_us = floor.now_us;
         let request = match rpc::parse(text) {
             Ok(request) => request,

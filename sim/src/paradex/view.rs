@@ -6,11 +6,11 @@
 use starknet_crypto::Felt;
 
 use super::record::{
-    Account, Fill, Instruction, Order, OrderFlags, OrderStatus, OrderType, Position, Side, Stp,
+    Account, Fill, FillType, Instruction, Order, OrderFlags, OrderStatus, OrderType, Position, Side, Stp,
 };
 use crate::core::account::{AccountView, PositionView};
 use crate::core::money::{self, ONE, Round};
-use crate::core::{self, FillView, Kind, OrderView, Reject, State, Tif};
+use crate::core::{self, Cause, FillView, Kind, OrderView, Reject, State, Tif};
 
 /// What an order's note keeps for its views: self-trade mode and whether a Retail token sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub fn fill(f: &FillView, address: Felt, market: &str, interactive: bool) -> Fil
     Fill {
         id: f.id.clone(),
         trade_id: f.id.clone(),
+        kind: fill_type(f.cause),
         order_id: f.order_id.clone(),
         client_id: f.client_ref.clone(),
         account: address,
@@ -156,6 +157,14 @@ fn side(side: core::Side) -> Side {
     match side {
         core::Side::Buy => Side::Buy,
         core::Side::Sell => Side::Sell,
+    }
+}
+
+fn fill_type(cause: Cause) -> FillType {
+    match cause {
+        Cause::Order => FillType::Fill,
+        Cause::Liquidation => FillType::Liquidation,
+        Cause::Deleveraging => FillType::UnwindTransfer,
     }
 }
 

@@ -9,7 +9,9 @@ use super::Stage;
 use super::front::Front;
 use crate::core::fault::Rule;
 use crate::core::model::Script;
-use crate::core::{Event, Exchange, Kind, Mode, NewOrder, Reject, Reply, Side, Socket, Tif, money};
+use crate::core::{
+    Cause, Delay, Event, Exchange, Kind, Mode, NewOrder, Reject, Reply, Rules, Side, Socket, Tif, money,
+};
 use crate::wire::Frame;
 
 /// The run's only account.
@@ -38,6 +40,8 @@ pub enum ControlError {
     NoMarket(String),
     #[error("no fill {0:?} that could be busted")]
     NoFill(String),
+    #[error("nothing is held in {0:?}")]
+    Flat(String),
     #[error("the venue refused the order: {0:?}")]
     Refused(Reject),
 }
@@ -46,17 +50,107 @@ pub enum ControlError {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    Fault { venue: VenueName, rule: Rule },
+    Fault {
+        venue: VenueName,
+        rule: Rule,
+    },
     Clear {},
-    Script { venue: VenueName, market: String, script: Script },
-    Raw { venue: VenueName, market: String, text: String },
-    Disconnect { venue: VenueName, socket: Socket, code: Option<u16> },
-    Stall { venue: VenueName, socket: Socket, stalled: bool },
-    Mode { venue: VenueName, mode: Mode },
-    Funding { venue: VenueName, market: String, rate_1h_e12: i64 },
-    Expire { what: Login },
-    Bust { venue: VenueName, fill: String },
-    Trade { venue: VenueName, market: String, side: Side, size: Size },
+    Script {
+        venue: VenueName,
+        market: String,
+        script: Script,
+    },
+    Raw {
+        venue: VenueName,
+        market: String,
+        text: String,
+    },
+    Disconnect {
+        venue: VenueName,
+        socket: Socket,
+        code: Option<u16>,
+    },
+    Stall {
+        venue: VenueName,
+        socket: Socket,
+        stalled: bool,
+    },
+    Mode {
+        venue: VenueName,
+        mode: Mode,
+    },
+    Funding {
+        venue: VenueName,
+        market: String,
+        rate_1h_e12: i64,
+    },
+    Expire {
+        what: Login,
+    },
+    Bust {
+        venue: VenueName,
+        fill: String,
+    },
+    /// Takes the newest fills back, one after the other.
+    BustNewest {
+        venue: VenueName,
+        count: usize,
+    },
+    /// Trades by hand, on the trader's account and without the client's knowledge: at the market, or resting at a limit.
+    Trade {
+        venue: VenueName,
+        market: String,
+        side: Side,
+        size: Size,
+        #[serde(default)]
+        limit: Option<Size>,
+    },
+    /// Cancels by hand: one order, or all.
+    Cancel {
+        venue: VenueName,
+        #[serde(default)]
+        order: Option<String>,
+    },
+    /// Closes a share of a position by force, parts per million, for want of margin.
+    Liquidate {
+        venue: VenueName,
+        market: String,
+        share_ppm: u32,
+    },
+    /// The same against a loser of the other side, at the mark.
+    Deleverage {
+        venue: VenueName,
+        market: String,
+        share_ppm: u32,
+    },
+    /// Goes back to the state of so long ago (at most 15 minutes).
+    Rollback {
+        venue: VenueName,
+        ms: u32,
+    },
+    Rules {
+        venue: VenueName,
+        market: String,
+        rules: Rules,
+    },
+    /// Pays in, or takes out when negative.
+    Transfer {
+        venue: VenueName,
+        usd: Size,
+    },
+    /// Sets the venue's clock so far ahead (behind when negative), gaining so many microseconds a second.
+    Clock {
+        venue: VenueName,
+        offset_ms: i64,
+        #[serde(default)]
+        drift_ppm: i64,
+    },
+    /// Time between the book messages of every market.
+    Cadence {
+        venue: VenueName,
+        lo_ms: u32,
+        hi_ms: u32,
+    },
 }
 
 /// An amount in a command: a decimal text or a whole number.
@@ -78,7 +172,16 @@ impl Command {
             | Command::Mode { venue, .. }
             | Command::Funding { venue, .. }
             | Command::Bust { venue, .. }
-            | Command::Trade { venue, .. } => Some(*venue),
+            | Command::BustNewest { venue, .. }
+            | Command::Trade { venue, .. }
+            | Command::Cancel { venue, .. }
+            | Command::Liquidate { venue, .. }
+            | Command::Deleverage { venue, .. }
+            | Command::Rollback { venue, .. }
+            | Command::Rules { venue, .. }
+            | Command::Transfer { venue, .. }
+            | Command::Clock { venue, .. }
+            | Command::Cadence { venue, .. } => Some(*venue),
         }
     }
 }
@@ -128,15 +231,73 @@ impl Stage {
                     return Err(ControlError::NoFill(fill));
                 }
             }
-            Command::Trade { market, side, size, .. } => {
-                let order = by_hand(self.market(&market)?, side, size.0, shown_us);
+            Command::BustNewest { count, .. } => {
+                self.exchange.bust_newest(shown_us, TRADER, count);
+            }
+            Command::Trade { market, side, size, limit, .. } => {
+                let order = by_hand(self.market(&market)?, side, size.0, limit, shown_us);
                 if let Reply::At { result: Err(reject), .. } = self.exchange.submit(shown_us, order) {
                     return Err(ControlError::Refused(reject));
                 }
             }
+            other => self.upset(now_us, other)?,
         }
         self.advance(now_us);
         Ok(())
+    }
+
+    /// What a venue does to an account, a market or its clock by itself.
+    fn upset(&mut self, now_us: i64, command: Command) -> Result<(), ControlError> {
+        let shown_us = self.shown(now_us);
+        match command {
+            Command::Cancel { order, .. } => {
+                let all = self.exchange.open_orders(TRADER).map(|order| order.id.clone());
+                for id in order.map_or_else(|| all.collect(), |id| vec![id]) {
+                    // What has ended meanwhile needs no cancel.
+                    let _ = self.exchange.cancel(shown_us, &id, 0, true);
+                }
+            }
+            Command::Liquidate { market, share_ppm, .. } => {
+                self.close_by_force(shown_us, &market, share_ppm, Cause::Liquidation)?;
+            }
+            Command::Deleverage { market, share_ppm, .. } => {
+                self.close_by_force(shown_us, &market, share_ppm, Cause::Deleveraging)?;
+            }
+            Command::Rollback { ms, .. } => self.exchange.roll_back(shown_us, i64::from(ms) * 1_000),
+            Command::Rules { market, rules, .. } => {
+                let market = self.market(&market)?;
+                self.exchange.set_rules(shown_us, market, &rules);
+            }
+            Command::Transfer { usd, .. } => self.exchange.transfer(shown_us, TRADER, usd.0),
+            Command::Clock { offset_ms, drift_ppm, .. } => {
+                self.set_clock(now_us, offset_ms.saturating_mul(1_000), drift_ppm);
+            }
+            Command::Cadence { lo_ms, hi_ms, .. } => {
+                let micros = |ms: u32| i64::from(ms) * 1_000;
+                self.set_cadence(Delay::of(micros(lo_ms), micros(hi_ms.max(lo_ms))));
+            }
+            _ => unreachable!("perform does the others"),
+        }
+        Ok(())
+    }
+
+    /// Changes the time between the book messages of every market, from their next ones on.
+    pub fn set_cadence(&mut self, cadence: Delay) {
+        (0..self.exchange.spec().markets.len()).for_each(|market| self.exchange.set_cadence(market, cadence));
+    }
+
+    fn close_by_force(
+        &mut self,
+        shown_us: i64,
+        market: &str,
+        share_ppm: u32,
+        cause: Cause,
+    ) -> Result<(), ControlError> {
+        let index = self.market(market)?;
+        match self.exchange.close_by_force(shown_us, TRADER, index, share_ppm, cause) {
+            true => Ok(()),
+            false => Err(ControlError::Flat(market.to_owned())),
+        }
     }
 
     /// Adds a fault rule.
@@ -264,16 +425,17 @@ impl Stage {
     }
 }
 
-/// A trade at the market on the trader's account without the client's knowledge (a hand at the venue's own screen).
-fn by_hand(market: usize, side: Side, size: i64, now_us: i64) -> NewOrder {
+/// A hand at the venue's own screen.
+fn by_hand(market: usize, side: Side, size: i64, limit: Option<Size>, now_us: i64) -> NewOrder {
+    let (kind, tif) = if limit.is_some() { (Kind::Limit, Tif::Gtc) } else { (Kind::Market, Tif::Ioc) };
     NewOrder {
         account: TRADER,
         market,
         side,
-        kind: Kind::Market,
-        tif: Tif::Ioc,
+        kind,
+        tif,
         size,
-        limit: 0,
+        limit: limit.map_or(0, |limit| limit.0),
         reduce_only: false,
         client_ref: String::new(),
         signed_at_ms: now_us / 1_000,
@@ -302,6 +464,16 @@ mod tests {
             r#"{"mode":{"venue":"paradex","mode":"cancel_only"}}"#,
             r#"{"expire":{"what":"listen_key"}}"#,
             r#"{"trade":{"venue":"vest","market":"BTC-PERP","side":"buy","size":"0.01"}}"#,
+            r#"{"trade":{"venue":"vest","market":"BTC-PERP","side":"buy","size":"0.01","limit":"70000"}}"#,
+            r#"{"cancel":{"venue":"paradex"}}"#,
+            r#"{"bust_newest":{"venue":"paradex","count":3}}"#,
+            r#"{"liquidate":{"venue":"paradex","market":"BTC-USD-PERP","share_ppm":500000}}"#,
+            r#"{"deleverage":{"venue":"vest","market":"BTC-PERP","share_ppm":1}}"#,
+            r#"{"rollback":{"venue":"paradex","ms":60000}}"#,
+            r#"{"rules":{"venue":"vest","market":"BTC-PERP","rules":{"tick":"0.5","imf":"0.2"}}}"#,
+            r#"{"transfer":{"venue":"vest","usd":"-99000"}}"#,
+            r#"{"clock":{"venue":"vest","offset_ms":-300,"drift_ppm":50}}"#,
+            r#"{"cadence":{"venue":"paradex","lo_ms":500,"hi_ms":900}}"#,
         ] {
             serde_json::from_str::<Command>(text).unwrap();
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Stage;
 use super::control::TRADER;
 use crate::core::account::{AccountView, LedgerEntry, LedgerKind, PositionView};
-use crate::core::{Exchange, FillView, Mode, OrderView};
+use crate::core::{Arrival, Exchange, FillView, Mode, OrderView};
 
 /// A look that costs nothing; amounts are at 1e-8, times the venue's own microseconds.
 #[derive(Clone, Copy)]
@@ -14,6 +14,12 @@ pub struct Truth<'a> {
 }
 
 impl<'a> Truth<'a> {
+    /// Rises with every arrival, change of an order, fill, bust, transfer, mode or rule; prices alone do not move it.
+    /// While it stands still there is nothing new to read.
+    pub fn version(&self) -> u64 {
+        self.exchange.version()
+    }
+
     /// Signed position in a market, by its index.
     pub fn position(&self, market: usize) -> i64 {
         self.exchange.held(TRADER, market)
@@ -22,6 +28,39 @@ impl<'a> Truth<'a> {
     /// Cash: deposits + realised results + funding - fees.
     pub fn balance(&self) -> i64 {
         self.exchange.accounts()[TRADER].balance
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.exchange.mode()
+    }
+
+    /// Every order that reached the venue, refused ones and repeats included, oldest first. It only grows.
+    pub fn arrivals(&self) -> &'a [Arrival] {
+        self.exchange.arrivals()
+    }
+
+    /// Every order taken, forced ones included, oldest first.
+    pub fn orders(&self) -> impl DoubleEndedIterator<Item = &'a OrderView> {
+        self.exchange.orders(TRADER)
+    }
+
+    pub fn open_orders(&self) -> impl DoubleEndedIterator<Item = &'a OrderView> {
+        self.exchange.open_orders(TRADER)
+    }
+
+    /// Every fill that stands or was busted, oldest first. It grows, but for a rollback.
+    pub fn fills(&self) -> &'a [FillView] {
+        self.exchange.all_fills()
+    }
+
+    /// Ids of the fills taken back, in the order in which that happened.
+    pub fn busted(&self) -> &'a [String] {
+        self.exchange.busted()
+    }
+
+    /// Fills that a rollback undid. It only grows.
+    pub fn vanished(&self) -> &'a [FillView] {
+        self.exchange.vanished()
     }
 
     pub fn exchange(&self) -> &'a Exchange {
@@ -41,6 +80,8 @@ pub struct VenueTruth {
     /// Every order ever taken, oldest first.
     pub orders: Vec<OrderView>,
     pub fills: Vec<FillView>,
+    /// Fills that a rollback undid.
+    pub vanished: Vec<FillView>,
     pub ledger: Vec<LedgerEntry>,
     /// Sum of the ledger: equal to `account.balance`.
     pub ledger_total: i64,
@@ -81,6 +122,7 @@ impl Stage {
             open_orders: core.open_orders(TRADER).cloned().collect(),
             orders: core.orders(TRADER).cloned().collect(),
             fills: core.fills(TRADER).cloned().collect(),
+            vanished: core.vanished().to_vec(),
             ledger: account.ledger.clone(),
             ledger_total: sum(&mut account.ledger.iter()),
             ledger_change: sum(&mut account.ledger.iter().filter(is_trade)),

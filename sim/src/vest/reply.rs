@@ -80,7 +80,7 @@ pub fn code_of(reject: &Reject) -> u32 {
         Reject::Margin => 3002,
         Reject::ReduceOnlyIncreases => 3018,
         Reject::ReduceOnlyExceeds => 3019,
-        Reject::PostOnlyCrosses | Reject::NotFilled | Reject::UserCancelled => 3004,
+        Reject::PostOnlyCrosses | Reject::NotFilled | Reject::UserCancelled | Reject::RolledBack => 3004,
         Reject::Mode(_) => 1148,
         Reject::NotFound | Reject::Closed => 3017,
         Reject::Injected { code, .. } => code.parse().unwrap_or(0),

@@ -119,7 +119,7 @@ fn account(floor: &Floor, params: &Params) -> Outcome {
     let session = &floor.desk.session;
     let leverage = |symbol: &str| session.leverage(symbol);
     let extras = view::AccountExtras { address: session.primary.text(), leverage: &leverage };
-    let past = floor.exchange.past();
+    let past = floor.exchange.past(floor.now_us);
     Ok(view::account(&past.account(TRADER, floor.now_us), &past.positions(TRADER), floor.markets(), &extras))
 }
 
@@ -146,7 +146,7 @@ fn refuse_unsafe_leverage(floor: &Floor, symbol: &str, value: u32) -> Result<(),
 
 fn list_orders(floor: &Floor, params: &Params) -> Outcome {
     let filter = Filter::read(floor, params)?;
-    let past = floor.exchange.past();
+    let past = floor.exchange.past(floor.now_us);
     let matching = past.orders(TRADER).filter(|order| filter.keeps(order));
     let row = |o: &OrderView| {
         let spec = &floor.markets()[o.market];
@@ -269,7 +269,7 @@ impl Filter {
         self.ids.as_ref().is_none_or(|ids| ids.contains(&order.id))
             && self.nonce.as_ref().is_none_or(|nonce| *nonce == order.client_ref)
             && self.market.is_none_or(|market| market == order.market)
-            && self.kind.as_deref().is_none_or(|kind| kind == view::kind(order.kind))
+            && self.kind.as_deref().is_none_or(|kind| kind == view::order_type(order))
             && self.status.as_deref().is_none_or(|status| status == view::order_status(order))
             && (self.from_ms..=self.to_ms).contains(&at_ms)
     }

@@ -60,7 +60,10 @@ impl Connection {
         };
         let request: Value = serde_json::from_str(text).unwrap_or(Value::Null);
         match self.answer(floor, &request) {
-            Ok(reply) => vec![(due_us, said(&reply))],
+            Ok(reply) => {
+                let copies = 1 + usize::from(floor.exchange.take_echo());
+                vec![(due_us, said(&reply)); copies]
+            }
             Err(code) => vec![(due_us, Effect::Send(Frame::Close(code)))],
         }
     }

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::reply::code_of;
 use crate::core::account::{AccountView, PositionView};
 use crate::core::money::{self, ONE, Round};
-use crate::core::{BookUpdate, FillView, Kind, Level, MarketSpec, Mode, OrderView, Side, State, TickerView};
+use crate::core::{
+    BookUpdate, Cause, FillView, Kind, Level, MarketSpec, Mode, OrderView, Side, State, TickerView,
+};
 
 /// Dollars with the collateral's 6 places, rounded to the nearest.
 pub fn dollars(value: i64) -> String {
@@ -148,7 +150,7 @@ pub fn order_row(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Value {
     let last = o.last_fill.as_ref();
     json!({
         "id": o.id, "nonce": nonce(o), "symbol": spec.symbol, "isBuy": o.side == Side::Buy,
-        "orderType": kind(o.kind), "limitPrice": price(o.limit, spec), "markPrice": price(o.mark, spec),
+        "orderType": order_type(o), "limitPrice": price(o.limit, spec), "markPrice": price(o.mark, spec),
         "size": size(o.size, spec), "status": order_status(o), "reduceOnly": o.reduce_only,
         "initMarginRatio": ratio(leverage), "code": code(o),
         "lastFilledSize": last.map(|f| size(f.size, spec)),
@@ -190,7 +192,7 @@ pub fn order_events(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Vec<Valu
 
 fn placed(o: &OrderView, spec: &MarketSpec, leverage: u32, status: &str) -> Value {
     json!({
-        "id": o.id, "symbol": spec.symbol, "isBuy": o.side == Side::Buy, "orderType": kind(o.kind),
+        "id": o.id, "symbol": spec.symbol, "isBuy": o.side == Side::Buy, "orderType": order_type(o),
         "limitPrice": price(o.limit, spec), "size": size(o.size, spec), "reduceOnly": o.reduce_only,
         "initMarginRatio": ratio(leverage), "status": status, "postTime": o.received_us / 1_000,
         "nonce": nonce(o),
@@ -221,10 +223,11 @@ pub fn order_status(o: &OrderView) -> &'static str {
     }
 }
 
-pub fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Market => "MARKET",
-        Kind::Limit => "LIMIT",
+pub fn order_type(o: &OrderView) -> &'static str {
+    match (o.cause, o.kind) {
+        (Cause::Order, Kind::Market) => "MARKET",
+        (Cause::Order, Kind::Limit) => "LIMIT",
+        _ => "LIQUIDATION",
     }
 }
 

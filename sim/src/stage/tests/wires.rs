@@ -1,129 +1,10 @@
-//! A stage from outside, at a virtual time.
+//! Requests, sockets and time.
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::core::fault::{Action, Class, Rule};
-use crate::core::model::Script;
-use crate::core::money::ONE;
+use crate::core::fault::{Action, Class};
 use crate::core::{Side, State};
-use crate::options::Switches;
-
-const START_US: i64 = 1_767_225_600_000_000;
-const SECOND: i64 = 1_000_000;
-const BTC: &str = "BTC-USD-PERP";
-
-fn options() -> Options {
-    let switches = Switches { stub_signatures: true, ..Switches::default() };
-    Options { switches, bases: vec!["BTC".into()], ..Options::default() }
-}
-
-/// A stage, its clock, and what its clients do.
-struct Run {
-    stage: Stage,
-    now_us: i64,
-    token: String,
-}
-
-impl Run {
-    fn vest() -> Run {
-        Run { stage: Stage::vest(&options(), START_US).unwrap(), now_us: START_US, token: String::new() }
-    }
-
-    fn paradex() -> Run {
-        let stage = Stage::paradex(&options(), START_US).unwrap();
-        let mut run = Run { stage, now_us: START_US, token: String::new() };
-        run.token = run.log_in().1["jwt_token"].as_str().unwrap().to_owned();
-        run
-    }
-
-    fn log_in(&mut self) -> (u16, Value) {
-        let keys = options().keys;
-        let seconds = (self.stage.shown(self.now_us) / SECOND).to_string();
-        let headers = [
-            ("PARADEX-STARKNET-ACCOUNT", keys.paradex_account.as_str()),
-            ("PARADEX-STARKNET-SIGNATURE", r#"["1","2"]"#),
-            ("PARADEX-TIMESTAMP", seconds.as_str()),
-        ];
-        self.call("POST", "/v1/auth", &headers, "")
-    }
-
-    /// Calls and waits for the answer.
-    fn call(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
-        let request = Request { method, path_and_query: target, headers, body: body.as_bytes() };
-        let call = self.stage.call(self.now_us, request);
-        loop {
-            match self.stage.answer(call, self.now_us) {
-                Answered::Reply(reply) => {
-                    return (reply.status, serde_json::from_slice(&reply.body).unwrap_or_default());
-                }
-                Answered::Pending { due_us } => self.now_us = due_us,
-                Answered::Never => panic!("never"),
-            }
-        }
-    }
-
-    fn private(&mut self, method: &str, target: &str, body: &str) -> (u16, Value) {
-        let bearer = format!("Bearer {}", self.token);
-        let headers = [
-            ("content-type", "application/json"),
-            ("authorization", bearer.as_str()),
-            ("x-api-key", "sim-vest-api-key-0001"),
-            ("xrestservermm", "restserver0"),
-        ];
-        self.call(method, target, &headers, body)
-    }
-
-    fn pass(&mut self, us: i64) {
-        self.now_us += us;
-        self.stage.advance(self.now_us);
-    }
-
-    fn send(&mut self, id: SocketId, message: &Value) {
-        self.stage.send(self.now_us, id, message.to_string().as_bytes());
-    }
-
-    /// All that is readable.
-    fn drain(&mut self, id: SocketId) -> Vec<Frame> {
-        std::iter::from_fn(|| self.stage.recv(self.now_us, id)).collect()
-    }
-
-    fn paradex_socket(&mut self) -> SocketId {
-        let bearer = format!("Bearer {}", self.token);
-        let target = "/v1?sbeSchemaId=1&sbeSchemaVersion=1";
-        self.stage.open(self.now_us, target, &[("authorization", &bearer)]).unwrap()
-    }
-
-    fn subscribe(&mut self, id: SocketId, channel: &str) {
-        let params = json!({"channel": channel});
-        self.send(id, &json!({"jsonrpc": "2.0", "id": 1, "method": "subscribe", "params": params}));
-    }
-
-    fn paradex_order(&self, side: &str, size: &str, price: &str, client_id: &str) -> Value {
-        json!({
-            "market": BTC, "side": side, "type": "LIMIT", "size": size, "price": price, "instruction": "IOC",
-            "client_id": client_id, "signature": r#"["1","2"]"#, "recv_window": 2_000,
-            "signature_timestamp": self.stage.shown(self.now_us) / 1_000,
-        })
-    }
-
-    fn vest_order(&self, is_buy: bool, size: &str, limit: &str, nonce: u64) -> String {
-        let order = json!({
-            "time": self.stage.shown(self.now_us) / 1_000, "nonce": nonce, "symbol": "BTC-PERP", "isBuy": is_buy,
-            "size": size, "orderType": "MARKET", "limitPrice": limit, "reduceOnly": false,
-        });
-        let signature = format!("0x{}1b", "11".repeat(64));
-        json!({"order": order, "recvWindow": 2_000, "signature": signature}).to_string()
-    }
-}
-
-fn texts(frames: &[Frame]) -> Vec<Value> {
-    let text = |frame: &Frame| match frame {
-        Frame::Text(text) => serde_json::from_str(text).ok(),
-        _ => None,
-    };
-    frames.iter().filter_map(text).collect()
-}
 
 #[test]
 fn a_vest_order_goes_its_whole_way() {
@@ -298,7 +179,13 @@ fn a_held_request_arrives_later_and_a_lost_one_never() {
 fn a_command_is_performed_and_seen_in_the_truth() {
     let mut run = Run::paradex();
     let market = BTC.to_owned();
-    let trade = Command::Trade { venue: VenueName::Paradex, market, side: Side::Sell, size: Size(ONE / 100) };
+    let trade = Command::Trade {
+        venue: VenueName::Paradex,
+        market,
+        side: Side::Sell,
+        size: Size(ONE / 100),
+        limit: None,
+    };
     run.stage.perform(run.now_us, trade).unwrap();
     run.pass(SECOND);
     assert_eq!(run.stage.truth().position(0), -ONE / 100);
