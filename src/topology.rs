@@ -212,6 +212,7 @@ fn open_journal(
     }
     let mut core = Core::new(config.settings.clone());
     recovered.entries.iter().for_each(|entry| core.recover(entry));
+    core.end_recovery(clock.now());
     if answers {
         let journal_is_empty = recovered.entries.is_empty();
         restore::compare(&mut core, journal_is_empty, database, config, parts, clock.now());

@@ -3,13 +3,16 @@
 use super::error::ConfigError;
 use super::reader::Section;
 use crate::types::Rate;
-use crate::types::settings::{DatabaseLag, KeyExpiry, Maintenance, Mending, Pauses, Reconcile, Upkeep};
+use crate::types::settings::{
+    DatabaseLag, KeyExpiry, Maintenance, Mending, Pauses, Reconcile, ThrottleSettings, Upkeep,
+};
 
 /// Reads the sections.
 pub fn read(root: &Section<'_>) -> Result<Upkeep, ConfigError> {
     let watchdog = root.section("watchdog")?;
     Ok(Upkeep {
         mending: mending(&root.section("mending")?)?,
+        throttle: throttle(&root.section("throttle")?)?,
         reconcile: reconcile(&root.section("reconcile")?)?,
         pauses: pauses(&root.section("pauses")?)?,
         stop_deadline_s: root.section("stop")?.int("deadline_s", 5..=55)?,
@@ -29,6 +32,14 @@ fn mending(s: &Section<'_>) -> Result<Mending, ConfigError> {
         no_progress_halt_s: s.int("no_progress_halt_s", 1..=60)?,
         query_at_ms: s.rising("query_at_ms", 50..=60_000, 8)?,
         unknown_alarm_s: s.int("unknown_alarm_s", 1..=60)?,
+    })
+}
+
+fn throttle(s: &Section<'_>) -> Result<ThrottleSettings, ConfigError> {
+    Ok(ThrottleSettings {
+        max_entries_per_min: s.int("max_entries_per_min", 1..=1_000)?,
+        max_failed_entries: s.int("max_failed_entries", 1..=1_000)?,
+        max_unwinds_per_hour: s.int("max_unwinds_per_hour", 1..=1_000)?,
     })
 }
 

@@ -4,6 +4,7 @@
 use crate::position::{Adjustment, Ledger, PairBook};
 use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
+use crate::types::tally::{Counted, Tally};
 use crate::types::{
     ClientId, Direction, Fill, IntentKind, Nanos, OrderSpec, OrderState, PairId, Price, Qty, Rate, Usd,
     VenueId,
@@ -48,6 +49,8 @@ pub enum Entry {
     Mode { mode: Mode, why: Reason, at: Nanos },
     /// Orderly end: nothing open, nothing unknown.
     Stopped { at: Nanos },
+    /// How often something was done lately, at the start of a segment.
+    Tally { of: Counted, venue: VenueId, tally: Tally },
 }
 
 /// One leg's order in an intent, with the price expected at the decision.

@@ -5,6 +5,7 @@ use super::entry::{Entry, IntentEntry, IntentOrder, Totals};
 use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::message::{Mode, StopReason};
+use crate::types::tally::{Counted, Tally};
 use crate::types::{
     ClientId, Direction, Fill, IntentKind, Nanos, OrderSpec, OrderState, PairId, Price, Purpose, Qty, Rate,
     Side, Text, Usd, VenueId,
@@ -183,6 +184,10 @@ structs! {
 }
 
 tags! {
+    Counted {
+        EntriesPerMinute = 0, EntriesPerHour = 1, EntriesPerDay = 2, FailedEntries = 3, UnwindsPerHour = 4,
+        OrdersPerDay = 5
+    }
     Side { Buy = 0, Sell = 1 }
     Direction { A = 0, B = 1 }
     Purpose { Enter = 0, Exit = 1, Complete = 2, Unwind = 3 }
@@ -212,6 +217,7 @@ entries! {
     16 Stopped { at }
     17 PairHeld { pair, spread }
     18 Adjusted { pair, by, at }
+    19 Tally { of, venue, tally }
 }
 
 impl Field for Nanos {
@@ -221,6 +227,21 @@ impl Field for Nanos {
 
     fn take(from: &mut Reader<'_>) -> Result<Self, FieldError> {
         u64::take(from).map(Self)
+    }
+}
+
+impl Field for Tally {
+    fn put(&self, out: &mut Writer) {
+        self.newest.put(out);
+        self.counts.iter().for_each(|count| count.put(out));
+    }
+
+    fn take(from: &mut Reader<'_>) -> Result<Self, FieldError> {
+        let mut tally = Self { newest: Field::take(from)?, ..Self::default() };
+        for count in &mut tally.counts {
+            *count = Field::take(from)?;
+        }
+        Ok(tally)
     }
 }
 

@@ -282,7 +282,7 @@ mod tests {
         let entries = samples::all();
         let (path, _) = written(dir.path());
         let kept = samples::round_trip();
-        let opening = [entries[0], entries[entries.len() - 8]];
+        let opening = [entries[0], entries[entries.len() - 9]];
         let (journal, _supply) =
             FileJournal::start(dir.path(), OPTIONS, &recover(dir.path()).unwrap(), &opening, Nanos(5))
                 .unwrap();

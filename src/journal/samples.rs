@@ -4,6 +4,7 @@ use super::entry::{Entry, IntentEntry, IntentOrder, Totals};
 use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
+use crate::types::tally::{Counted, TALLY_BUCKETS, Tally};
 use crate::types::{
     ClientId, Direction, Fill, IntentKind, Nanos, OrderSpec, OrderState, PairId, Price, Purpose, Qty, Rate,
     Side, Usd, VenueId,
@@ -138,6 +139,11 @@ pub fn all() -> Vec<Entry> {
         },
         Entry::Funding { venue: VenueId(1), pair: PairId(0), amount: Usd::from_raw(-3), at },
         Entry::Mode { mode: Mode::Halted, why: Reason::cut("day loss"), at },
+        Entry::Tally {
+            of: Counted::OrdersPerDay,
+            venue: VenueId(1),
+            tally: Tally { newest: 7, counts: [3; TALLY_BUCKETS] },
+        },
         Entry::Stopped { at },
     ]);
     entries

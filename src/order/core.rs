@@ -4,6 +4,7 @@
 
 use super::gate::{Approved, Gate, VenueFacts, gross};
 use super::lifecycle::Order;
+use super::modes::Pause;
 use super::pair::{Pair, Phase};
 use super::shelf::Shelf;
 use super::stop::Stop;
@@ -12,12 +13,9 @@ use crate::types::order::Reason;
 use crate::types::ready::{Ready, SignedText};
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
-    ClientId, Command, Exposure, ExposureState, Intent, Mode, Nanos, OrderState, PairId, Quote, RecordKind,
+    ClientId, Command, Exposure, ExposureState, Intent, Mode, Nanos, PairId, Purpose, Quote, RecordKind,
     Settings, VenueId,
 };
-
-/// How long entries are off after the thread was held up: time to read what has piled up, and the file `HALT`.
-const STALL_HOLD_MS: u64 = 2_000;
 
 /// What happens to the order stage.
 #[derive(Clone, Debug)]
@@ -79,14 +77,16 @@ pub struct Core {
     pub(super) seq: u32,
     pub(super) totals: Totals,
     pub(super) stop: Option<Stop>,
-    /// An automatic pause ends here.
-    pub(super) paused_until: Nanos,
+    /// An automatic pause under way, kept over restarts.
+    pub(super) pause: Option<Pause>,
     /// Why the latch is set; kept over restarts and segments.
-    halted_for: Reason,
+    pub(super) halted_for: Reason,
     /// A halt asked for every pair to be closed.
-    halt_flattens: bool,
+    pub(super) halt_flattens: bool,
     /// Entries are held back for these reasons; nothing else is.
-    holds: Holds,
+    pub(super) holds: Holds,
+    /// The last entry was the orderly end of a run.
+    ended: bool,
     told: Vec<ExposureState>,
 }
 
@@ -105,22 +105,26 @@ impl Core {
             seq: 0,
             totals: Totals::default(),
             stop: None,
-            paused_until: Nanos::NEVER,
+            pause: None,
             halted_for: Reason::EMPTY,
             halt_flattens: false,
             holds: Holds::default(),
+            ended: false,
             settings,
         }
     }
 
     /// Takes one recovered journal entry. Call for each, in order, before [`Core::start`].
     pub fn recover(&mut self, entry: &Entry) {
-        if let Entry::Intent { intent } = entry
-            && matches!(intent.kind, Some(crate::types::IntentKind::Enter(_)))
-        {
-            self.gate.count_entry(intent.at);
-        }
         self.apply(entry);
+    }
+
+    /// The last recovered entry was applied. A run that ended without a word counts against the throttle, so that a
+    /// crash loop comes to rest. Call before [`Core::snapshot`].
+    pub fn end_recovery(&mut self, at: Nanos) {
+        if self.epoch > 0 && !self.ended {
+            self.gate.throttle.count_crash(at);
+        }
     }
 
     /// Begins the run whose journal segment was opened with [`Core::snapshot`] of the same epoch, and puts every
@@ -130,11 +134,7 @@ impl Core {
         self.paper = start.paper;
         self.epoch = start.epoch;
         self.seq = 0;
-        if self.totals.halted {
-            self.set_mode(now, Mode::Halted, &self.halted_for.to_string(), fx);
-        } else {
-            self.set_mode(now, start.mode, "start", fx);
-        }
+        self.start_mode(now, start.mode, fx);
         self.resume_recovered(now, fx);
     }
 
@@ -142,9 +142,8 @@ impl Core {
     pub fn snapshot(&self, epoch: u32, config_hash: u64, at: Nanos) -> Vec<Entry> {
         let mut entries = vec![Entry::Epoch { epoch, config_hash, at }];
         entries.push(Entry::TotalsSnapshot { totals: self.totals });
-        if self.totals.halted {
-            entries.push(Entry::Mode { mode: Mode::Halted, why: self.halted_for, at });
-        }
+        entries.extend(self.gate.throttle.snapshot());
+        entries.extend(self.lasting_mode(at));
         for pair in &self.pairs {
             entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
             for order in pair.live_orders() {
@@ -188,40 +187,6 @@ impl Core {
         pair.quotes[leg] = next;
     }
 
-    fn take_command(&mut self, now: Nanos, command: Command, fx: &mut Effects) {
-        match command {
-            Command::Pause if self.mode != Mode::Halted => self.set_mode(now, Mode::Paused, "operator", fx),
-            Command::Resume if self.mode != Mode::Halted && self.stop.is_none() => {
-                self.paused_until = Nanos::NEVER;
-                self.set_mode(now, Mode::Active, "operator", fx);
-            }
-            Command::Halt { flatten, why } => self.take_halt(now, flatten, why, fx),
-            Command::Unlatch { why } if self.mode == Mode::Halted => {
-                self.halt_flattens = false;
-                self.set_mode(now, Mode::Paused, why.as_str(), fx);
-            }
-            Command::Adopt(pair) => self.adopt_positions(now, pair, fx),
-            Command::Stop { flatten } => self.begin_stop(now, flatten, fx),
-            Command::HoldForDatabase(on) => self.hold(Holds { database: on, ..self.holds }, fx),
-            Command::Pause | Command::Resume | Command::Unlatch { .. } => {}
-        }
-    }
-
-    /// A person halts: the latch, what may still open is called back, and every pair is closed when asked to.
-    fn take_halt(&mut self, now: Nanos, flatten: bool, why: Reason, fx: &mut Effects) {
-        if self.mode != Mode::Halted {
-            self.set_mode(now, Mode::Halted, why.as_str(), fx);
-        }
-        self.halt_flattens |= flatten;
-        for index in 0..self.pairs.len() {
-            let opens =
-                |order: &&Order| order.state != OrderState::Intent && !order.spec.purpose.reduce_only();
-            let opening: Vec<ClientId> =
-                self.pairs[index].live_orders().filter(opens).map(Order::id).collect();
-            opening.into_iter().for_each(|id| self.cancel(now, index, id, fx));
-        }
-    }
-
     fn tick(&mut self, now: Nanos, fx: &mut Effects) {
         for index in 0..self.pairs.len() {
             self.tick_orders(now, index, fx);
@@ -232,33 +197,8 @@ impl Core {
             self.flatten_pairs(now, fx);
         }
         self.tick_stop(now, fx);
-        if self.paused_until != Nanos::NEVER && now >= self.paused_until && self.mode == Mode::Paused {
-            self.paused_until = Nanos::NEVER;
-            self.set_mode(now, Mode::Active, "pause over", fx);
-        }
-    }
-
-    /// The thread saw the journal's room fall under its limit, or rise above it again.
-    pub fn hold_for_journal(&mut self, on: bool, fx: &mut Effects) {
-        self.hold(Holds { journal: on, ..self.holds }, fx);
-    }
-
-    fn hold(&mut self, holds: Holds, fx: &mut Effects) {
-        if holds == self.holds {
-            return;
-        }
-        self.holds = holds;
-        let what = match (holds.journal, holds.database) {
-            (false, false) => "entries allowed again",
-            (true, _) => "entries held: the journal has little room",
-            (false, true) => "entries held: the database lags",
-        };
-        let (pair, venue, what) = (PairId(0), VenueId(0), Reason::cut(what));
-        fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what }));
-    }
-
-    pub(super) fn is_held_back(&self) -> bool {
-        self.holds != Holds::default()
+        self.end_pause(now, fx);
+        self.watch_throttle(now, fx);
     }
 
     /// Journals a fact and applies it: the only way in which anything that matters changes.
@@ -268,20 +208,15 @@ impl Core {
     }
 
     fn apply(&mut self, entry: &Entry) {
+        self.ended = matches!(entry, Entry::Stopped { .. });
+        self.count(entry);
         match entry {
             Entry::Epoch { epoch, .. } => self.epoch = *epoch,
             Entry::TotalsSnapshot { totals } => self.totals = *totals,
-            Entry::Mode { mode, why, .. } => {
-                self.mode = *mode;
-                self.totals.halted = *mode == Mode::Halted;
-                if self.totals.halted {
-                    self.halted_for = *why;
-                }
-            }
+            Entry::Mode { mode, why, at } => self.apply_mode(*mode, *why, *at),
             Entry::Intent { intent } => {
                 self.seq = self.seq.max(intent.seq);
                 for order in intent.orders.iter().flatten() {
-                    self.gate.count_order(order.spec.venue, intent.at);
                     self.totals.nonce_high = self.totals.nonce_high.max(order.spec.nonce);
                 }
             }
@@ -300,6 +235,15 @@ impl Core {
         }
     }
 
+    /// Feeds the throttle; before the entry changes its pair.
+    fn count(&mut self, entry: &Entry) {
+        let pair = pair_of(entry, &self.pairs).map(|index| &self.pairs[index]);
+        let unwound = |order: &Order| order.spec.purpose == Purpose::Unwind;
+        let retried = pair.is_some_and(|pair| pair.orders.iter().flatten().any(unwound));
+        let stood = pair.is_some_and(|pair| pair.opened);
+        self.gate.throttle.apply(entry, retried, stood);
+    }
+
     fn close_totals(&mut self, ledger: &crate::position::Ledger, at: Nanos) {
         let day = (at.ms() / 86_400_000) as u32;
         if self.totals.day != day {
@@ -310,15 +254,6 @@ impl Core {
         self.totals.day_result += ledger.total();
         let lost = ledger.total().raw() < 0;
         self.totals.losing_in_a_row = if lost { self.totals.losing_in_a_row + 1 } else { 0 };
-    }
-
-    pub(super) fn set_mode(&mut self, now: Nanos, mode: Mode, why: &str, fx: &mut Effects) {
-        let why = Reason::cut(why);
-        if mode == Mode::Halted {
-            self.shelf.void_all(now);
-        }
-        self.record(Entry::Mode { mode, why, at: now }, fx);
-        fx.push(Effect::Log(RecordKind::ModeChanged { mode, why }));
     }
 
     /// Tells `spread` what it may do with each pair, where that has changed.
@@ -386,13 +321,6 @@ impl Core {
     /// The signature of an order that is to be sent, if it was signed ahead; handed out once.
     pub fn signature(&mut self, id: ClientId) -> Option<SignedText> {
         self.shelf.pick_up(id)
-    }
-
-    /// The thread was held up (a stopped process, a machine that slept): what it reads first is old whatever its date
-    /// says, and a halt may wait unread. No entries for a moment.
-    pub fn hold_after_stall(&mut self, now: Nanos) {
-        let until = now.plus_ms(STALL_HOLD_MS);
-        self.venues.iter_mut().for_each(|facts| facts.settled_at = facts.settled_at.max(until));
     }
 
     /// Nonces up to this one were used by someone else in our name.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::pair::Pair;
+use super::throttle::Throttle;
 use crate::types::record::Refusal;
 use crate::types::report::AccountReport;
 use crate::types::settings::{RiskSettings, Upkeep, VenueSettings};
@@ -73,12 +74,9 @@ pub struct Gate {
     budgets: Vec<Budget>,
     venues: Vec<VenueSettings>,
     upkeep: Upkeep,
-    /// When the entries of the last 24 hours were made.
-    entries: VecDeque<Nanos>,
+    pub(super) throttle: Throttle,
     /// Definitive rejections of the last minute.
     errors: VecDeque<Nanos>,
-    /// Orders of the last 24 hours per venue, kept where the account's profile has a budget of them.
-    sent: Vec<VecDeque<Nanos>>,
 }
 
 impl Gate {
@@ -92,23 +90,10 @@ impl Gate {
         Self {
             risk,
             budgets: venues.iter().map(budget).collect(),
-            sent: vec![VecDeque::new(); venues.len()],
+            throttle: Throttle::new(settings.upkeep.throttle, &risk, venues.len()),
             venues: venues.clone(),
             upkeep: settings.upkeep.clone(),
-            entries: VecDeque::with_capacity(risk.max_entries_per_day as usize + 1),
             errors: VecDeque::with_capacity(risk.max_order_errors_per_min as usize + 1),
-        }
-    }
-
-    /// An entry was made (also called in recovery, so that a crash loop counts).
-    pub fn count_entry(&mut self, at: Nanos) {
-        self.entries.push_back(at);
-    }
-
-    /// An order was sent (also called in recovery: the venue counts over restarts).
-    pub fn count_order(&mut self, venue: VenueId, at: Nanos) {
-        if self.venues[venue.index()].orders_per_day > 0 {
-            self.sent[venue.index()].push_back(at);
         }
     }
 
@@ -134,7 +119,9 @@ impl Gate {
         if now.ms_since(intent.t_decide) > INTENT_AGE_MAX_MS {
             return Err(Refusal::OldIntent);
         }
-        self.check_throttles(now)?;
+        if self.throttle.tripped(now).is_some() || !self.throttle.has_room(now) {
+            return Err(Refusal::Rate);
+        }
         let mut notional = Usd::ZERO;
         for spec in specs {
             let leg = pair.leg_of(spec.venue).ok_or(Refusal::Minimum)?;
@@ -155,7 +142,6 @@ impl Gate {
         if net_delta(pairs) > self.risk.max_net_delta {
             return Err(Refusal::PairCap);
         }
-        self.count_entry(now);
         Ok([self.grant(&specs[0]), self.grant(&specs[1])])
     }
 
@@ -191,21 +177,8 @@ impl Gate {
 
     /// Orders of the last 24 hours, where the profile has a budget (sheet `paradex`, 7: Retail).
     fn check_day(&mut self, now: Nanos, venue: VenueId) -> Result<(), Refusal> {
-        let budget = self.venues[venue.index()].orders_per_day as usize;
-        let sent = &mut self.sent[venue.index()];
-        while sent.front().is_some_and(|&first| now.ms_since(first) > DAY_MS) {
-            sent.pop_front();
-        }
-        if budget > 0 && sent.len() >= budget { Err(Refusal::Rate) } else { Ok(()) }
-    }
-
-    fn check_throttles(&mut self, now: Nanos) -> Result<(), Refusal> {
-        while self.entries.front().is_some_and(|&first| now.ms_since(first) > DAY_MS) {
-            self.entries.pop_front();
-        }
-        let last_hour = self.entries.iter().rev().take_while(|&&at| now.ms_since(at) <= HOUR_MS).count();
-        let full = self.entries.len() >= self.risk.max_entries_per_day as usize
-            || last_hour >= self.risk.max_entries_per_hour as usize;
+        let budget = self.venues[venue.index()].orders_per_day;
+        let full = budget > 0 && self.throttle.orders_of_day(venue, now) >= budget;
         if full { Err(Refusal::Rate) } else { Ok(()) }
     }
 

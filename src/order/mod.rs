@@ -1,7 +1,7 @@
 //! 6 ORDER. From a wish to two signed orders and back to a flat pair. `core` decides (pure), `gate` permits, `pair` and
 //! `lifecycle` remember, `news` and `resolve` find out what became of orders, `mend` prices the way home of a lone
-//! leg, `differ` follows what the venues hold; `thread` moves the bytes. Orders are signed before they are wanted by
-//! `signer` (a ladder of them: `rungs`) and lie ready on the `shelf`.
+//! leg, `differ` follows what the venues hold, `modes` what a person and the limits allow; `thread` moves the bytes.
+//! Orders are signed before they are wanted by `signer` (a ladder of them: `rungs`) and lie ready on the `shelf`.
 
 pub mod board;
 pub mod core;
@@ -10,6 +10,7 @@ pub mod differ;
 pub mod gate;
 pub mod lifecycle;
 pub mod mend;
+mod modes;
 pub mod news;
 pub mod pair;
 pub mod reconcile;
@@ -20,3 +21,4 @@ pub mod shelf;
 pub mod signer;
 pub mod stop;
 pub mod thread;
+mod throttle;

@@ -303,8 +303,7 @@ impl Core {
             _ => {}
         }
         if self.gate.count_error(now) && self.mode == Mode::Active {
-            self.paused_until = now.plus_ms(u64::from(self.settings.upkeep.pauses.order_errors_s) * 1_000);
-            self.set_mode(now, Mode::Paused, "order errors", fx);
+            self.pause_for_errors(now, fx);
         }
     }
 
@@ -341,14 +340,6 @@ impl Core {
                     self.doubt(now, index, id, fx);
                 }
             }
-        }
-    }
-
-    pub(super) fn halt(&mut self, now: Nanos, venue: VenueId, why: &str, fx: &mut Effects) {
-        let pair = PairId(0);
-        fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what: Reason::cut(why) }));
-        if self.mode != Mode::Halted {
-            self.set_mode(now, Mode::Halted, why, fx);
         }
     }
 }

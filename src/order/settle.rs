@@ -136,9 +136,7 @@ impl Core {
             return self.halt(now, VenueId(0), "daily loss limit", fx);
         }
         if self.totals.losing_in_a_row >= self.settings.risk.losing_pairs_pause && self.mode == Mode::Active {
-            self.totals.losing_in_a_row = 0;
-            self.paused_until = now.plus_ms(u64::from(self.settings.upkeep.pauses.losing_pairs_s) * 1_000);
-            self.set_mode(now, Mode::Paused, "losing pairs in a row", fx);
+            self.pause_for_losses(now, fx);
         }
     }
 

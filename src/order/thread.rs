@@ -9,6 +9,7 @@ use super::gate::Approved;
 use super::news::SendOutcome;
 use super::pair::Pair;
 use crate::journal::Journal;
+use crate::journal::entry::Entry;
 use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::order::Reason;
@@ -64,6 +65,9 @@ pub struct OrderThread {
     next_tick: Nanos,
     last_turn: Nanos,
     journal_failed: bool,
+    /// Orders that stand in the journal, and orders given to a trader: the second never passes the first.
+    meant: u64,
+    written: u64,
     config_hash: u64,
     /// Bytes of room under which nothing is opened.
     journal_free_min: u64,
@@ -99,6 +103,8 @@ impl OrderThread {
             next_tick: Nanos::NEVER,
             last_turn: Nanos::NEVER,
             journal_failed: false,
+            meant: 0,
+            written: 0,
             config_hash,
             journal_free_min: core_free_min,
             board,
@@ -263,10 +269,16 @@ impl OrderThread {
         done > 0
     }
 
-    fn append(&mut self, entry: &crate::journal::entry::Entry) {
-        if let Err(error) = self.journal.append(entry) {
-            self.journal_failed = true;
-            tracing::error!(event_type = "JOURNAL", "{error}");
+    fn append(&mut self, entry: &Entry) {
+        match (self.journal.append(entry), entry) {
+            (Ok(()), Entry::Intent { intent }) => {
+                self.meant += intent.orders.iter().flatten().count() as u64;
+            }
+            (Ok(()), _) => {}
+            (Err(error), _) => {
+                self.journal_failed = true;
+                tracing::error!(event_type = "JOURNAL", "{error}");
+            }
         }
     }
 
@@ -287,12 +299,15 @@ impl OrderThread {
         }
     }
 
-    /// The one place where an order goes to a venue. Without a journal only what closes may go (SAFETY L5).
+    /// The one place where an order goes to a venue, and the last count before it does: none leaves that the journal
+    /// does not hold, except that without a journal what closes may still go (SAFETY L5).
     fn write(&mut self, now: Nanos, approved: &Approved, nth: u8) {
         let spec = *approved.spec();
-        let outcome = if self.journal_failed && !spec.purpose.reduce_only() {
-            SendOutcome::Nothing(Reason::cut("journal not writable"))
+        let closes_unwritten = self.journal_failed && spec.purpose.reduce_only();
+        let outcome = if (self.journal_failed || self.written >= self.meant) && !closes_unwritten {
+            SendOutcome::Nothing(Reason::cut("it does not stand in the journal"))
         } else {
+            self.written += 1;
             self.write_spec(now, &spec, nth)
         };
         self.core.sent(now, spec.id, outcome, &mut self.effects);

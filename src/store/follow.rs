@@ -74,7 +74,10 @@ impl Follow {
             }
             Entry::PairOpened { pair, .. } | Entry::PairHeld { pair, .. } => self.whole[pair.index()] = true,
             Entry::Funding { venue, pair, amount, .. } => self.settle(venue, pair, amount),
-            Entry::TotalsSnapshot { .. } | Entry::Mode { .. } | Entry::Stopped { .. } => {}
+            Entry::TotalsSnapshot { .. }
+            | Entry::Tally { .. }
+            | Entry::Mode { .. }
+            | Entry::Stopped { .. } => {}
         }
         Touched::default()
     }

@@ -12,6 +12,7 @@ pub mod record;
 pub mod report;
 pub mod secret;
 pub mod settings;
+pub mod tally;
 pub mod text;
 pub mod time;
 

@@ -137,6 +137,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upkeep {
     pub mending: Mending,
+    pub throttle: ThrottleSettings,
     pub reconcile: Reconcile,
     pub pauses: Pauses,
     pub stop_deadline_s: u32,
@@ -159,6 +160,15 @@ pub struct Mending {
     /// When an unknown order is asked for, ms after it became unknown, rising; the last step repeats. Never empty.
     pub query_at_ms: Vec<u32>,
     pub unknown_alarm_s: u32,
+}
+
+/// Repetitions that latch Halted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThrottleSettings {
+    pub max_entries_per_min: u32,
+    /// In a row, crashes of the engine included.
+    pub max_failed_entries: u32,
+    pub max_unwinds_per_hour: u32,
 }
 
 /// Periods of the running reconciliation, s.

@@ -356,6 +356,10 @@ fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
         link_cooldown_s = 0.3
         max_entries_per_hour = 3600
         max_entries_per_day = 10000
+        [throttle]
+        max_entries_per_min = 1000
+        max_failed_entries = 100
+        max_unwinds_per_hour = 1000
         [venues.vest]
         env = "sim"
         rest_url = "{}"

@@ -50,6 +50,8 @@ losing_pairs_pause = 100
 daily_loss_share = 0.2
 [journal]
 segment_kb = 16
+[throttle]
+max_failed_entries = 1000
 "#;
 
 /// When the engine is killed.

@@ -158,15 +158,20 @@ impl Rig {
         let start = Start { epoch: 1, mode: Mode::Active, paper: false };
         rig.core.start(rig.now, start, &mut fx);
         rig.carry_out(fx);
-        for venue in [V, P] {
-            rig.fact(Fact::Rules { venue, pair: PairId(0), rules: rules() });
-            rig.event(venue, TraderEvent::Ready(true));
-            rig.account(venue, "0");
-            let asked = rig.now;
-            rig.fact(Fact::OpenOrders { venue, asked, orders: Vec::new() });
-        }
-        rig.quotes();
+        rig.connect();
         rig
+    }
+
+    /// Both venues answer: rules, streams, a flat account without orders, and books.
+    pub fn connect(&mut self) {
+        for venue in [V, P] {
+            self.fact(Fact::Rules { venue, pair: PairId(0), rules: rules() });
+            self.event(venue, TraderEvent::Ready(true));
+            self.account(venue, "0");
+            let asked = self.now;
+            self.fact(Fact::OpenOrders { venue, asked, orders: Vec::new() });
+        }
+        self.quotes();
     }
 
     pub fn step(&mut self, input: Input) {
@@ -338,10 +343,15 @@ impl Rig {
     }
 
     pub fn opened(&mut self) {
+        self.opened_from(0);
+    }
+
+    /// A pair whose first order is number `first` of all that were sent.
+    pub fn opened_from(&mut self, first: usize) {
         self.enter();
-        for (order, at) in [(0, "100.30"), (1, "100.02")] {
-            self.ack(order);
-            self.fill(order, "f", "1", at);
+        for (leg, at) in ["100.30", "100.02"].into_iter().enumerate() {
+            self.ack(first + leg);
+            self.fill(first + leg, "f", "1", at);
         }
         assert!(matches!(self.exposure, ExposureState::Held { .. }));
     }
@@ -356,6 +366,12 @@ impl Rig {
 
     /// What every test ends with.
     pub fn assert_home(&mut self) {
+        self.assert_home_now();
+        self.assert_replay();
+    }
+
+    /// The same where the journal does not reach back to the first order.
+    pub fn assert_home_now(&self) {
         let pair = &self.core.pairs()[0];
         assert_eq!(pair.book.net(), Qty::ZERO, "a leg is alone");
         assert!(!pair.has_live_orders(), "an order is open");
@@ -364,7 +380,6 @@ impl Rig {
         if pair.book.is_flat() {
             assert_eq!(cash, 0, "the books of a closed pair are in the totals");
         }
-        self.assert_replay();
     }
 
     /// Replaying the journal alone gives the same books (I4).

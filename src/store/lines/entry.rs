@@ -56,6 +56,7 @@ pub fn entry(names: &Names, entry: &Entry) -> Option<Line> {
         | Entry::PairSnapshot { .. }
         | Entry::PairHeld { .. }
         | Entry::TotalsSnapshot { .. }
+        | Entry::Tally { .. }
         | Entry::OrderSnapshot { .. }
         | Entry::Intent { .. }
         | Entry::Sent { .. }

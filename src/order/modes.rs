@@ -1,0 +1,174 @@
+//! Modes (SAFETY rule 10): what a person, the limits and the machine allow. They hold back entries alone; hedging,
+//! exits and stops run in every one of them. Part of `order::core`.
+
+use super::core::{Core, Effect, Effects, Holds};
+use super::lifecycle::Order;
+use crate::journal::entry::Entry;
+use crate::types::order::Reason;
+use crate::types::{ClientId, Command, Mode, Nanos, OrderState, PairId, RecordKind, VenueId};
+
+/// How long entries are off after the thread was held up: time to read what has piled up, and the file `HALT`.
+const STALL_HOLD_MS: u64 = 2_000;
+/// Why the engine pauses by itself; the journal's word for it, which a restart reads.
+const LOSING: &str = "losing pairs in a row";
+const ERRORS: &str = "order errors";
+
+/// An automatic pause: it ends by itself, unless a person says otherwise first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    since: Nanos,
+    until: Nanos,
+    why: Reason,
+}
+
+impl Core {
+    /// The mode that a run begins in: the latch and a pause under way outlive the last run.
+    pub(super) fn start_mode(&mut self, now: Nanos, wanted: Mode, fx: &mut Effects) {
+        if self.totals.halted {
+            return self.set_mode(now, Mode::Halted, &self.halted_for.to_string(), fx);
+        }
+        match self.pause.filter(|pause| wanted == Mode::Active && now < pause.until) {
+            Some(Pause { why, .. }) => {
+                fx.push(Effect::Log(RecordKind::ModeChanged { mode: Mode::Paused, why }))
+            }
+            None => self.set_mode(now, wanted, "start", fx),
+        }
+    }
+
+    /// What a journal segment has to say of the mode: the latch, or the pause under way.
+    pub(super) fn lasting_mode(&self, at: Nanos) -> Option<Entry> {
+        if self.totals.halted {
+            return Some(Entry::Mode { mode: Mode::Halted, why: self.halted_for, at });
+        }
+        self.pause.map(|Pause { since, why, .. }| Entry::Mode { mode: Mode::Paused, why, at: since })
+    }
+
+    /// Takes a journalled change of mode.
+    pub(super) fn apply_mode(&mut self, mode: Mode, why: Reason, at: Nanos) {
+        let pauses = &self.settings.upkeep.pauses;
+        let lasts_s = match why.as_str() {
+            LOSING => Some(pauses.losing_pairs_s),
+            ERRORS => Some(pauses.order_errors_s),
+            _ => None,
+        };
+        let until = |s: u32| at.plus_ms(u64::from(s) * 1_000);
+        let paused = lasts_s.filter(|_| mode == Mode::Paused);
+        self.pause = paused.map(|s| Pause { since: at, until: until(s), why });
+        if self.pause.is_some() && why.as_str() == LOSING {
+            self.totals.losing_in_a_row = 0;
+        }
+        if self.totals.halted && mode != Mode::Halted {
+            self.gate.throttle.rearm();
+        }
+        self.mode = mode;
+        self.totals.halted = mode == Mode::Halted;
+        if self.totals.halted {
+            self.halted_for = why;
+        }
+    }
+
+    /// Too many losing pairs in a row.
+    pub(super) fn pause_for_losses(&mut self, now: Nanos, fx: &mut Effects) {
+        self.set_mode(now, Mode::Paused, LOSING, fx);
+    }
+
+    /// Too many order errors in a minute.
+    pub(super) fn pause_for_errors(&mut self, now: Nanos, fx: &mut Effects) {
+        self.set_mode(now, Mode::Paused, ERRORS, fx);
+    }
+
+    pub(super) fn end_pause(&mut self, now: Nanos, fx: &mut Effects) {
+        if self.pause.is_some_and(|pause| now >= pause.until) && self.stop.is_none() {
+            self.set_mode(now, Mode::Active, "pause over", fx);
+        }
+    }
+
+    /// Repetition beyond its limits latches until a person has looked.
+    pub(super) fn watch_throttle(&mut self, now: Nanos, fx: &mut Effects) {
+        if self.mode != Mode::Halted
+            && let Some(why) = self.gate.throttle.tripped(now)
+        {
+            self.halt(now, VenueId(0), why, fx);
+        }
+    }
+
+    pub(super) fn halt(&mut self, now: Nanos, venue: VenueId, why: &str, fx: &mut Effects) {
+        let pair = PairId(0);
+        fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what: Reason::cut(why) }));
+        if self.mode != Mode::Halted {
+            self.set_mode(now, Mode::Halted, why, fx);
+        }
+    }
+
+    pub(super) fn take_command(&mut self, now: Nanos, command: Command, fx: &mut Effects) {
+        match command {
+            Command::Pause if self.mode != Mode::Halted => self.set_mode(now, Mode::Paused, "operator", fx),
+            Command::Resume if self.mode != Mode::Halted && self.stop.is_none() => {
+                self.set_mode(now, Mode::Active, "operator", fx);
+            }
+            Command::Halt { flatten, why } => self.take_halt(now, flatten, why, fx),
+            Command::Unlatch { why } if self.mode == Mode::Halted => {
+                self.halt_flattens = false;
+                self.set_mode(now, Mode::Paused, why.as_str(), fx);
+            }
+            Command::Adopt(pair) => self.adopt_positions(now, pair, fx),
+            Command::Stop { flatten } => self.begin_stop(now, flatten, fx),
+            Command::HoldForDatabase(on) => self.hold(Holds { database: on, ..self.holds }, fx),
+            Command::Pause | Command::Resume | Command::Unlatch { .. } => {}
+        }
+    }
+
+    /// A person halts: the latch, what may still open is called back, and every pair is closed when asked to.
+    fn take_halt(&mut self, now: Nanos, flatten: bool, why: Reason, fx: &mut Effects) {
+        if self.mode != Mode::Halted {
+            self.set_mode(now, Mode::Halted, why.as_str(), fx);
+        }
+        self.halt_flattens |= flatten;
+        for index in 0..self.pairs.len() {
+            let opens =
+                |order: &&Order| order.state != OrderState::Intent && !order.spec.purpose.reduce_only();
+            let opening: Vec<ClientId> =
+                self.pairs[index].live_orders().filter(opens).map(Order::id).collect();
+            opening.into_iter().for_each(|id| self.cancel(now, index, id, fx));
+        }
+    }
+
+    /// The thread saw the journal's room fall under its limit, or rise above it again.
+    pub fn hold_for_journal(&mut self, on: bool, fx: &mut Effects) {
+        self.hold(Holds { journal: on, ..self.holds }, fx);
+    }
+
+    fn hold(&mut self, holds: Holds, fx: &mut Effects) {
+        if holds == self.holds {
+            return;
+        }
+        self.holds = holds;
+        let what = match (holds.journal, holds.database) {
+            (false, false) => "entries allowed again",
+            (true, _) => "entries held: the journal has little room",
+            (false, true) => "entries held: the database lags",
+        };
+        let (pair, venue, what) = (PairId(0), VenueId(0), Reason::cut(what));
+        fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what }));
+    }
+
+    pub(super) fn is_held_back(&self) -> bool {
+        self.holds != Holds::default()
+    }
+
+    pub(super) fn set_mode(&mut self, now: Nanos, mode: Mode, why: &str, fx: &mut Effects) {
+        let why = Reason::cut(why);
+        if mode == Mode::Halted {
+            self.shelf.void_all(now);
+        }
+        self.record(Entry::Mode { mode, why, at: now }, fx);
+        fx.push(Effect::Log(RecordKind::ModeChanged { mode, why }));
+    }
+
+    /// The thread was held up (a stopped process, a machine that slept): what it reads first is old whatever its date
+    /// says, and a halt may wait unread. No entries for a moment.
+    pub fn hold_after_stall(&mut self, now: Nanos) {
+        let until = now.plus_ms(STALL_HOLD_MS);
+        self.venues.iter_mut().for_each(|facts| facts.settled_at = facts.settled_at.max(until));
+    }
+}
