@@ -2,7 +2,7 @@
 //! then sent. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
-use super::gate::Approved;
+use super::gate::{Approved, floor_lot};
 use super::mend::{Route, price_for};
 use super::pair::Phase;
 use super::shelf::Wanted;
@@ -128,7 +128,10 @@ impl Core {
         let whole = intent.qty >= pair.book.hedged();
         let mut approved = [None, None];
         for (leg, slot) in approved.iter_mut().enumerate() {
-            let held = self.pairs[index].book.legs[leg].qty.abs();
+            let pair = &self.pairs[index];
+            // A step that has grown since the entry leaves dust, which no order can take along (SAFETY V7).
+            let lot = pair.rules[leg].map_or(Qty::ZERO, |rules| rules.lot);
+            let held = floor_lot(pair.book.legs[leg].qty.abs(), lot);
             let draft = Draft {
                 leg,
                 side: direction.close_side(leg),

@@ -3,13 +3,15 @@
 
 use std::collections::VecDeque;
 
+use super::mend;
 use super::pair::Pair;
 use super::throttle::Throttle;
 use crate::types::record::Refusal;
 use crate::types::report::AccountReport;
 use crate::types::settings::{RiskSettings, Upkeep, VenueSettings};
 use crate::types::{
-    Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Qty, Rate, Settings, Usd, VenueId, VenueMode,
+    Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Qty, Rate, Settings, Side, Usd, VenueId,
+    VenueMode,
 };
 
 /// Share of every rate budget that only closing orders may use (SAFETY §7, rate limits), of one in 10.
@@ -71,6 +73,8 @@ impl Budget {
 
 pub struct Gate {
     risk: RiskSettings,
+    /// Widest step of the ladder.
+    max_unwind: Rate,
     budgets: Vec<Budget>,
     venues: Vec<VenueSettings>,
     upkeep: Upkeep,
@@ -89,6 +93,7 @@ impl Gate {
         };
         Self {
             risk,
+            max_unwind: settings.execution.max_unwind,
             budgets: venues.iter().map(budget).collect(),
             throttle: Throttle::new(settings.upkeep.throttle, &risk, venues.len()),
             venues: venues.clone(),
@@ -129,7 +134,7 @@ impl Gate {
             let rules = pair.rules[leg].ok_or(Refusal::NotReconciled)?;
             self.check_venue(now, spec.venue, venue)?;
             self.check_book(now, pair, leg)?;
-            check_minimums(spec, &rules, intent.mid)?;
+            check_minimums(spec, &rules, intent.mid, self.max_unwind)?;
             self.check_caps(spec, venue, &rules, intent.mid)?;
             self.check_collar(spec, pair, &rules)?;
             self.check_budget(now, spec)?;
@@ -161,12 +166,26 @@ impl Gate {
         if spec.qty.raw() <= 0 || spec.limit.raw() <= 0 {
             return Err(Refusal::Minimum);
         }
+        if self.is_reckless(spec, pair, leg) {
+            return Err(Refusal::Collar);
+        }
         let budget = self.budgets.get_mut(spec.venue.index()).ok_or(Refusal::Rate)?;
         budget.refill(now);
         if budget.tokens < 1_000 {
             return Err(Refusal::Rate);
         }
         Ok(self.grant(spec))
+    }
+
+    /// A close gives away more than any step of the ladder may (SAFETY I8): the last check against our own arithmetic.
+    fn is_reckless(&self, spec: &OrderSpec, pair: &Pair, leg: usize) -> bool {
+        let Some(seen) = mend::best_price(pair, leg, spec.side) else { return true };
+        let widest = self.max_unwind.max(self.risk.price_collar);
+        let given = match spec.side {
+            Side::Buy => spec.limit - seen,
+            Side::Sell => seen - spec.limit,
+        };
+        given.ratio(seen) > widest
     }
 
     fn grant(&mut self, spec: &OrderSpec) -> Approved {
@@ -249,7 +268,7 @@ impl Gate {
         Ok(())
     }
 
-    /// The limit is near our own book, the other venue's book and the mark, and inside the venue's band.
+    /// The limit is near our own book, the other venue's book and both marks, and inside the venue's band.
     fn check_collar(&self, spec: &OrderSpec, pair: &Pair, rules: &MarketRules) -> Result<(), Refusal> {
         for quote in &pair.quotes {
             let mid = Price::mid(quote.bid, quote.ask);
@@ -257,12 +276,11 @@ impl Gate {
                 return Err(Refusal::Collar);
             }
         }
-        let mark = pair.leg_of(spec.venue).map_or(Price::ZERO, |leg| pair.quotes[leg].ticker.mark);
-        if !mark.is_zero() {
-            let band = rules.price_band;
-            let collar =
-                if band.is_zero() { self.risk.price_collar } else { band.min(self.risk.price_collar) };
-            if !within(spec.limit, mark, collar) {
+        let own = pair.leg_of(spec.venue);
+        for (leg, quote) in pair.quotes.iter().enumerate().filter(|(_, quote)| !quote.ticker.mark.is_zero()) {
+            let banded = Some(leg) == own && !rules.price_band.is_zero();
+            let band = if banded { rules.price_band } else { self.risk.price_collar };
+            if !within(spec.limit, quote.ticker.mark, band.min(self.risk.price_collar)) {
                 return Err(Refusal::Collar);
             }
         }
@@ -293,16 +311,24 @@ fn near_maintenance(now: Nanos, minute: u32, upkeep: &Upkeep) -> bool {
     })
 }
 
-/// Sum of what the pairs hold unhedged, valued at the books' reference.
+/// Sum of what the pairs hold unhedged at the worst end of what their unknown orders may have become, valued at the
+/// books' reference.
 fn net_delta(pairs: &[Pair]) -> Usd {
-    let lone = |pair: &Pair| pair.book.reference.times(pair.book.net().abs());
+    let lone = |pair: &Pair| pair.book.reference.times(pair.worst_net());
     pairs.iter().fold(Usd::ZERO, |sum, pair| sum.saturating_add(lone(pair)))
 }
 
-fn check_minimums(spec: &OrderSpec, rules: &MarketRules, mid: Price) -> Result<(), Refusal> {
+/// What the venue asks of the order, and of the one that would unwind it at the far end of the ladder.
+fn check_minimums(
+    spec: &OrderSpec,
+    rules: &MarketRules,
+    mid: Price,
+    max_unwind: Rate,
+) -> Result<(), Refusal> {
     let off_step = spec.qty.raw() % rules.lot.raw() != 0 || spec.limit.raw() % rules.tick.raw() != 0;
     let too_large = !rules.max_qty.is_zero() && spec.qty > rules.max_qty;
-    if off_step || too_large || spec.qty < rules.min_qty || mid.times(spec.qty) < rules.min_notional {
+    let unwound = mid.moved(-max_unwind).times(spec.qty);
+    if off_step || too_large || spec.qty < rules.min_qty || unwound < rules.min_notional {
         return Err(Refusal::Minimum);
     }
     if rules.status == MarketStatus::Halted { Err(Refusal::VenueState) } else { Ok(()) }

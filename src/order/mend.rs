@@ -31,24 +31,52 @@ pub struct Means {
     pub opening: [bool; 2],
     /// False in Halted: there the missing leg is only brought when the filled one cannot be unwound.
     pub completing: bool,
+    /// Nothing has helped for a while: the other leg is brought (again) at whatever the unwind would pay.
+    pub desperate: bool,
 }
 
 /// The cheaper way home on the venues that can be used now, or `None` when neither can be priced or reached.
 pub fn choose(pair: &Pair, means: Means, rules: &Settings) -> Option<Route> {
     let net = pair.book.net();
     let heavy = heavy_leg(pair);
-    let unwind = means.closing[heavy].then(|| unwind(pair, heavy, net.abs(), rules)).flatten();
+    let unwind =
+        means.closing[heavy].then(|| unwind(pair, heavy, slice(pair, heavy, net.abs()), rules)).flatten();
     let unwind =
         unwind.map(|route| Route { cost: route.cost.saturating_add(forgone(pair, route.qty)), ..route });
     let light = 1 - heavy;
-    let complete = means.opening[light].then(|| complete(pair, light, net.abs(), rules)).flatten();
+    let qty = slice(pair, light, net.abs());
+    let opening = means.opening[light];
+    let complete = opening.then(|| complete(pair, light, qty, rules)).flatten();
+    // A venue that has just refused the unwind is not asked again before the other one (rung 5).
+    let refused = pair.mend.refused == Some(heavy);
     match (complete, unwind) {
-        (Some(complete), Some(unwind)) => Some(match means.completing && complete.cost <= unwind.cost {
-            true => Route { instead: Some(unwind.cost), ..complete },
-            false => Route { instead: Some(complete.cost), ..unwind },
-        }),
-        (one, other) => one.or(other),
+        (Some(complete), Some(unwind)) => {
+            let completes = refused || (means.completing && complete.cost <= unwind.cost);
+            Some(match completes {
+                true => Route { instead: Some(unwind.cost), ..complete },
+                false => Route { instead: Some(complete.cost), ..unwind },
+            })
+        }
+        (None, Some(unwind)) if !(refused && means.desperate) => Some(unwind),
+        (None, unwind) => {
+            let again = (opening && means.desperate).then(|| bring_again(pair, light, qty, rules)).flatten();
+            again.or(unwind)
+        }
+        (complete, None) => complete,
     }
+}
+
+/// The part of `qty` that the next order takes: halved each time that a venue refused a mending order for good (size,
+/// open interest, margin; rung 6), as long as what is left is an order that it takes.
+fn slice(pair: &Pair, leg: usize, qty: Qty) -> Qty {
+    let Some(market) = pair.rules[leg] else { return qty };
+    let price = pair.book.reference;
+    let fits =
+        |part: &Qty| *part >= market.min_qty && price.times(*part) >= market.min_notional && !part.is_zero();
+    let parts = (0..=pair.mend.halvings).rev();
+    let part = |halvings: u32| floor_lot(Qty::from_raw(qty.raw() >> halvings), market.lot);
+    let capped = |part: Qty| if market.max_qty.is_zero() { part } else { part.min(market.max_qty) };
+    parts.map(part).find(fits).map_or(qty, capped)
 }
 
 /// What the pair was opened for and an unwind gives up: the edge of the decision less what closing it would cost. Never
@@ -66,10 +94,7 @@ pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Rou
     let side = if held.raw() > 0 { Side::Sell } else { Side::Buy };
     let qty = floor_lot(qty.min(held.abs()), market.lot);
     let seen = best_price(pair, leg, side)?;
-    let bands = &rules.upkeep.mending.unwind_bands;
-    let widest = rules.execution.max_unwind;
-    let collar = bands.get(pair.mend.missed_unwinds as usize).map_or(widest, |&band| band.min(widest));
-    let limit = bounded(seen, side, collar, market.tick);
+    let limit = within_band(bounded(seen, side, collar(pair, rules), market.tick), pair, leg, side);
     let paid = pair.decided_price(leg).unwrap_or(seen);
     let cost = adverse(paid, seen, side, qty).saturating_add(seen.times(qty).part(market.taker));
     (!qty.is_zero()).then_some(Route {
@@ -98,6 +123,7 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
     let qty = floor_lot(qty, market.lot);
     let seen = price_for(pair, leg, side, qty)?;
     let limit = bounded(decided, side, rules.execution.completion_slippage, market.tick);
+    let limit = within_band(limit, pair, leg, side);
     let inside = match side {
         Side::Buy => seen <= limit,
         Side::Sell => seen >= limit,
@@ -114,6 +140,48 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
         cost,
         instead: None,
     })
+}
+
+/// The last resort: the filled leg cannot be closed where it is, so the other one is brought, or brought back, at the
+/// collar of an unwind. A pair that is whole costs less than a leg that nobody takes.
+fn bring_again(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route> {
+    let market = pair.rules[leg]?;
+    let side = pair.book.direction?.open_side(leg);
+    let qty = floor_lot(qty, market.lot);
+    let seen = best_price(pair, leg, side)?;
+    let limit = bounded(seen, side, collar(pair, rules), market.tick);
+    let cost = seen.times(qty).part(market.taker);
+    let large_enough = qty >= market.min_qty && seen.times(qty) >= market.min_notional;
+    large_enough.then_some(Route {
+        leg,
+        side,
+        purpose: Purpose::Complete,
+        qty,
+        limit: within_band(limit, pair, leg, side),
+        expected: seen,
+        cost,
+        instead: None,
+    })
+}
+
+/// How far the next try reaches: wider with each that was priced and missed, never beyond `max_unwind`.
+fn collar(pair: &Pair, rules: &Settings) -> Rate {
+    let bands = &rules.upkeep.mending.unwind_bands;
+    let widest = rules.execution.max_unwind;
+    bands.get(pair.mend.missed_unwinds as usize).map_or(widest, |&band| band.min(widest))
+}
+
+/// The limit, drawn in to the band around the mark that the venue takes aggressive orders in.
+fn within_band(limit: Price, pair: &Pair, leg: usize, side: Side) -> Price {
+    let (Some(market), mark) = (pair.rules[leg], pair.quotes[leg].ticker.mark) else { return limit };
+    if market.price_band.is_zero() || mark.is_zero() {
+        return limit;
+    }
+    let edge = bounded(mark, side, market.price_band, market.tick);
+    match side {
+        Side::Buy => limit.min(edge),
+        Side::Sell => limit.max(edge),
+    }
 }
 
 /// The leg that holds more than the other.

@@ -29,7 +29,7 @@ impl Core {
         }
         match self.pause.filter(|pause| wanted == Mode::Active && now < pause.until) {
             Some(Pause { why, .. }) => {
-                fx.push(Effect::Log(RecordKind::ModeChanged { mode: Mode::Paused, why }))
+                fx.push(Effect::Log(RecordKind::ModeChanged { mode: Mode::Paused, why }));
             }
             None => self.set_mode(now, wanted, "start", fx),
         }

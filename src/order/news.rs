@@ -16,6 +16,9 @@ use crate::types::{
 /// A venue that said "later" is left alone for this long, ms; the other leg's is not.
 const RETRY_LATER_MS: u64 = 1_000;
 
+/// A mending order is cut to no less than 1/16 of what is missing.
+const HALVINGS_MAX: u32 = 4;
+
 /// What became of the write of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
@@ -297,6 +300,10 @@ impl Core {
         self.record(Entry::Closed { id, state, filled, reason: reject.code, at: now }, fx);
         match reject.class {
             RejectClass::Halt => self.halt(now, venue, reject.code.as_str(), fx),
+            RejectClass::TooLarge => {
+                let halvings = &mut self.pairs[index].mend.halvings;
+                *halvings = (*halvings + 1).min(HALVINGS_MAX);
+            }
             RejectClass::RetryLater => {
                 self.pairs[index].mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
             }

@@ -42,6 +42,10 @@ pub struct Mend {
     /// The last progress (a fill), for the latch after ten seconds without any.
     pub progress: Nanos,
     pub last_completed: bool,
+    /// Leg whose venue refused the last mending order.
+    pub refused: Option<usize>,
+    /// How often the size was halved because a venue refused it.
+    pub halvings: u32,
     /// Mending orders sent.
     pub tries: u32,
     /// The last of them, until its outcome was counted.
@@ -301,6 +305,19 @@ impl Pair {
         }
         let mids = self.quotes.map(|quote| Price::mid(quote.bid, quote.ask));
         Price::mid(mids[0], mids[1])
+    }
+
+    /// Largest unhedged quantity that the pair may have: an order whose outcome is not known counts as nothing and as
+    /// everything.
+    pub fn worst_net(&self) -> Qty {
+        let net = self.book.net().raw();
+        let (mut low, mut high) = (net, net);
+        for order in self.live_orders().filter(|order| order.state == OrderState::Unknown) {
+            let open = (order.spec.qty - order.filled).raw() * order.spec.side.sign();
+            low += open.min(0);
+            high += open.max(0);
+        }
+        Qty::from_raw(low.abs().max(high.abs()))
     }
 
     /// Worst-case quantity at risk on a leg: what is held and what may still fill.

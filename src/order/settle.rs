@@ -29,7 +29,7 @@ impl Core {
         self.watch_lone(now, index, lone);
         let pair = &self.pairs[index];
         if pair.has_live_orders() {
-            return;
+            return self.alarm_lone(now, index, fx);
         }
         if lone || (pair.book.hedged() < lot && !pair.book.is_flat() && sweepable(pair).is_some()) {
             return self.mend(now, index, fx);
@@ -70,7 +70,7 @@ impl Core {
         self.log_mended(now, index, phase, fx);
         match (held, self.pairs[index].opened) {
             (true, false) => self.opened(now, index, fx),
-            (true, true) => self.pairs[index].exit_after = now.plus_ms(EXIT_PAUSE_MS),
+            (true, true) => self.pairs[index].exit_after = now.plus_ms(self.exit_pause_ms(index)),
             (false, _) => self.flat(now, index, phase, fx),
         }
         let pair = &mut self.pairs[index];
@@ -79,6 +79,13 @@ impl Core {
         pair.lone_ns = 0;
         let pause = cooldown(&self.settings.risk, phase);
         pair.cool_until = now.plus_ms(pause);
+    }
+
+    /// A close whose closed leg had to be brought back is not tried again at once.
+    fn exit_pause_ms(&self, index: usize) -> u64 {
+        let pair = &self.pairs[index];
+        let brought_back = matches!(pair.phase, Phase::Mending { .. }) && pair.mend.last_completed;
+        if brought_back { u64::from(self.settings.risk.failed_leg_cooldown_ms) } else { EXIT_PAUSE_MS }
     }
 
     fn opened(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
@@ -203,12 +210,15 @@ impl Core {
             if order.spec.purpose == Purpose::Unwind && order.state == OrderState::NoFill {
                 pair.mend.missed_unwinds += 1;
             }
+            let refused = matches!(order.state, OrderState::Rejected | OrderState::NeverAccepted);
+            pair.mend.refused = refused.then_some(order.leg);
             if order.spec.reduce_only && order.filled.is_zero() {
                 // Perhaps there is nothing left to reduce.
                 fx.push(Effect::Ask(Ask::Account { venue: order.spec.venue }));
             }
             if !order.filled.is_zero() {
                 pair.mend.progress = order.filled_at;
+                pair.mend.halvings = pair.mend.halvings.saturating_sub(1);
             }
         }
     }
@@ -251,12 +261,13 @@ impl Core {
             let what = Reason::cut("lone leg not mended yet");
             fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
         }
-        if now.ms_since(pair.mend.progress)
-            > u64::from(self.settings.upkeep.mending.no_progress_halt_s) * 1_000
-            && self.mode != Mode::Halted
-        {
+        if now.ms_since(pair.mend.progress) > self.no_progress_ms() && self.mode != Mode::Halted {
             self.set_mode(now, Mode::Halted, "lone leg without progress", fx);
         }
+    }
+
+    fn no_progress_ms(&self) -> u64 {
+        u64::from(self.settings.upkeep.mending.no_progress_halt_s) * 1_000
     }
 
     fn log_mended(&mut self, now: Nanos, index: usize, phase: Phase, fx: &mut Effects) {
@@ -278,7 +289,8 @@ impl Core {
         let rested = |leg: usize| now >= pair.mend.not_before[leg];
         let closing = [0, 1].map(|leg| rested(leg) && self.takes_closes(pair.settings.venues[leg]));
         let opening = [0, 1].map(|leg| rested(leg) && self.takes_orders(pair.settings.venues[leg]));
-        mend::Means { closing, opening, completing: self.mode != Mode::Halted }
+        let desperate = now.ms_since(pair.mend.progress) > self.no_progress_ms();
+        mend::Means { closing, opening, completing: self.mode != Mode::Halted, desperate }
     }
 
     /// The venue takes orders now.

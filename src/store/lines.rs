@@ -105,6 +105,7 @@ pub const fn order_state(state: OrderState) -> &'static str {
 const fn reject_class(class: RejectClass) -> &'static str {
     match class {
         RejectClass::Definitive => "definitive",
+        RejectClass::TooLarge => "too_large",
         RejectClass::RetryLater => "retry_later",
         RejectClass::Halt => "halt",
         RejectClass::Ambiguous => "ambiguous",

@@ -120,6 +120,8 @@ impl OrderState {
 pub enum RejectClass {
     /// This order is dead; a new one may be tried at once after the delay.
     Definitive,
+    /// This order is dead for its size (open interest, margin, position limit): a smaller one may do.
+    TooLarge,
     /// This order is dead; the venue asks for patience (rate limit, market state).
     RetryLater,
     /// This order is dead and a person is needed (keys, permissions, account).

@@ -131,6 +131,8 @@ pub struct Rig {
     pub logs: Vec<RecordKind>,
     pub exposure: ExposureState,
     pub updates: u64,
+    /// Marks that the quotes carry, by venue; zero = none.
+    pub marks: [Price; 2],
 }
 
 impl Rig {
@@ -153,6 +155,7 @@ impl Rig {
             logs: Vec::new(),
             exposure: ExposureState::Blocked,
             updates: 0,
+            marks: [Price::ZERO; 2],
         };
         let mut fx = Effects::new();
         let start = Start { epoch: 1, mode: Mode::Active, paper: false };
@@ -249,6 +252,7 @@ impl Rig {
             sell: [walk(bid); 3],
             buy_within: SizeSet::ALL,
             sell_within: SizeSet::ALL,
+            ticker: Ticker { mark: self.marks[venue.index()], ..Ticker::default() },
             ..Quote::default()
         };
         self.step(Input::Quote(quote));

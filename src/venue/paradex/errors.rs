@@ -2,7 +2,7 @@
 //! by `rpc`, `events` and `client`; pure. A code that no sheet lists is ambiguous: it proves nothing, and the order is
 //! resolved by query.
 
-use crate::types::RejectClass::{self, Ambiguous, Definitive, Halt, RetryLater};
+use crate::types::RejectClass::{self, Ambiguous, Definitive, Halt, RetryLater, TooLarge};
 use crate::types::order::Reason;
 use crate::types::{Reject, quoted};
 
@@ -12,14 +12,14 @@ const CODES: [(&str, RejectClass); 57] = [
     ("VALIDATION_ERROR", Definitive),
     ("BINDING_ERROR", Definitive),
     ("INVALID_REQUEST_PARAMETER", Definitive),
-    ("INVALID_ORDER_SIZE", Definitive),
+    ("INVALID_ORDER_SIZE", TooLarge),
     ("INVALID_PRICE_PRECISION", Definitive),
     ("INVALID_SYMBOL", Definitive),
     ("INVALID_TIMESTAMP", Definitive),
     ("INVALID_SIGNATURE_EXPIRATION", Definitive),
     ("BATCH_SIZE_OUT_OF_RANGE", Definitive),
-    ("NOT_ENOUGH_MARGIN", Definitive),
-    ("ORDER_EXCEEDS_POSITION_LIMIT", Definitive),
+    ("NOT_ENOUGH_MARGIN", TooLarge),
+    ("ORDER_EXCEEDS_POSITION_LIMIT", TooLarge),
     ("POST_ONLY_WOULD_CROSS", Definitive),
     ("RPI_ACCOUNT_NOT_WHITELISTED", Definitive),
     ("MMP_NOT_ENABLED", Definitive),
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn wrapped_refusals_show_their_own_code() {
         let margin = socket_refusal(-32600, ["invalid request", "{\"error\":\"NOT_ENOUGH_MARGIN\"}"]);
-        assert_eq!((margin.class, margin.code.as_str()), (Definitive, "NOT_ENOUGH_MARGIN"));
+        assert_eq!((margin.class, margin.code.as_str()), (TooLarge, "NOT_ENOUGH_MARGIN"));
         let state = socket_refusal(100, ["rejected: SYSTEM_STATUS_CANCEL_ONLY", ""]);
         assert_eq!(state.class, RetryLater);
         let unknown = socket_refusal(-32600, ["SOME_NEW_RULE", ""]);

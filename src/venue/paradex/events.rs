@@ -283,7 +283,7 @@ mod tests {
         let OrderNews::Rejected(reject) = news(order("3-9-1", true, 300, "NOT_ENOUGH_MARGIN")) else {
             panic!("not rejected")
         };
-        assert_eq!((reject.class, reject.code.as_str()), (RejectClass::Definitive, "NOT_ENOUGH_MARGIN"));
+        assert_eq!((reject.class, reject.code.as_str()), (RejectClass::TooLarge, "NOT_ENOUGH_MARGIN"));
         assert!(matches!(news(order("3-9-1", true, 100, "NOT_ENOUGH_MARGIN")), OrderNews::Closed { .. }));
         assert!(matches!(news(order("3-9-1", true, 300, "NEVER_HEARD_OF")), OrderNews::Closed { .. }));
     }

@@ -229,7 +229,7 @@ mod tests {
         trail.order(&order(true, 300, "NOT_ENOUGH_MARGIN")).unwrap();
         let report = trail.report(VenueId(1), SOON).unwrap();
         assert_eq!((report.terminal, report.filled, report.average), (true, Qty::ZERO, Price::ZERO));
-        assert_eq!(report.rejected.map(|reject| reject.class), Some(RejectClass::Definitive));
+        assert_eq!(report.rejected.map(|reject| reject.class), Some(RejectClass::TooLarge));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::json::{self, Code};
 use crate::types::order::Reason;
 use crate::types::{Reject, RejectClass, quoted};
 
-use RejectClass::{Ambiguous, Definitive, Halt, RetryLater};
+use RejectClass::{Ambiguous, Definitive, Halt, RetryLater, TooLarge};
 
 /// Codes that callers ask for by name.
 pub const RATE_LIMITED: i64 = 429;
@@ -41,18 +41,18 @@ const CODES: [(i64, RejectClass, &str); 50] = [
     (1147, Ambiguous, "DECLINE_WITHDRAW_FROM_MOBILE"),
     (1148, RetryLater, "MARKET_CLOSED"),
     (3001, Definitive, "PRICE_CHECK_FAILED"),
-    (3002, Definitive, "MARGIN_CHECK_FAILED"),
+    (3002, TooLarge, "MARGIN_CHECK_FAILED"),
     (3003, Definitive, "PRICE_STALE"),
     (3004, Definitive, "ORDER_STALE"),
     (3006, Definitive, "INCREASE_WITH_SL_TP"),
     (3007, Halt, "INCREASE_DURING_INSOLVENCY"),
     (DELETED_BY_LIQUIDATION, Ambiguous, "DELETED_BY_LIQ"),
-    (3010, Definitive, "OI_CAP_EXCEEDED"),
+    (3010, TooLarge, "OI_CAP_EXCEEDED"),
     (3011, Definitive, "INVALID_LIMIT_PRICE"),
     (3015, Ambiguous, "DUPLICATE"),
     (ORDER_NOT_FOUND, Ambiguous, "ORDER_NOT_FOUND"),
     (3018, Definitive, "REDUCE_ONLY_INCREASES"),
-    (3019, Definitive, "REDUCE_ONLY_EXCEEDS_SIZE"),
+    (3019, TooLarge, "REDUCE_ONLY_EXCEEDS_SIZE"),
     (3020, Halt, "ORDER_CHANGES_LEVERAGE"),
     (DECREASE_LEVERAGE_WITH_POSITION, Halt, "DECREASE_LEVERAGE_WITH_POSITION"),
     (3022, Definitive, "INVALID_TP_SL_PRICE"),
@@ -189,6 +189,22 @@ mod tests {
         for (index, row) in CODES.iter().enumerate() {
             assert!(CODES[..index].iter().all(|other| other.0 != row.0), "{} stands twice", row.0);
         }
+    }
+
+    /// As section 6 of the sheet lists them, range by range.
+    const SHEET: &str = "\
+        429 1002 1003 1022 1023 1024 1099 1111 1116 1121 1125 1130 1131 1132 1133 1143 1144 1145 1146 1147 \
+        1148 3001 3002 3003 3004 3006 3007 3008 3010 3011 3015 3017 3018 3019 3020 3021 3022 3023 3024 4001 \
+        4002 4003 4004 4007 4010 4012 5002 5009 5010 5013";
+
+    #[test]
+    fn every_code_of_the_sheet_stands_in_the_table() {
+        let sheet: Vec<i64> = SHEET.split_whitespace().map(|code| code.parse().unwrap()).collect();
+        for code in &sheet {
+            assert!(CODES.iter().any(|row| row.0 == *code), "{code} is documented and not listed");
+        }
+        assert_eq!(sheet.len(), CODES.len(), "the table lists what the sheet does not");
+        assert!((0..10_000).filter(|code| !sheet.contains(code)).all(|code| reject(code).class == Ambiguous));
     }
 
     #[test]

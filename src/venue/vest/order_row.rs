@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(class(r#"{"status":"PARTIALLY_FILLED"}"#).0, RejectClass::Ambiguous);
         assert_eq!(class(r#"{"status":"MELTED"}"#), (RejectClass::Ambiguous, "MELTED".into()));
         assert_eq!(class(r#"{"status":"REJECTED"}"#).0, RejectClass::Ambiguous);
-        let code = (RejectClass::Definitive, "3010 OI_CAP_EXCEEDED".into());
+        let code = (RejectClass::TooLarge, "3010 OI_CAP_EXCEEDED".into());
         assert_eq!(class(r#"{"status":"REJECTED","code":3010}"#), code);
     }
 }

@@ -224,7 +224,7 @@ mod tests {
         assert_eq!((filled, average), (Qty::parse(b"0.1").unwrap(), Price::parse(b"30000").unwrap()));
         for (what, class, code) in [
             ("ORDER CANCELLED", RejectClass::Ambiguous, "CANCELLED"),
-            ("ORDER REJECTED", RejectClass::Definitive, "3010 OI_CAP_EXCEEDED"),
+            ("ORDER REJECTED", RejectClass::TooLarge, "3010 OI_CAP_EXCEEDED"),
         ] {
             let OrderNews::Rejected(reject) = order_event(what).1 else { panic!("{what}") };
             assert_eq!((reject.class, reject.code.as_str()), (class, code));

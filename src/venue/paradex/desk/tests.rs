@@ -225,7 +225,7 @@ fn a_refused_order_is_told_with_its_class() {
         ("Get /fills?", 200, NOTHING),
     ]);
     let report = desk().order(&mut http, &query(), NOW).unwrap().unwrap();
-    assert_eq!(report.rejected.map(|reject| reject.class), Some(RejectClass::Definitive));
+    assert_eq!(report.rejected.map(|reject| reject.class), Some(RejectClass::TooLarge));
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn an_order_over_rest_is_the_signed_order_itself_also_after_a_new_token() {
 #[test]
 fn an_order_over_rest_is_refused_for_certain_or_unknown() {
     for (status, body, class) in [
-        (400, r#"{"error":"NOT_ENOUGH_MARGIN","message":""}"#, Some(RejectClass::Definitive)),
+        (400, r#"{"error":"NOT_ENOUGH_MARGIN","message":""}"#, Some(RejectClass::TooLarge)),
         (400, r#"{"error":"SOMETHING_NEW","message":""}"#, None),
         (400, r#"{"error":"DUPLICATED_CLIENT_ID","message":""}"#, None),
         (503, r#"{"error":"NOT_ENOUGH_MARGIN","message":""}"#, None),

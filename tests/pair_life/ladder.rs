@@ -1,0 +1,144 @@
+//! Each rung of the ladder made the one that works (SAFETY §2.3).
+
+use bot4::types::report::Fact;
+use bot4::types::*;
+
+use crate::rig::*;
+
+/// Vest's leg has filled, Paradex's was refused, and taking Vest's back is the cheaper way home.
+fn lone() -> Rig {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.quote(P, "100.12", "100.16");
+    rig.quote(V, "100.20", "100.24");
+    rig.reject(1, RejectClass::Definitive);
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].venue), (Purpose::Unwind, V));
+    rig
+}
+
+#[test]
+fn a_venue_that_refuses_is_asked_again_only_after_the_other() {
+    let mut rig = lone();
+    rig.reject(2, RejectClass::Definitive);
+    rig.wait_ms(201);
+    assert_eq!((rig.sent[3].purpose, rig.sent[3].venue), (Purpose::Complete, P), "dearer, and it may answer");
+    rig.fill(3, "g", "1", "100.16");
+    rig.assert_home();
+    assert!(matches!(rig.exposure, ExposureState::Held { .. }));
+}
+
+#[test]
+fn what_is_too_large_is_halved_until_it_is_taken() {
+    let mut rig = lone();
+    rig.quote(P, "103.00", "103.04");
+    let mut sizes = Vec::new();
+    for order in 2..5 {
+        sizes.push(rig.sent[order].qty);
+        rig.reject(order, RejectClass::TooLarge);
+        rig.wait_ms(1_001);
+    }
+    assert_eq!(sizes, [qty("1"), qty("0.5"), qty("0.25")]);
+    assert_eq!(rig.sent[5].qty, qty("0.125"));
+    rig.fill(5, "a", "0.125", "100.24");
+    rig.wait_ms(1_001);
+    assert_eq!(rig.sent[6].qty, qty("0.2187"), "a quarter of the rest, on the step");
+    while !rig.net().is_zero() {
+        let last = rig.sent.len() - 1;
+        let size = rig.sent[last].qty.to_string();
+        rig.fill(last, "b", &size, "100.24");
+        rig.wait_ms(1_001);
+    }
+    rig.assert_home();
+}
+
+#[test]
+fn a_price_that_was_refused_is_not_made_smaller() {
+    let mut rig = lone();
+    rig.quote(P, "103.00", "103.04");
+    rig.reject(2, RejectClass::Definitive);
+    rig.wait_ms(1_001);
+    assert_eq!(rig.sent[3].qty, qty("1"));
+    rig.fill(3, "u", "1", "100.24");
+    rig.assert_home();
+}
+
+/// An exit of which one venue takes its leg and the other refuses its own for as long as it is asked.
+#[test]
+fn a_leg_that_nobody_takes_is_hedged_again_on_the_other_venue() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(3, "g", "1", "100.10");
+    rig.reject(2, RejectClass::Definitive);
+    let mut refused = 4;
+    while rig.sent.last().unwrap().purpose == Purpose::Unwind {
+        let last = rig.sent.len() - 1;
+        assert_eq!(rig.sent[last].venue, V);
+        refused = last;
+        rig.reject(last, RejectClass::Definitive);
+        rig.wait_ms(1_001);
+        rig.quotes();
+    }
+    assert!(refused > 8, "not before the venue was given its time");
+    assert_eq!(rig.core.mode(), Mode::Halted, "no progress for ten seconds");
+    let last = rig.sent[rig.sent.len() - 1];
+    assert_eq!((last.purpose, last.venue, last.side, last.qty), (Purpose::Complete, P, Side::Buy, qty("1")));
+    rig.fill(rig.sent.len() - 1, "h", "1", "100.02");
+    rig.assert_home();
+    assert_eq!(rig.exposure, ExposureState::Blocked, "the venue that refuses is given a while");
+    rig.now = rig.now.plus_ms(60_000);
+    rig.wait_ms(2);
+    assert!(matches!(rig.exposure, ExposureState::Held { .. }), "a whole pair again, sought to be closed");
+}
+
+#[test]
+fn an_unwind_stays_inside_the_band_that_its_venue_takes() {
+    let mut rig = Rig::new();
+    rig.marks = [price("100.20"); 2];
+    let banded = MarketRules { price_band: Rate::from_bps(20), ..rules() };
+    rig.fact(Fact::Rules { venue: V, pair: PairId(0), rules: banded });
+    rig.quotes();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.quote(P, "103.00", "103.04");
+    rig.quote(V, "100.30", "100.36");
+    rig.reject(1, RejectClass::Definitive);
+    for _ in 0..6 {
+        let last = rig.sent.len() - 1;
+        assert!(rig.sent[last].limit <= price("100.40"), "20 bps above the mark: {}", rig.sent[last].limit);
+        rig.close(last, "0");
+        rig.wait_ms(1_100);
+    }
+    let last = rig.sent.len() - 1;
+    assert_eq!(rig.sent[last].limit, price("100.40"));
+    rig.fill(last, "u", "1", "100.40");
+    rig.assert_home();
+}
+
+#[test]
+fn an_entry_far_from_either_mark_is_refused() {
+    for venue in [V, P] {
+        let mut rig = Rig::new();
+        rig.marks[venue.index()] = price("97.00");
+        rig.quotes();
+        rig.enter();
+        assert!(rig.sent.is_empty());
+        let collar = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::Collar };
+        assert!(rig.logs.contains(&collar));
+    }
+}
+
+#[test]
+fn a_close_leaves_what_a_larger_step_cannot_carry() {
+    let mut rig = Rig::new();
+    rig.opened();
+    let coarse = MarketRules { lot: qty("0.3"), ..rules() };
+    rig.fact(Fact::Rules { venue: P, pair: PairId(0), rules: coarse });
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    assert_eq!([rig.sent[2].qty, rig.sent[3].qty], [qty("1"), qty("0.9")]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "0.9", "100.10");
+    rig.wait_ms(2_000);
+    assert_eq!(rig.sent.len(), 4, "nothing that no venue takes is sent");
+}
