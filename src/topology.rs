@@ -16,6 +16,7 @@
 //! | `*_alerts` | `store`, `main` → `alerts` | `ALERT_RING` | drop, count and say so |
 
 mod engine;
+mod growth;
 mod operator;
 mod plan;
 mod restore;

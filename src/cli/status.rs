@@ -35,15 +35,22 @@ const PAIRS: [Column; 5] = [
     Column::text("unhedged", "unhedged"),
     Column::span("for", "held_ms"),
 ];
-const VENUES: [Column; 8] = [
+const VENUES: [Column; 9] = [
     Column::text("orders at", "exchange"),
     Column::text("placed", "placed"),
     Column::text("last minute", "placed_last_minute"),
     Column::text("rejected", "rejected"),
+    Column::cut("miss %", "miss_percent", 1),
     Column::cut("ack ms p50", "/ack_ms/p50", 3),
     Column::cut("p99", "/ack_ms/p99", 3),
     Column::cut("fill ms p50", "/fill_ms/p50", 3),
     Column::cut("p99", "/fill_ms/p99", 3),
+];
+const ACCOUNTS: [Column; 4] = [
+    Column::text("account at", "exchange"),
+    Column::cut("margin free %", "margin_free_percent", 1),
+    Column::cut("runway %", "margin_runway_percent", 1),
+    Column::cut("key days left", "key_days_left", 1),
 ];
 const TIMES: [Column; 4] = [
     Column::text("latency", "name"),
@@ -72,6 +79,7 @@ pub(super) fn write(status: &Value, out: &mut dyn Write) -> io::Result<()> {
         (&SPREADS[..], "spreads"),
         (&PAIRS[..], "pairs"),
         (&VENUES[..], "venues"),
+        (&ACCOUNTS[..], "venues"),
     ] {
         let rows = status.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         section(columns, rows, out)?;

@@ -4,7 +4,7 @@ use super::error::ConfigError;
 use super::reader::Section;
 use crate::types::Rate;
 use crate::types::settings::{
-    DatabaseLag, KeyExpiry, Maintenance, Mending, Pauses, Reconcile, ThrottleSettings, Upkeep,
+    DatabaseLag, KeyExpiry, Maintenance, MarginSettings, Mending, Pauses, Reconcile, ThrottleSettings, Upkeep,
 };
 
 /// Reads the sections.
@@ -13,6 +13,7 @@ pub fn read(root: &Section<'_>) -> Result<Upkeep, ConfigError> {
     Ok(Upkeep {
         mending: mending(&root.section("mending")?)?,
         throttle: throttle(&root.section("throttle")?)?,
+        margin: margin(&root.section("margin")?)?,
         reconcile: reconcile(&root.section("reconcile")?)?,
         pauses: pauses(&root.section("pauses")?)?,
         stop_deadline_s: root.section("stop")?.int("deadline_s", 5..=55)?,
@@ -22,6 +23,7 @@ pub fn read(root: &Section<'_>) -> Result<Upkeep, ConfigError> {
         journal_free_min_mb: root.section("journal")?.int("free_min_mb", 64..=1_000_000)?,
         heartbeat_max_ms: watchdog.int("heartbeat_max_ms", 500..=4_000)?,
         blocking_heartbeat_max_ms: watchdog.int("blocking_heartbeat_max_ms", 5_000..=300_000)?,
+        memory_growth_max_mb: watchdog.int("memory_growth_max_mb", 1..=100_000)?,
     })
 }
 
@@ -41,6 +43,19 @@ fn throttle(s: &Section<'_>) -> Result<ThrottleSettings, ConfigError> {
         max_failed_entries: s.int("max_failed_entries", 1..=1_000)?,
         max_unwinds_per_hour: s.int("max_unwinds_per_hour", 1..=1_000)?,
     })
+}
+
+fn margin(s: &Section<'_>) -> Result<MarginSettings, ConfigError> {
+    let margin = MarginSettings {
+        alert_free: s.share("alert_free", 10..=90)?,
+        reduce_free: s.share("reduce_free", 5..=80)?,
+        liquidation_distance: s.share("liquidation_distance", 5..=50)?,
+    };
+    if margin.alert_free < margin.reduce_free {
+        let wanted = "at least reduce_free".to_owned();
+        return Err(s.clash("alert_free", "reduce_free", margin.alert_free.percent().to_string(), wanted));
+    }
+    Ok(margin)
 }
 
 fn reconcile(s: &Section<'_>) -> Result<Reconcile, ConfigError> {

@@ -192,7 +192,10 @@ impl Core {
             self.tick_orders(now, index, fx);
             self.look_again(now, index, fx);
             self.settle(now, index, fx);
+            self.watch_funding(index, fx);
         }
+        self.tick_margin(now, fx);
+        self.tick_keys(now, fx);
         if self.halt_flattens {
             self.flatten_pairs(now, fx);
         }

@@ -3,9 +3,11 @@
 
 use std::collections::VecDeque;
 
+use super::health::MarginWatch;
 use super::mend;
 use super::pair::Pair;
 use super::throttle::Throttle;
+use crate::types::money::RATE_ONE;
 use crate::types::record::Refusal;
 use crate::types::report::AccountReport;
 use crate::types::settings::{RiskSettings, Upkeep, VenueSettings};
@@ -47,8 +49,13 @@ pub struct VenueFacts {
     /// When a fill came of an order of ours that is in no slot any more.
     pub late_fill: Nanos,
     pub clock_offset_ms: i64,
+    /// Readings in a row beyond what halts.
+    pub clock_beyond: u32,
+    pub margin: MarginWatch,
     /// When the key that signs orders there lapses, ms since the epoch; `None` = never, or not known.
     pub key_expires_ms: Option<u64>,
+    /// When it was last said how long that is.
+    pub key_told: Nanos,
     /// Worst-case notional held and in flight on this venue, over all pairs.
     pub gross: Usd,
 }
@@ -261,8 +268,9 @@ impl Gate {
             return Err(Refusal::GrossCap);
         }
         let Some(account) = venue.account else { return Err(Refusal::NotReconciled) };
-        let left = account.free_margin - notional.part(rules.initial_margin);
-        if left < account.equity.part(self.risk.entry_free_margin) {
+        let leveraged = Rate::from_raw(RATE_ONE / i64::from(self.risk.leverage.max(1)));
+        let left = account.free_margin - notional.part(rules.initial_margin.max(leveraged));
+        if venue.margin.near || left < account.equity.part(self.risk.entry_free_margin) {
             return Err(Refusal::Margin);
         }
         Ok(())

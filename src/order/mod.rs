@@ -8,6 +8,7 @@ pub mod core;
 pub mod decide;
 pub mod differ;
 pub mod gate;
+pub mod health;
 pub mod lifecycle;
 pub mod mend;
 mod modes;

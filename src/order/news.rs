@@ -80,6 +80,7 @@ impl Core {
                 if let Some(account) = &mut self.venues[venue.index()].account {
                     (account.equity, account.free_margin) = (equity, free);
                 }
+                self.watch_margin(now, venue, None, fx);
             }
             TraderEvent::Position { pair, qty } => self.hear_position(venue, pair, qty, fx),
             TraderEvent::Liquidation => {

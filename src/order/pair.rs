@@ -94,6 +94,8 @@ pub struct Pair {
     pub foreign: [bool; 2],
     /// What the venue showed when it last differed from our books: a second look is due.
     pub differs: [Option<Difference>; 2],
+    /// A leg's funding rate cannot be meant; it was said.
+    pub absurd_funding: [bool; 2],
     /// Part of a leg was gone at its venue since the pair was opened.
     pub gone: bool,
     /// A person wants what the venues hold to be this pair: since when, and what each has shown since.
@@ -123,6 +125,7 @@ impl Pair {
             lone_ns: 0,
             foreign: [false; 2],
             differs: [None; 2],
+            absurd_funding: [false; 2],
             gone: false,
             adopting: None,
             touched: Nanos::NEVER,

@@ -2,7 +2,6 @@
 //! compared in `differ`. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
-use crate::types::order::Reason;
 use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey};
 use crate::types::{MarketRules, Mode, Nanos, OrderNews, PairId, RecordKind, Usd, VenueId, VenueMode};
 
@@ -18,7 +17,10 @@ impl Core {
             Fact::Rules { venue, pair, rules } => self.take_rules(now, venue, pair, rules, fx),
             Fact::Mode { venue, mode } => self.take_mode(now, venue, mode),
             Fact::Clock { venue, offset_ms } => self.take_clock(now, venue, offset_ms, fx),
-            Fact::KeyExpiry { venue, at_ms } => self.take_key_expiry(now, venue, at_ms, fx),
+            Fact::KeyExpiry { venue, at_ms } => {
+                let facts = &mut self.venues[venue.index()];
+                (facts.key_expires_ms, facts.key_told) = (Some(at_ms), Nanos::NEVER);
+            }
             Fact::Refused { venue, id, reject } => {
                 self.take_order_news(now, venue, OrderKey::Client(id), OrderNews::Rejected(reject), fx);
             }
@@ -49,6 +51,7 @@ impl Core {
     ) {
         let facts = &mut self.venues[venue.index()];
         facts.account = Some(*report);
+        self.watch_margin(now, venue, Some(asked), fx);
         for index in 0..self.pairs.len() {
             if let Some(leg) = self.pairs[index].leg_of(venue) {
                 self.compare(now, index, leg, asked, report, fx);
@@ -135,16 +138,6 @@ impl Core {
         self.settle(now, pair.index(), fx);
     }
 
-    /// Said in time; entries stop by themselves later, closing never does (SAFETY C8).
-    fn take_key_expiry(&mut self, now: Nanos, venue: VenueId, at_ms: u64, fx: &mut Effects) {
-        self.venues[venue.index()].key_expires_ms = Some(at_ms);
-        let warn_ms = u64::from(self.settings.upkeep.keys.warn_h) * 3_600_000;
-        if at_ms < now.ms() + warn_ms {
-            let what = Reason::cut("the signing key lapses soon: register a new one");
-            fx.push(Effect::Log(RecordKind::Alarm { pair: PairId(0), venue, what }));
-        }
-    }
-
     /// Entries wait a while after a venue has come back (SAFETY §7, maintenance).
     fn take_mode(&mut self, now: Nanos, venue: VenueId, mode: VenueMode) {
         let facts = &mut self.venues[venue.index()];
@@ -153,17 +146,6 @@ impl Core {
                 now.plus_ms(u64::from(self.settings.upkeep.maintenance.entries_on_after_s) * 1_000);
         }
         facts.mode = mode;
-    }
-
-    fn take_clock(&mut self, now: Nanos, venue: VenueId, offset_ms: i64, fx: &mut Effects) {
-        self.venues[venue.index()].clock_offset_ms = offset_ms;
-        let off = offset_ms.unsigned_abs();
-        if off > u64::from(self.settings.risk.clock_warn_ms) {
-            fx.push(Effect::Log(RecordKind::ClockOffset { venue, ms: offset_ms }));
-        }
-        if off > u64::from(self.settings.risk.clock_halt_ms) {
-            self.halt(now, venue, "clock offset", fx);
-        }
     }
 
     /// All that is needed to send to a venue and to learn outcomes is up, or no more. After an outage what happened

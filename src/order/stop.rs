@@ -6,7 +6,7 @@ use super::mend;
 use super::pair::Phase;
 use crate::journal::entry::Entry;
 use crate::types::report::Ask;
-use crate::types::{Intent, IntentKind, Nanos, Price, Rate, RecordKind, StopReason, VenueId};
+use crate::types::{Intent, IntentKind, Nanos, Price, Qty, Rate, RecordKind, StopReason, VenueId};
 
 /// Pause between two verifications, ms.
 const VERIFY_EVERY_MS: u64 = 500;
@@ -92,18 +92,25 @@ impl Core {
     /// Closes what is held, pair by pair, each whenever it can be.
     pub(super) fn flatten_pairs(&mut self, now: Nanos, fx: &mut Effects) {
         for index in 0..self.pairs.len() {
-            self.flatten_pair(now, index, fx);
+            self.close_part(now, index, StopReason::Operator, self.pairs[index].book.hedged(), fx);
         }
     }
 
-    fn flatten_pair(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+    /// Closes `qty` of a held pair on both legs, as soon as both venues take it.
+    pub(super) fn close_part(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        reason: StopReason,
+        qty: Qty,
+        fx: &mut Effects,
+    ) {
         let pair = &self.pairs[index];
         let idle = pair.phase == Phase::Idle && !pair.has_live_orders() && now >= pair.exit_after;
         let ready = pair.settings.venues.iter().all(|venue| self.venues[venue.index()].ready);
         if !pair.opened || !idle || !ready {
             return;
         }
-        let qty = pair.book.hedged();
         let routes = [0, 1].map(|leg| mend::unwind(pair, leg, qty, &self.settings));
         let [Some(a), Some(b)] = routes else { return };
         let spend = match a.side {
@@ -113,7 +120,7 @@ impl Core {
         let mid = Price::mid(a.expected, b.expected);
         let intent = Intent {
             pair: pair.settings.id,
-            kind: IntentKind::Exit(StopReason::Operator),
+            kind: IntentKind::Exit(reason),
             qty,
             limits: [a.limit, b.limit],
             expected: [a.expected, b.expected],
@@ -154,6 +161,9 @@ impl Core {
         for pair in &self.pairs {
             for order in pair.live_orders() {
                 lines.push(format!("{}: order {} is {:?}", pair.settings.name, order.id(), order.state));
+            }
+            if pair.opened && self.stop.as_ref().is_some_and(|stop| stop.flatten) {
+                lines.push(format!("{}: {} are still held", pair.settings.name, pair.book.hedged()));
             }
             if pair.is_lone() {
                 lines.push(format!("{}: net position {}", pair.settings.name, pair.book.net()));

@@ -70,11 +70,17 @@ pub const fn expiry(quote: &Quote, age_ms: u32) -> Nanos {
     quote.t_wire.plus_ms(age_ms as u64)
 }
 
-/// Funding per hour that a pair in this direction earns (negative: pays), of its notional.
+/// More than one percent an hour is an error in the data, not a rate (SAFETY V6).
+pub fn is_absurd(funding_1h: Rate) -> bool {
+    funding_1h.raw().unsigned_abs() > RATE_ONE.unsigned_abs() / 100
+}
+
+/// Funding per hour that a pair in this direction earns (negative: pays), of its notional. A rate that cannot be meant
+/// counts as none.
 pub fn carry(quotes: &[Quote; 2], direction: Direction) -> Rate {
     let [first, second] = [0, 1].map(|leg: usize| {
-        // More than 100 % an hour is not a rate; the bound keeps what is computed from it in range.
-        quotes[leg].ticker.funding_1h.raw().clamp(-RATE_ONE, RATE_ONE)
+        let rate = quotes[leg].ticker.funding_1h;
+        if is_absurd(rate) { 0 } else { rate.raw() }
     });
     View::directed(Rate::from_raw(second - first), direction)
 }

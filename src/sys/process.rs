@@ -55,6 +55,14 @@ fn panic_line(info: &PanicHookInfo<'_>) -> String {
     )
 }
 
+/// Bytes of memory that this process holds now; `None` where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib << 10)
+}
+
 /// User id of whoever is at the other end of a Unix socket, as the kernel saw it at the connect.
 ///
 /// # Errors
@@ -88,6 +96,14 @@ mod tests {
         assert_eq!(peer_uid(&ours).unwrap(), own_uid());
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(peer_uid(&tcp).is_err() || peer_uid(&tcp).unwrap() != own_uid());
+    }
+
+    #[test]
+    fn what_is_allocated_is_resident() {
+        let before = resident_bytes().unwrap();
+        let held = vec![7_u8; 64 << 20];
+        let grown = resident_bytes().unwrap().saturating_sub(before);
+        assert!(std::hint::black_box(&held).len() == 64 << 20 && grown > 32 << 20, "grown by {grown}");
     }
 
     /// Runs one test of this file in a process of its own, where the whole process may be changed.

@@ -10,7 +10,8 @@ use crate::store::{Names, lines};
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::record::{Record, RecordKind, Role};
 use crate::types::settings::AlertRules;
-use crate::types::{Mode, Nanos, OrderState, PairId, Qty, Usd, VenueId};
+use crate::types::{Mode, Nanos, OrderState, PairId, Qty, Rate, Usd, VenueId};
+use crate::venue::REGISTRATIONS;
 
 use super::watch::UNLATCH_COMMAND;
 
@@ -29,8 +30,12 @@ pub enum Kind {
     /// An alarm of the order stage: margin, keys, busts, late fills; the text says which.
     Alarm,
     LinkDown,
+    Margin,
+    KeyExpiry,
+    ClockOffset,
     DatabaseLag,
     ThreadBlocked,
+    MemoryGrowth,
     /// A thread ended; the engine stops.
     Broken,
     DailySummary,
@@ -45,6 +50,10 @@ impl Kind {
             Self::ForeignPosition => "FOREIGN_POSITION",
             Self::Alarm => "ALARM",
             Self::LinkDown => "LINK_DOWN",
+            Self::Margin => "MARGIN",
+            Self::KeyExpiry => "KEY_EXPIRY",
+            Self::ClockOffset => "CLOCK_OFFSET",
+            Self::MemoryGrowth => "MEMORY_GROWTH",
             Self::DatabaseLag => "DATABASE_LAG",
             Self::ThreadBlocked => "THREAD_BLOCKED",
             Self::Broken => "BROKEN",
@@ -171,6 +180,18 @@ impl AlertWatch {
                 let doing = "goes on within its limits; hedging, exits and stops run";
                 self.raise(Alert::new(Kind::Alarm, at, what, doing, STATUS).about(pair, venue));
             }
+            RecordKind::MarginLow { venue, free, wanted, reducing } => {
+                self.raise(margin_low(at, venue, free, wanted, reducing));
+            }
+            RecordKind::KeyLeft { venue, hours, low: true } => self.raise(key_lapses(at, venue, hours)),
+            RecordKind::ClockOffset { venue, ms, blocks: true } => {
+                let what = format!("the clocks are {ms} ms apart");
+                let doing = "opens nothing; hedging, exits and stops run";
+                let mut alert =
+                    Alert::new(Kind::ClockOffset, at, what, doing, "timedatectl; then bot4 check");
+                alert.venue = Some(venue);
+                self.raise(alert);
+            }
             _ => {}
         }
     }
@@ -269,6 +290,29 @@ impl AlertWatch {
     pub fn take(&mut self) -> impl Iterator<Item = Alert> {
         self.out.drain(..)
     }
+}
+
+fn margin_low(at: Nanos, venue: VenueId, free: Rate, wanted: Usd, reducing: bool) -> Alert {
+    let what = format!("free margin is {} % of equity: send {wanted} USD there", free.percent());
+    let doing = if reducing {
+        "halves its pairs there, both legs at once, until the margin is restored"
+    } else {
+        "holds its pairs; opens nothing there until the margin is restored"
+    };
+    let next = "send the amount on the venue's own page; then bot4 status";
+    let alert = Alert::new(Kind::Margin, at, what, doing, next);
+    Alert { venue: Some(venue), usd: Some(wanted), ..alert }
+}
+
+fn key_lapses(at: Nanos, venue: VenueId, hours: u64) -> Alert {
+    let what = format!("the signing key lapses in {hours} hours");
+    let doing = "opens nothing once the key would not outlive a pair; closing is never held back";
+    let registration = REGISTRATIONS.get(venue.index()).copied().flatten();
+    let next = registration.map_or_else(
+        || "make a new key on the venue's own page, put it into .env, restart".to_owned(),
+        |registration| format!("bot4 {}, on the machine of the primary key; then restart", registration.verb),
+    );
+    Alert { venue: Some(venue), ..Alert::new(Kind::KeyExpiry, at, what, doing, &next) }
 }
 
 /// The next moment at this minute of the day, UTC.
@@ -418,6 +462,27 @@ mod tests {
         watch.on_record(&record(1, RecordKind::Foreign { venue, pair, qty, ours }));
         let kinds: Vec<Kind> = watch.take().map(|alert| alert.kind).collect();
         assert_eq!(kinds, [Kind::Alarm, Kind::Alarm, Kind::ForeignPosition]);
+    }
+
+    #[test]
+    fn margin_keys_and_clocks_say_what_to_do() {
+        let mut watch = watch();
+        let venue = VenueId(0);
+        let (free, wanted) = (Rate::from_bps(3_100), Usd::from_raw(1_500_000_000));
+        watch.on_record(&record(1, RecordKind::MarginLow { venue, free, wanted, reducing: false }));
+        watch.on_record(&record(2, RecordKind::MarginLow { venue, free, wanted, reducing: false }));
+        watch.on_record(&record(3, RecordKind::KeyLeft { venue, hours: 80, low: false }));
+        watch.on_record(&record(3, RecordKind::KeyLeft { venue, hours: 71, low: true }));
+        watch.on_record(&record(3, RecordKind::KeyLeft { venue: VenueId(1), hours: 71, low: true }));
+        watch.on_record(&record(4, RecordKind::ClockOffset { venue, ms: 60, blocks: false }));
+        watch.on_record(&record(4, RecordKind::ClockOffset { venue, ms: 300, blocks: true }));
+        let lines: Vec<String> = watch.take().map(|alert| alert.line(&names()).finish()).collect();
+        let said =
+            ["send 15 USD there", "bot4 register-", "into .env, restart", "timedatectl; then bot4 check"];
+        assert_eq!(lines.len(), said.len(), "{lines:?}");
+        for (line, said) in lines.iter().zip(said) {
+            assert!(line.contains(said), "{said} in {line}");
+        }
     }
 
     #[test]

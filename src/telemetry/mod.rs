@@ -5,6 +5,7 @@
 //! hot path.
 
 pub mod alerts;
+mod counts;
 pub mod latency;
 pub mod log;
 pub mod pager;

@@ -83,7 +83,7 @@ pub struct PairStatus {
     pub held_ms: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VenueStatus {
     pub exchange: &'static str,
     pub ack_ms: Percentiles,
@@ -92,4 +92,13 @@ pub struct VenueStatus {
     /// Placed in the last 60 s, at most 1,024 of them.
     pub placed_last_minute: u64,
     pub rejected: u64,
+    /// Orders that ended with nothing filled, of all that ended.
+    #[serde(rename = "miss_percent", serialize_with = "number::percent")]
+    pub miss: Rate,
+    /// `null` until the account was read: free margin of equity, and how far prices may run against what is held there
+    /// until it is reduced.
+    pub margin_free_percent: Option<f64>,
+    pub margin_runway_percent: Option<f64>,
+    /// `null` where the expiry is not known.
+    pub key_days_left: Option<f64>,
 }

@@ -2,9 +2,8 @@
 //! `store` thread. What may be dropped (records) feeds times and displays; what must be right (orders sent,
 //! pairs, profit, what is still open) comes from the journal.
 
-use std::collections::VecDeque;
-
 use super::alerts::{Alert, AlertWatch, Kind};
+use super::counts::{Feed, VenueTimes};
 use super::latency::{Hops, Times};
 use super::status::{FeedStatus, LinkStatus, PairStatus, SpreadStatus, Status, VenueStatus};
 use super::summary::{Legs, Pnl, Summary};
@@ -18,11 +17,8 @@ use crate::types::order::{Purpose, Reason};
 use crate::types::record::{Record, RecordKind, Role, Stamps};
 use crate::types::{Mode, Nanos, PairId, Rate, VenueId};
 
-/// Orders of a venue whose moment is kept for the rate of the last minute.
-const PLACED_KEPT: usize = 1_024;
 /// What re-arms a halted engine, as it is typed.
 pub const UNLATCH_COMMAND: &str = "bot4 unlatch --reason \"<why>\"";
-const MINUTE_NS: u64 = 60_000_000_000;
 
 /// Questions for the status, and where the answers go.
 pub struct StatusPort {
@@ -62,50 +58,6 @@ struct RunTimes {
     fill_skew: Times,
     miss_to_mend: Times,
     stale_to_off: Times,
-}
-
-#[derive(Default)]
-struct VenueTimes {
-    ack: Times,
-    fill: Times,
-    placed: u64,
-    /// When the latest orders were placed, oldest first.
-    placed_at: VecDeque<Nanos>,
-    rejected: u64,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Feed {
-    updates: u64,
-    per_s: u64,
-    conflated: u64,
-    at: Nanos,
-}
-
-impl Feed {
-    fn count(&mut self, updates: u64, conflated: u64, at: Nanos) {
-        let ms = at.ms_since(self.at);
-        let per_s = if self.at == Nanos::NEVER || ms == 0 {
-            0
-        } else {
-            (updates - self.updates.min(updates)) * 1_000 / ms
-        };
-        *self = Self { updates, per_s, conflated, at };
-    }
-}
-
-impl VenueTimes {
-    fn place(&mut self, at: Nanos) {
-        self.placed += 1;
-        if self.placed_at.len() == PLACED_KEPT {
-            self.placed_at.pop_front();
-        }
-        self.placed_at.push_back(at);
-    }
-
-    fn placed_since(&self, from_ns: u64) -> u64 {
-        self.placed_at.iter().filter(|at| at.0 >= from_ns).count() as u64
-    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -303,17 +255,7 @@ impl Telemetry {
     }
 
     fn venue_rows(&self, now: Nanos) -> Vec<VenueStatus> {
-        let row = |id: VenueId| {
-            let venue = &self.venues[id.index()];
-            VenueStatus {
-                exchange: self.names.venue(id),
-                ack_ms: venue.ack.millis(),
-                fill_ms: venue.fill.millis(),
-                placed: venue.placed,
-                placed_last_minute: venue.placed_since(now.0.saturating_sub(MINUTE_NS)),
-                rejected: venue.rejected,
-            }
-        };
+        let row = |id: VenueId| self.venues[id.index()].row(self.names.venue(id), now);
         self.venue_ids().map(row).collect()
     }
 
@@ -357,9 +299,13 @@ impl Observer for Telemetry {
                 self.venues[venue.index()].ack.add(latency_ns);
             }
             RecordKind::OrderFilled { venue, latency_ns, .. } => {
-                self.venues[venue.index()].fill.add(latency_ns);
+                self.venues[venue.index()].filled(latency_ns);
             }
             RecordKind::OrderRejected { venue, .. } => self.venues[venue.index()].rejected += 1,
+            RecordKind::Margin { venue, free, runway } => {
+                self.venues[venue.index()].margin = Some((free, runway));
+            }
+            RecordKind::KeyLeft { venue, hours, .. } => self.venues[venue.index()].key_hours = Some(hours),
             RecordKind::EntryExecuted { decision_to_terminal_ns, fill_skew_ns, .. }
             | RecordKind::ExitExecuted { decision_to_terminal_ns, fill_skew_ns, .. } => {
                 self.times.decision_to_terminal.add(decision_to_terminal_ns);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use super::growth::Growth;
 use super::operator::Operator;
 use super::plan::plan;
 use super::watch::{End, Said, Watch, pause, remove_socket};
@@ -171,6 +172,7 @@ impl Engine {
             blocking_max_ms: u64::from(self.upkeep.blocking_heartbeat_max_ms),
             alerts: self.main_alerts,
             pulse: self.pulse,
+            growth: Growth::new(self.clock.now(), self.upkeep.memory_growth_max_mb),
             said: Said::default(),
             heartbeat_max_ms: u64::from(self.upkeep.heartbeat_max_ms),
             stop_deadline_ms: u64::from(self.upkeep.stop_deadline_s) * 1_000,

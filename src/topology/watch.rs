@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::growth::Growth;
 use super::operator::Operator;
 use crate::control;
 use crate::order::board::Board;
 use crate::store::DbHealth;
 use crate::sys::clock::Clock;
 use crate::sys::notify::{Notifier, State};
+use crate::sys::process::resident_bytes;
 use crate::sys::ring::Tx;
 use crate::sys::signals::Signals;
 use crate::sys::thread::Handle;
@@ -24,6 +26,8 @@ const LOOK_EVERY_MS: u64 = 10;
 const FEED_EVERY_MS: u64 = 1_000;
 /// The clock of the hot threads is checked this often, ms.
 const CLOCK_CHECK_MS: u64 = 1_000;
+/// Its own memory is looked at this often, ms.
+const MEMORY_EVERY_MS: u64 = 60_000;
 
 /// Everything that `main` holds while the engine runs.
 pub struct Watch<C> {
@@ -43,6 +47,7 @@ pub struct Watch<C> {
     pub database_lag: DatabaseLag,
     /// Handles that may block are alarming when they are older, ms.
     pub blocking_max_ms: u64,
+    pub growth: Growth,
     pub alerts: Tx<Alert>,
     pub pulse: Pulse,
     /// What was last said of the database and of the blocked.
@@ -75,7 +80,7 @@ impl<C: Clock> Watch<C> {
     /// Runs until the engine has stopped.
     pub fn run(&mut self) -> End {
         self.notifier.say(State::Ready);
-        let (mut fed, mut checked) = (Nanos::NEVER, Nanos::NEVER);
+        let (mut fed, mut checked, mut weighed) = (Nanos::NEVER, Nanos::NEVER, Nanos::NEVER);
         loop {
             let now = self.clock.now();
             self.answer(now);
@@ -100,6 +105,10 @@ impl<C: Clock> Watch<C> {
             if now.ms_since(checked) >= CLOCK_CHECK_MS {
                 checked = now;
                 self.check_clock();
+            }
+            if now.ms_since(weighed) >= MEMORY_EVERY_MS {
+                weighed = now;
+                self.watch_memory(now);
             }
             if now.ms_since(fed) >= FEED_EVERY_MS && self.hearts_beat(now) {
                 self.pulse.beat(now);
@@ -138,6 +147,14 @@ impl<C: Clock> Watch<C> {
         if hold != self.said.held && self.operator.send(Command::HoldForDatabase(hold)) {
             self.said.held = hold;
         }
+    }
+
+    fn watch_memory(&mut self, now: Nanos) {
+        let Some(grown) = resident_bytes().and_then(|bytes| self.growth.look(now, bytes)) else { return };
+        let what = format!("memory has grown by {} MB within an hour", grown >> 20);
+        tracing::warn!(event_type = "MEMORY_GROWTH", "{what}");
+        let next = "bot4 status; when it goes on: bot4 pause, restart at a quiet moment";
+        self.alert(Kind::MemoryGrowth, now, what, "trades on", next);
     }
 
     fn watch_blocked(&mut self, now: Nanos) {

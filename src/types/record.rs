@@ -259,6 +259,28 @@ pub enum RecordKind {
     ClockOffset {
         venue: VenueId,
         ms: i64,
+        /// So far off that nothing is opened.
+        blocks: bool,
+    },
+    /// An account, for the status: free margin of equity, and how far prices may run against what is held there until
+    /// it is reduced (all of it when nothing is held).
+    Margin {
+        venue: VenueId,
+        free: Rate,
+        runway: Rate,
+    },
+    /// Free margin or a liquidation price is nearer than a person should leave it; `wanted` mends it.
+    MarginLow {
+        venue: VenueId,
+        free: Rate,
+        wanted: Usd,
+        reducing: bool,
+    },
+    /// What is left of a signing key; `low` = time to register another.
+    KeyLeft {
+        venue: VenueId,
+        hours: u64,
+        low: bool,
     },
     /// Shutdown: orders cancelled so far.
     Cancelled {

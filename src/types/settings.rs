@@ -138,6 +138,7 @@ pub struct Settings {
 pub struct Upkeep {
     pub mending: Mending,
     pub throttle: ThrottleSettings,
+    pub margin: MarginSettings,
     pub reconcile: Reconcile,
     pub pauses: Pauses,
     pub stop_deadline_s: u32,
@@ -148,6 +149,8 @@ pub struct Upkeep {
     pub heartbeat_max_ms: u32,
     /// For the threads that may block.
     pub blocking_heartbeat_max_ms: u32,
+    /// Growth of the resident memory within an hour that a person is told of.
+    pub memory_growth_max_mb: u32,
 }
 
 /// The lone-leg ladder and the resolution of unknown orders.
@@ -169,6 +172,17 @@ pub struct ThrottleSettings {
     /// In a row, crashes of the engine included.
     pub max_failed_entries: u32,
     pub max_unwinds_per_hour: u32,
+}
+
+/// Margin at which a person is told and pairs are reduced, of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarginSettings {
+    /// Free margin, of equity: below it a person is told what to send.
+    pub alert_free: Rate,
+    /// Free margin, of equity: below it pairs are reduced on both legs.
+    pub reduce_free: Rate,
+    /// Distance of a position's liquidation price, of the price: the same.
+    pub liquidation_distance: Rate,
 }
 
 /// Periods of the running reconciliation, s.

@@ -225,6 +225,10 @@ impl Rig {
     pub fn account(&mut self, venue: VenueId, position: &str) {
         let mut report = AccountReport { equity: usd(1_000), free_margin: usd(1_000), ..Default::default() };
         report.positions[0].qty = qty(position);
+        self.account_report(venue, report);
+    }
+
+    pub fn account_report(&mut self, venue: VenueId, report: AccountReport) {
         self.now = self.now + 1;
         let asked = self.now;
         self.fact(Fact::Account { venue, asked, report });

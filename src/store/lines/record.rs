@@ -37,6 +37,9 @@ pub fn record(names: &Names, record: &Record) -> Line {
         RecordKind::ModeChanged { .. }
         | RecordKind::Reconciled { .. }
         | RecordKind::Foreign { .. }
+        | RecordKind::Margin { .. }
+        | RecordKind::MarginLow { .. }
+        | RecordKind::KeyLeft { .. }
         | RecordKind::Cancelled { .. }
         | RecordKind::Alarm { .. } => operations(scribe, &record.kind),
     }
@@ -76,8 +79,9 @@ fn feeds(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
             let line = scribe.warn("BOOK_STALE", "Book too old, entries off");
             scribe.both(line, pair, venue).number("off_after_ms", ms(ns))
         }
-        RecordKind::ClockOffset { venue, ms } => {
-            scribe.exchange(scribe.debug("CLOCK_OFFSET", "Clock offset measured"), venue).number("ms", ms)
+        RecordKind::ClockOffset { venue, ms, blocks } => {
+            let line = scribe.debug("CLOCK_OFFSET", "Clock offset measured");
+            scribe.exchange(line, venue).number("ms", ms).flag("blocks_entries", blocks)
         }
         RecordKind::BadFrame { venue, why } => {
             let line = scribe.warn("BAD_FRAME", format_args!("{}: frame dropped", title(venue)));
@@ -220,6 +224,21 @@ fn operations(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
             let message = "[SAFETY] Position that our orders do not explain, market blocked";
             let line = scribe.both(scribe.line(Level::Error, "FOREIGN_POSITION", message), pair, venue);
             line.number("size", qty).number("ours", ours)
+        }
+        RecordKind::Margin { venue, free, runway } => {
+            let line = scribe.exchange(scribe.debug("MARGIN", "Margin"), venue);
+            line.number("free_percent", free.percent()).number("runway_percent", runway.percent())
+        }
+        RecordKind::MarginLow { venue, free, wanted, reducing } => {
+            let message = format_args!("Margin is low: {wanted} USD wanted");
+            let line = scribe.exchange(scribe.warn("MARGIN_LOW", message), venue);
+            let line = line.number("free_percent", free.percent()).number("wanted_usd", wanted);
+            line.flag("reducing", reducing)
+        }
+        RecordKind::KeyLeft { venue, hours, low } => {
+            let message = format_args!("Signing key: {hours} hours left");
+            let line = if low { scribe.warn("KEY_LEFT", message) } else { scribe.debug("KEY_LEFT", message) };
+            scribe.exchange(line, venue).number("hours", hours)
         }
         RecordKind::Cancelled { orders } => {
             let message = format_args!("[SHUTDOWN] Cancelled {orders} pending orders");

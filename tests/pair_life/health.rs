@@ -1,0 +1,154 @@
+//! Margin, keys, clocks and funding: what is said, what stops, and what is reduced.
+
+use bot4::types::report::{AccountReport, Ask, Fact, PositionReport, TraderEvent};
+use bot4::types::*;
+
+use crate::rig::*;
+
+/// A venue's statement: equity 1000 USD, this much of it free, this position.
+fn account(rig: &mut Rig, venue: VenueId, free: i64, position: &str, liquidation: &str) {
+    let mut report = AccountReport { equity: usd(1_000), free_margin: usd(free), ..AccountReport::default() };
+    report.positions[0] = PositionReport {
+        qty: qty(position),
+        entry_price: price("100"),
+        liquidation_price: price(liquidation),
+    };
+    rig.account_report(venue, report);
+}
+
+/// A pair that has been held for a while.
+fn held() -> Rig {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.now = rig.now.plus_ms(10_000);
+    rig.quotes();
+    rig
+}
+
+fn lows(rig: &Rig) -> Vec<(VenueId, Usd, bool)> {
+    let low = |kind: &RecordKind| match *kind {
+        RecordKind::MarginLow { venue, wanted, reducing, .. } => Some((venue, wanted, reducing)),
+        _ => None,
+    };
+    rig.logs.iter().filter_map(low).collect()
+}
+
+#[test]
+fn low_margin_is_told_with_what_mends_it_and_reduces_nothing_yet() {
+    let mut rig = held();
+    account(&mut rig, V, 400, "-1", "0");
+    assert_eq!(lows(&rig), []);
+    account(&mut rig, V, 340, "-1", "0");
+    account(&mut rig, V, 330, "-1", "0");
+    assert_eq!(lows(&rig), [(V, usd(100), false)], "once: (340 + 100) of 1100 is 40 %");
+    rig.wait_ms(3_000);
+    assert_eq!(rig.sent.len(), 2);
+    rig.now = rig.now.plus_ms(60_000);
+    account(&mut rig, V, 340, "-1", "0");
+    assert_eq!(lows(&rig).len(), 2, "told again while it lasts");
+}
+
+#[test]
+fn a_shortage_halves_both_legs_at_once_until_it_is_over() {
+    let mut rig = held();
+    account(&mut rig, P, 240, "1", "0");
+    assert!(matches!(lows(&rig)[..], [(P, _, true)]));
+    rig.wait_ms(1);
+    assert_eq!(rig.sent.len(), 4, "both legs leave");
+    let closes = [(rig.sent[2].qty, rig.sent[2].reduce_only), (rig.sent[3].qty, rig.sent[3].reduce_only)];
+    assert_eq!(closes, [(qty("0.5"), true); 2]);
+    rig.fill(2, "g", "0.5", "100.36");
+    rig.fill(3, "g", "0.5", "99.98");
+    rig.wait_ms(500);
+    account(&mut rig, P, 240, "0.5", "0");
+    rig.wait_ms(1_000);
+    assert_eq!(rig.sent.len(), 4, "a statement that may be older than the fills halves nothing again");
+    rig.asks.clear();
+    rig.wait_ms(2_000);
+    assert!(rig.asks.contains(&Ask::Account { venue: P }), "it is looked at again soon");
+    account(&mut rig, P, 240, "0.5", "0");
+    rig.wait_ms(1);
+    assert_eq!([rig.sent[4].qty, rig.sent[5].qty], [qty("0.25"); 2]);
+    rig.fill(4, "h", "0.25", "100.36");
+    rig.fill(5, "h", "0.25", "99.98");
+    account(&mut rig, P, 500, "0.25", "0");
+    rig.wait_ms(5_000);
+    assert_eq!(rig.sent.len(), 6);
+    assert!(matches!(rig.exposure, ExposureState::Held { qty: left, .. } if left == qty("0.25")));
+    rig.assert_home();
+}
+
+#[test]
+fn a_near_liquidation_price_reduces_and_blocks_entries() {
+    let mut rig = held();
+    account(&mut rig, V, 900, "-1", "120");
+    rig.wait_ms(1);
+    assert_eq!(rig.sent.len(), 2, "a fifth away");
+    account(&mut rig, V, 900, "-1", "114");
+    rig.wait_ms(1);
+    assert_eq!([rig.sent[2].qty, rig.sent[3].qty], [qty("0.5"); 2]);
+    rig.fill(2, "g", "0.5", "100.36");
+    rig.fill(3, "g", "0.5", "99.98");
+    rig.assert_home();
+
+    let mut rig = Rig::new();
+    account(&mut rig, V, 900, "-1", "114");
+    rig.enter();
+    assert!(rig.sent.is_empty(), "{:?}", rig.logs.last());
+}
+
+#[test]
+fn margin_is_reckoned_at_the_leverage_that_is_set() {
+    let mut rig = Rig::new();
+    let lenient = MarketRules { initial_margin: Rate::from_bps(100), ..rules() };
+    rig.fact(Fact::Rules { venue: V, pair: PairId(0), rules: lenient });
+    account(&mut rig, V, 430, "0", "0");
+    rig.enter();
+    let margin = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::Margin };
+    assert!(rig.logs.contains(&margin), "100 USD at 3x need 33, and 397 of 1000 is less than 40 %");
+}
+
+#[test]
+fn a_key_that_lapses_is_told_each_hour_and_stops_entries_in_time() {
+    let mut rig = Rig::new();
+    let left =
+        |rig: &Rig, low| rig.logged(|kind| matches!(kind, RecordKind::KeyLeft { low: l, .. } if *l == low));
+    let hour = 3_600_000;
+    let at_ms = rig.now.ms() + 74 * hour;
+    rig.fact(Fact::KeyExpiry { venue: V, at_ms });
+    rig.wait_ms(1);
+    assert_eq!((left(&rig, false), left(&rig, true)), (1, 0));
+    for _ in 0..3 {
+        rig.now = rig.now.plus_ms(hour);
+        rig.wait_ms(2);
+    }
+    assert!(left(&rig, true) >= 1, "a long run is told when its time comes");
+    rig.now = Nanos::from_ms(at_ms - 47 * hour);
+    rig.quotes();
+    rig.enter();
+    let expiry = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::KeyExpiry };
+    assert!(rig.sent.is_empty() && rig.logs.contains(&expiry));
+}
+
+#[test]
+fn one_reading_of_a_clock_halts_nothing_and_two_do() {
+    let mut rig = Rig::new();
+    let read = |rig: &mut Rig, offset_ms| rig.fact(Fact::Clock { venue: P, offset_ms });
+    read(&mut rig, 1_500);
+    assert_eq!(rig.core.mode(), Mode::Active);
+    rig.enter();
+    assert!(rig.sent.is_empty(), "and it opens nothing");
+    read(&mut rig, 10);
+    read(&mut rig, -1_500);
+    assert_eq!(rig.core.mode(), Mode::Active);
+    read(&mut rig, -1_500);
+    assert_eq!(rig.core.mode(), Mode::Halted);
+}
+
+#[test]
+fn an_account_told_by_a_stream_is_judged_too() {
+    let mut rig = held();
+    account(&mut rig, P, 900, "1", "0");
+    rig.event(P, TraderEvent::Account { equity: usd(1_000), free: usd(300) });
+    assert_eq!(lows(&rig).len(), 1);
+}
