@@ -61,6 +61,8 @@ pub struct Schedule {
     /// When the last link of each role was made.
     linked: [Nanos; Role::ALL.len()],
     due: Due,
+    /// Until then only closing orders, cancels, links and logins are made: the venue asked for patience.
+    held_until: Nanos,
     every: Reconcile,
     /// Private calls are made (not in paper mode).
     private: bool,
@@ -78,7 +80,8 @@ impl Schedule {
             clock: now.plus_ms(CLOCK_EVERY_MS),
         };
         let linked = [Nanos::NEVER; Role::ALL.len()];
-        Self { asks: VecDeque::new(), links: [None; Role::ALL.len()], linked, due, every, private }
+        let links = [None; Role::ALL.len()];
+        Self { asks: VecDeque::new(), links, linked, due, held_until: Nanos::NEVER, every, private }
     }
 
     /// Takes a question. A link that is wanted already, or a question that waits already, is not taken twice.
@@ -98,7 +101,9 @@ impl Schedule {
 
     /// The next thing to do at `now`, or nothing yet.
     pub fn next(&mut self, now: Nanos) -> Option<Job> {
-        if let Some(ask) = self.asks.pop_front() {
+        let held = now < self.held_until;
+        let first = self.asks.iter().position(|ask| !held || closes(ask));
+        if let Some(ask) = first.and_then(|at| self.asks.remove(at)) {
             return Some(Job::Ask(ask));
         }
         for role in Role::ALL {
@@ -110,14 +115,22 @@ impl Schedule {
                 return Some(Job::Link { role, attempt: wanted.attempt });
             }
         }
-        self.next_regular(now)
+        self.next_regular(now, held)
     }
 
-    fn next_regular(&mut self, now: Nanos) -> Option<Job> {
+    /// The venue asked for patience until then.
+    pub fn hold(&mut self, until: Nanos) {
+        self.held_until = self.held_until.max(until);
+    }
+
+    fn next_regular(&mut self, now: Nanos, held: bool) -> Option<Job> {
         let due = &mut self.due;
         if self.private && now >= due.login {
             due.login = now.plus_ms(LOGIN_RETRY_MS);
             return Some(Job::Login);
+        }
+        if held {
+            return None;
         }
         let (private, every) = (self.private, self.every);
         let mut table = [
@@ -144,6 +157,11 @@ impl Schedule {
     }
 }
 
+/// What is not put off when a venue asks for patience: it takes risk away.
+const fn closes(ask: &Ask) -> bool {
+    matches!(ask, Ask::Cancel { .. } | Ask::CancelAll { .. } | Ask::Place { .. })
+}
+
 fn seconds(s: u32) -> u64 {
     u64::from(s) * 1_000
 }
@@ -157,7 +175,7 @@ fn backoff_ms(attempt: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::VenueId;
+    use crate::types::{PairId, VenueId};
 
     const VENUE: VenueId = VenueId(0);
     const EVERY: Reconcile = Reconcile { orders_s: 60, positions_s: 15, rules_s: 300 };
@@ -189,6 +207,20 @@ mod tests {
         assert_eq!(schedule.next(start.plus_ms(LINK_PAUSE_MS - 1)), None);
         let job = Job::Link { role: Role::Private, attempt: 1 };
         assert_eq!(schedule.next(start.plus_ms(LINK_PAUSE_MS)), Some(job));
+    }
+
+    #[test]
+    fn a_venue_that_asks_for_patience_is_asked_for_nothing_but_what_closes() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
+        schedule.hold(start.plus_ms(20_000));
+        schedule.ask(Ask::Account { venue: VENUE }, start);
+        let cancel = Ask::CancelAll { venue: VENUE, pair: PairId(0) };
+        schedule.ask(cancel, start);
+        assert_eq!(schedule.next(start), Some(Job::Ask(cancel)));
+        assert_eq!(schedule.next(start.plus_ms(19_999)), None, "the rest waits, routine too");
+        assert_eq!(schedule.next(start.plus_ms(20_000)), Some(Job::Ask(Ask::Account { venue: VENUE })));
+        assert!(schedule.next(start.plus_ms(20_000)).is_some());
     }
 
     #[test]

@@ -4,13 +4,17 @@
 use super::schedule::{Job, Schedule};
 use crate::sys::clock::Clock;
 use crate::sys::link::Link;
-use crate::sys::rest::Http;
+use crate::sys::rest::{Http, HttpError, Request, Response};
 use crate::sys::ring::{Rx, Tx};
 use crate::types::record::Role;
 use crate::types::report::{Ask, Fact};
 use crate::types::settings::Reconcile;
-use crate::types::{Nanos, Record, RecordKind, VenueId, VenueMode};
+use crate::types::{Level, Nanos, Price, Record, RecordKind, VenueId, VenueMode};
 use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Target, reason};
+
+/// How long a venue that asks for patience is spared when it names no time, or an absurd one, s.
+const PATIENCE_S: u64 = 2;
+const PATIENCE_MAX_S: u64 = 60;
 
 /// Opens links: production over TCP and TLS, a simulation over queues. Blocks, with a deadline.
 pub trait Connector: Send {
@@ -30,7 +34,7 @@ pub struct Rings {
 pub struct KeeperThread {
     venue: VenueId,
     desk: Box<dyn Desk>,
-    http: Box<dyn Http>,
+    http: Heeding,
     connector: Box<dyn Connector>,
     clock: Box<dyn Clock>,
     schedule: Schedule,
@@ -53,6 +57,7 @@ impl KeeperThread {
         rings: Rings,
     ) -> Self {
         let schedule = Schedule::new(clock.now(), desk.login_due(), every, private);
+        let http = Heeding { http, limited_s: None };
         Self { venue, desk, http, connector, clock, schedule, mode: VenueMode::Ok, rings }
     }
 
@@ -67,6 +72,7 @@ impl KeeperThread {
         match self.schedule.next(now) {
             Some(job) => {
                 self.run(job);
+                self.heed();
                 true
             }
             None => false,
@@ -86,10 +92,24 @@ impl KeeperThread {
         }
     }
 
+    /// The venue asked for patience: only what closes goes on meanwhile.
+    fn heed(&mut self) {
+        let Some(seconds) = self.http.limited_s.take() else { return };
+        let for_ms = seconds * 1_000;
+        self.schedule.hold(self.clock.now().plus_ms(for_ms));
+        tracing::warn!(
+            event_type = "RATE_LIMITED",
+            for_ms,
+            "{}: asked for patience",
+            REGISTRY[self.venue.index()].title
+        );
+        self.tell(Fact::Limited { venue: self.venue, for_ms });
+    }
+
     /// A question of `order`. No answer is said to be none.
     fn answer(&mut self, ask: Ask) {
         let asked = self.clock.now();
-        let (venue, http, desk) = (self.venue, self.http.as_mut(), self.desk.as_mut());
+        let (venue, http, desk) = (self.venue, &mut self.http, self.desk.as_mut());
         let fact = match ask {
             Ask::Order { query, .. } => desk.order(http, &query, asked).map(|report| {
                 let id = query.id;
@@ -106,6 +126,12 @@ impl KeeperThread {
             Ask::Place { spec } => desk
                 .place(http, &spec, asked)
                 .map(|refused| refused.map(|reject| Fact::Refused { venue, id: spec.id, reject })),
+            Ask::Book { pair, .. } => desk.book(http, pair).map(|book| {
+                let best = |levels: &[Level]| levels.first().map_or(Price::ZERO, |level| level.price);
+                let (bid, ask) = (best(&book.bids), best(&book.asks));
+                Some(Fact::Book { venue, pair, asked, bid, ask })
+            }),
+            Ask::Rules { .. } => return self.rules(),
             Ask::Link { .. } => Ok(None),
         };
         let fact = self.checked(fact, "query").unwrap_or(Some(Fact::Failed { ask }));
@@ -122,7 +148,7 @@ impl KeeperThread {
         if self.desk.login_due() <= now && role != Role::MarketData {
             self.login();
         }
-        let target = match self.desk.target(self.http.as_mut(), role, now) {
+        let target = match self.desk.target(&mut self.http, role, now) {
             Ok(target) => target,
             Err(error) => return self.complain(&error, "link"),
         };
@@ -150,21 +176,21 @@ impl KeeperThread {
 
     fn login(&mut self) {
         let now = self.clock.now();
-        let outcome = self.desk.login(self.http.as_mut(), now);
+        let outcome = self.desk.login(&mut self.http, now);
         if self.checked(outcome, "login").is_some() {
             self.schedule.logged_in(self.desk.login_due());
         }
     }
 
     fn rules(&mut self) {
-        let outcome = self.desk.rules(self.http.as_mut());
+        let outcome = self.desk.rules(&mut self.http);
         for (pair, rules) in self.checked(outcome, "rules").unwrap_or_default() {
             self.tell(Fact::Rules { venue: self.venue, pair, rules });
         }
     }
 
     fn mode(&mut self) {
-        let outcome = self.desk.mode(self.http.as_mut());
+        let outcome = self.desk.mode(&mut self.http);
         if let Some(mode) = self.checked(outcome, "mode") {
             self.tell(Fact::Mode { venue: self.venue, mode });
             if mode != self.mode {
@@ -176,7 +202,7 @@ impl KeeperThread {
     }
 
     fn clock(&mut self) {
-        let offset = clock_offset(self.desk.as_mut(), self.http.as_mut(), self.clock.as_ref());
+        let offset = clock_offset(self.desk.as_mut(), &mut self.http, self.clock.as_ref());
         if let Some(Some(offset_ms)) = self.checked(offset, "clock") {
             self.tell(Fact::Clock { venue: self.venue, offset_ms });
         }
@@ -203,6 +229,23 @@ impl KeeperThread {
 
     fn log(&mut self, kind: RecordKind) {
         let _ = self.rings.records.push(Record { at: self.clock.now(), kind });
+    }
+}
+
+/// Calls, and remembers that the venue asked for patience (SAFETY C9).
+struct Heeding {
+    http: Box<dyn Http>,
+    limited_s: Option<u64>,
+}
+
+impl Http for Heeding {
+    fn call(&mut self, request: Request) -> Result<Response, HttpError> {
+        let response = self.http.call(request)?;
+        if response.status == 429 {
+            let wanted = response.retry_after_s.unwrap_or(PATIENCE_S);
+            self.limited_s = Some(wanted.clamp(1, PATIENCE_MAX_S));
+        }
+        Ok(response)
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Core {
     pub(super) halt_flattens: bool,
     /// Entries are held back for these reasons; nothing else is.
     pub(super) holds: Holds,
+    /// When this run began.
+    pub(super) started: Nanos,
     /// The last entry was the orderly end of a run.
     ended: bool,
     told: Vec<ExposureState>,
@@ -109,6 +111,7 @@ impl Core {
             halted_for: Reason::EMPTY,
             halt_flattens: false,
             holds: Holds::default(),
+            started: Nanos::NEVER,
             ended: false,
             settings,
         }
@@ -132,6 +135,7 @@ impl Core {
     pub fn start(&mut self, now: Nanos, start: Start, fx: &mut Effects) {
         assert!(start.epoch > self.epoch, "the epoch rises with each run");
         self.paper = start.paper;
+        self.started = now;
         self.epoch = start.epoch;
         self.seq = 0;
         self.start_mode(now, start.mode, fx);
@@ -193,7 +197,9 @@ impl Core {
             self.look_again(now, index, fx);
             self.settle(now, index, fx);
             self.watch_funding(index, fx);
+            self.tick_book(now, index, fx);
         }
+        self.look_urgently(now, fx);
         self.tick_margin(now, fx);
         self.tick_keys(now, fx);
         if self.halt_flattens {

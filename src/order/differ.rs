@@ -16,6 +16,8 @@ use crate::types::{Mode, Nanos, PairId, Price, Qty, RecordKind, Side, StopReason
 const TWICE_AFTER_MS: u64 = 500;
 /// And this long after our own last change: a venue's reads may lag behind its stream, ms.
 const LAG_MS: u64 = 2_000;
+/// For so long after such news a venue's positions are looked at closely, ms.
+const SUSPECT_MS: u64 = 10_000;
 /// For so long a late fill of ours explains what is more at its venue, ms.
 const LATE_FILL_MS: u64 = 60_000;
 
@@ -47,8 +49,10 @@ impl Core {
         if known || pair.has_live_orders() {
             return;
         }
-        let settled = asked >= pair.moved.plus_ms(LAG_MS);
-        if !self.is_shown_twice(now, index, leg, theirs.qty, asked, fx) || !settled {
+        let urgent = self.is_suspect(now, index, leg, asked);
+        let pair = &self.pairs[index];
+        let settled = asked >= pair.moved.plus_ms(LAG_MS) || (urgent && asked > pair.touched);
+        if !urgent && !self.is_shown_twice(now, index, leg, theirs.qty, asked, fx) || !settled {
             return;
         }
         self.pairs[index].differs[leg] = None;
@@ -81,6 +85,23 @@ impl Core {
         let venue = pair.settings.venues[leg];
         fx.extend(last.map(|query| Effect::Ask(Ask::Order { venue, query })));
         false
+    }
+
+    /// The venue has told of a liquidation or of a late fill, and this was asked for after it: the first sight counts.
+    fn is_suspect(&self, now: Nanos, index: usize, leg: usize, asked: Nanos) -> bool {
+        let facts = &self.venues[self.pairs[index].settings.venues[leg].index()];
+        facts.suspect != Nanos::NEVER && now.ms_since(facts.suspect) < SUSPECT_MS && asked > facts.suspect
+    }
+
+    /// After such news a venue is asked at once and often, until its reads have caught up.
+    pub(super) fn look_urgently(&mut self, now: Nanos, fx: &mut Effects) {
+        for (venue, facts) in self.venues.iter_mut().enumerate() {
+            let suspect = facts.suspect != Nanos::NEVER && now.ms_since(facts.suspect) < SUSPECT_MS;
+            if suspect && now >= facts.next_look {
+                facts.next_look = now.plus_ms(TWICE_AFTER_MS);
+                fx.push(Effect::Ask(Ask::Account { venue: VenueId(venue as u8) }));
+            }
+        }
     }
 
     /// Asks for the next look when it is due.

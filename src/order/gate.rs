@@ -39,6 +39,12 @@ pub struct VenueFacts {
     pub ready: bool,
     /// Private calls over REST were answered since `ready` was lost.
     pub rest_answers: bool,
+    /// Since when it is ready.
+    pub ready_since: Nanos,
+    /// When something was told that changes positions without an order of this run: a liquidation, a late fill.
+    pub suspect: Nanos,
+    /// When it is next asked for what that did.
+    pub next_look: Nanos,
     /// It was ready before in this run.
     pub was_ready: bool,
     /// No entries before this (a private stream has just returned).

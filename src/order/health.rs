@@ -28,7 +28,7 @@ pub struct MarginWatch {
     /// When the account that is judged was asked for.
     asked: Nanos,
     /// Pairs there are to be reduced.
-    short: bool,
+    pub short: bool,
     /// A liquidation price is nearer than it may be.
     pub near: bool,
     told: Nanos,

@@ -5,12 +5,15 @@ use crate::types::order::VenueOrderId;
 use crate::types::record::Stamps;
 use crate::types::report::OrderQuery;
 use crate::types::settings::ExecutionSettings;
-use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Usd};
+use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Side, Usd};
 
 /// Reads that must not know the order, asked after its window lapsed, before it is called dead.
 const CLEAN_READS: u32 = 2;
 /// After the receive window, before a read counts as clean: clocks differ and histories lag.
 const WINDOW_MARGIN_MS: u64 = 500;
+
+/// A row that shows less than had filled is read again after this, ms.
+const SHRUNK_AGAIN_MS: u64 = 500;
 
 /// One live order.
 #[derive(Clone, Debug)]
@@ -41,6 +44,10 @@ pub struct Order {
     pub alarmed: bool,
     /// Funding still to be read from the venue after a close without fill messages.
     pub unconfirmed: bool,
+    /// Something other than an acknowledgement was told of it.
+    pub heard: bool,
+    /// When the venue's row of it first showed less than had filled.
+    pub shrunk: Nanos,
     /// The account was read after the window with our own books' position.
     pub position_clean: bool,
     queries: usize,
@@ -81,6 +88,8 @@ impl Order {
             cancelled_at: Nanos::NEVER,
             alarmed: false,
             unconfirmed: false,
+            heard: false,
+            shrunk: Nanos::NEVER,
             position_clean: false,
             queries: 0,
             next_query: Nanos::NEVER,
@@ -165,6 +174,29 @@ impl Order {
         })
     }
 
+    /// Worse than its limit by more than the rounding of a tick: no venue may do that (SAFETY O17).
+    pub fn is_beyond_limit(&self, price: Price, tick: Price) -> bool {
+        match self.spec.side {
+            Side::Buy => price > self.spec.limit + tick,
+            Side::Sell => price + tick < self.spec.limit,
+        }
+    }
+
+    /// A row of the ended order, asked for at `asked`, shows less than had filled. True when a row asked for a while
+    /// earlier did so too: reads may lag, a history that was rolled back stays so (SAFETY V5, V13).
+    pub fn has_shrunk(&mut self, report: &OrderReport, asked: Nanos) -> bool {
+        if !report.terminal || report.filled >= self.filled {
+            self.shrunk = Nanos::NEVER;
+            return false;
+        }
+        if self.shrunk == Nanos::NEVER {
+            self.shrunk = asked;
+            self.next_query = asked.plus_ms(SHRUNK_AGAIN_MS);
+            return false;
+        }
+        asked >= self.shrunk.plus_ms(SHRUNK_AGAIN_MS)
+    }
+
     /// How the venue is asked for it, by every name.
     pub fn query(&self) -> OrderQuery {
         OrderQuery {
@@ -231,7 +263,8 @@ impl Order {
     }
 
     fn query_due(&self, now: Nanos) -> bool {
-        (self.is_live() || self.unconfirmed) && self.next_query != Nanos::NEVER && now >= self.next_query
+        let asked_of = self.is_live() || self.unconfirmed || self.shrunk != Nanos::NEVER;
+        asked_of && self.next_query != Nanos::NEVER && now >= self.next_query
     }
 }
 
@@ -243,7 +276,7 @@ fn pause(steps: &[u32], nth: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{PairId, Purpose, Side, VenueId};
+    use crate::types::{PairId, Purpose, VenueId};
 
     fn order() -> Order {
         let spec = OrderSpec {

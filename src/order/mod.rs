@@ -3,6 +3,7 @@
 //! leg, `differ` follows what the venues hold, `modes` what a person and the limits allow; `thread` moves the bytes.
 //! Orders are signed before they are wanted by `signer` (a ladder of them: `rungs`) and lie ready on the `shelf`.
 
+mod blind;
 pub mod board;
 pub mod core;
 pub mod decide;

@@ -9,13 +9,15 @@ use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::{Role, Stamps};
 use crate::types::report::{Ask, OrderKey, TraderEvent};
 use crate::types::{
-    ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, PairId, Qty, RecordKind, Reject,
+    ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, PairId, Price, Qty, RecordKind, Reject,
     RejectClass, VenueId,
 };
 
 /// A venue that said "later" is left alone for this long, ms; the other leg's is not.
 const RETRY_LATER_MS: u64 = 1_000;
 
+/// And opens nothing for this long, ms.
+const ENTRIES_LATER_MS: u64 = 5_000;
 /// A mending order is cut to no less than 1/16 of what is missing.
 const HALVINGS_MAX: u32 = 4;
 
@@ -84,6 +86,7 @@ impl Core {
             }
             TraderEvent::Position { pair, qty } => self.hear_position(venue, pair, qty, fx),
             TraderEvent::Liquidation => {
+                self.venues[venue.index()].suspect = now;
                 self.halt(now, venue, "account in liquidation", fx);
                 fx.push(Effect::Ask(Ask::Account { venue }));
             }
@@ -101,6 +104,9 @@ impl Core {
         let Some((index, id)) = self.find(venue, key) else {
             return self.stranger(now, venue, key, news, fx);
         };
+        if let (Some(order), false) = (self.pairs[index].order_mut(id), matches!(news, OrderNews::Acked)) {
+            order.heard = true;
+        }
         match news {
             OrderNews::Acked => self.acked(now, index, id, key, fx),
             OrderNews::Fill(fill) => self.filled(now, index, id, fill, fx),
@@ -118,10 +124,16 @@ impl Core {
 
     /// News of an order that is in no slot: one that was closed before (a late copy), or not ours.
     fn stranger(&mut self, now: Nanos, venue: VenueId, key: OrderKey, news: OrderNews, fx: &mut Effects) {
+        if let OrderKey::Client(id) = key
+            && id.epoch > self.epoch
+        {
+            return self.meet_another_engine(now, venue, fx);
+        }
         if matches!(news, OrderNews::Fill(_) | OrderNews::Busted(_)) && matches!(key, OrderKey::Client(_)) {
             let what = Reason::cut("late fill of a closed order");
             fx.push(Effect::Log(RecordKind::Alarm { pair: PairId(0), venue, what }));
-            self.venues[venue.index()].late_fill = now;
+            let facts = &mut self.venues[venue.index()];
+            (facts.late_fill, facts.suspect) = (now, now);
             fx.push(Effect::Ask(Ask::Account { venue }));
         }
     }
@@ -159,14 +171,39 @@ impl Core {
         if !order.is_new_fill(&fill) {
             return;
         }
-        let (venue, too_much) = (order.spec.venue, order.filled + fill.qty > order.spec.qty);
         self.record(Entry::Filled { id, fill, at: now }, fx);
-        if too_much {
-            self.halt(now, venue, "filled for more than ordered", fx);
-        }
+        self.check_fill(now, index, id, &fill, fx);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         if order.filled >= order.spec.qty || order.closed_with.is_some_and(|all| order.filled >= all) {
             self.close(now, index, id, Reason::EMPTY, fx);
+        }
+    }
+
+    /// What no venue may do with an order: the fill counts all the same, and a person has to look (SAFETY O17).
+    pub(super) fn check_fill(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        id: ClientId,
+        fill: &Fill,
+        fx: &mut Effects,
+    ) {
+        let pair = &mut self.pairs[index];
+        let rules = pair.rules;
+        let Some(order) = pair.order_mut(id) else { return };
+        let tick = rules[order.leg].map_or(Price::ZERO, |rules| rules.tick);
+        let venue = order.spec.venue;
+        if order.filled > order.spec.qty {
+            self.halt(now, venue, "filled for more than ordered", fx);
+        } else if order.is_beyond_limit(fill.price, tick) {
+            self.halt(now, venue, "filled beyond its limit", fx);
+        }
+    }
+
+    /// Orders of ours that this run did not make: another engine trades on the account (SAFETY L10).
+    pub(super) fn meet_another_engine(&mut self, now: Nanos, venue: VenueId, fx: &mut Effects) {
+        if self.mode != Mode::Halted {
+            self.halt(now, venue, "another engine trades on this account", fx);
         }
     }
 
@@ -191,7 +228,7 @@ impl Core {
         index: usize,
         id: ClientId,
         filled: Qty,
-        average: crate::types::Price,
+        average: Price,
         fee: crate::types::Usd,
         fx: &mut Effects,
     ) {
@@ -223,6 +260,7 @@ impl Core {
         }
         if let Some(fill) = missing {
             self.record(Entry::Filled { id, fill, at: now }, fx);
+            self.check_fill(now, index, id, &fill, fx);
         }
     }
 
@@ -306,9 +344,14 @@ impl Core {
                 *halvings = (*halvings + 1).min(HALVINGS_MAX);
             }
             RejectClass::RetryLater => {
+                self.hold_entries(now, venue, ENTRIES_LATER_MS);
                 self.pairs[index].mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
             }
             _ => {}
+        }
+        if reject.class == RejectClass::Definitive {
+            // A step or a bound may have changed since the rules were read (SAFETY V7).
+            fx.push(Effect::Ask(Ask::Rules { venue }));
         }
         if self.gate.count_error(now) && self.mode == Mode::Active {
             self.pause_for_errors(now, fx);

@@ -96,6 +96,8 @@ pub struct Pair {
     pub differs: [Option<Difference>; 2],
     /// A leg's funding rate cannot be meant; it was said.
     pub absurd_funding: [bool; 2],
+    /// When the book of a silent feed was last asked for.
+    pub book_asked: [Nanos; 2],
     /// Part of a leg was gone at its venue since the pair was opened.
     pub gone: bool,
     /// A person wants what the venues hold to be this pair: since when, and what each has shown since.
@@ -126,6 +128,7 @@ impl Pair {
             foreign: [false; 2],
             differs: [None; 2],
             absurd_funding: [false; 2],
+            book_asked: [Nanos::NEVER; 2],
             gone: false,
             adopting: None,
             touched: Nanos::NEVER,

@@ -5,6 +5,9 @@ use super::core::{Core, Effect, Effects};
 use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey};
 use crate::types::{MarketRules, Mode, Nanos, OrderNews, PairId, RecordKind, Usd, VenueId, VenueMode};
 
+/// Open orders of earlier runs are cancelled, and may be listed a little longer, ms.
+const LEFT_OVER_MS: u64 = 60_000;
+
 impl Core {
     pub(super) fn take_fact(&mut self, now: Nanos, fact: Fact, fx: &mut Effects) {
         self.note_rest(&fact);
@@ -21,6 +24,8 @@ impl Core {
                 let facts = &mut self.venues[venue.index()];
                 (facts.key_expires_ms, facts.key_told) = (Some(at_ms), Nanos::NEVER);
             }
+            Fact::Limited { venue, for_ms } => self.hold_entries(now, venue, for_ms),
+            Fact::Book { venue, pair, asked, bid, ask } => self.take_book(venue, pair, asked, [bid, ask]),
             Fact::Refused { venue, id, reject } => {
                 self.take_order_news(now, venue, OrderKey::Client(id), OrderNews::Rejected(reject), fx);
             }
@@ -70,7 +75,11 @@ impl Core {
     ) {
         let mut ours_open = 0;
         for open in orders {
-            if !self.is_ours(venue, open) {
+            let another = self.is_of_another_engine(now, open);
+            if another {
+                self.meet_another_engine(now, venue, fx);
+            }
+            if another && !self.settings.dedicated_account || !self.is_ours(venue, open) {
                 continue;
             }
             ours_open += 1;
@@ -122,6 +131,13 @@ impl Core {
         open.id.is_some() || by_nonce || self.settings.dedicated_account
     }
 
+    /// Named by a later run than this, or by an earlier one long after this one has cancelled what those had left.
+    fn is_of_another_engine(&self, now: Nanos, open: &OpenOrder) -> bool {
+        let left_over = now.ms_since(self.started) < LEFT_OVER_MS;
+        open.id.is_some_and(|id| id.epoch > self.epoch || (id.epoch < self.epoch && !left_over))
+            && !self.is_live_here(open)
+    }
+
     fn is_live_here(&self, open: &OpenOrder) -> bool {
         self.pairs
             .iter()
@@ -148,6 +164,12 @@ impl Core {
         facts.mode = mode;
     }
 
+    /// The venue asks for patience: nothing is opened there for a while.
+    pub(super) fn hold_entries(&mut self, now: Nanos, venue: VenueId, for_ms: u64) {
+        let facts = &mut self.venues[venue.index()];
+        facts.settled_at = facts.settled_at.max(now.plus_ms(for_ms));
+    }
+
     /// All that is needed to send to a venue and to learn outcomes is up, or no more. After an outage what happened
     /// meanwhile is asked for before entries go on.
     pub(super) fn set_ready(&mut self, now: Nanos, venue: VenueId, ready: bool, fx: &mut Effects) {
@@ -159,6 +181,9 @@ impl Core {
         facts.rest_answers &= !lost;
         facts.ready = ready;
         facts.was_ready |= ready;
+        if ready {
+            facts.ready_since = now;
+        }
         if returned {
             facts.settled_at = now.plus_ms(pause);
         }

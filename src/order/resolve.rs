@@ -87,15 +87,33 @@ impl Core {
     ) {
         let Some(index) = holder(id, &self.pairs) else { return };
         match report {
-            Some(report) => self.take_found(now, index, id, &report, fx),
+            Some(report) => self.take_found(now, index, id, asked, &report, fx),
             None => self.take_missing(now, index, id, asked, fx),
         }
         self.settle(now, index, fx);
     }
 
-    fn take_found(&mut self, now: Nanos, index: usize, id: ClientId, report: &OrderReport, fx: &mut Effects) {
+    fn take_found(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        id: ClientId,
+        asked: Nanos,
+        report: &OrderReport,
+        fx: &mut Effects,
+    ) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if (report.side, report.pair) != (order.spec.side, order.spec.pair) {
+            // Nothing of it is booked: what the venue holds is compared instead.
+            fx.push(Effect::Ask(Ask::Account { venue: report.venue }));
+            return self.halt(now, report.venue, "the venue shows another order under our name", fx);
+        }
         if !order.is_live() {
+            if order.has_shrunk(report, asked) {
+                order.shrunk = Nanos::NEVER;
+                fx.push(Effect::Ask(Ask::Account { venue: report.venue }));
+                return self.halt(now, report.venue, "the venue's history went back", fx);
+            }
             if let Some(fill) = order.missing_fill(report).filter(|_| report.terminal) {
                 return self.adopt(now, index, id, fill, fx);
             }
@@ -110,10 +128,12 @@ impl Core {
             && let Some(fill) = order.missing_fill(report)
         {
             self.record(Entry::Filled { id, fill, at: now }, fx);
+            self.check_fill(now, index, id, &fill, fx);
         }
         if !report.terminal {
             return;
         }
+        self.note_silence(now, index, id);
         let (venue, pair, filled) = (report.venue, report.pair, report.filled);
         match report.rejected {
             Some(reject) if reject.class != RejectClass::Ambiguous => {
@@ -123,6 +143,18 @@ impl Core {
         }
         if doubted {
             fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled }));
+        }
+    }
+
+    /// The end of an order came by query and the private stream has said nothing of it, though it was up all the time:
+    /// what a stream keeps to itself once it may keep again, so that entries wait for a while.
+    fn note_silence(&mut self, now: Nanos, index: usize, id: ClientId) {
+        let pause = u64::from(self.settings.risk.link_cooldown_ms);
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let (heard, sent, venue) = (order.heard, order.sent_at, order.spec.venue);
+        let facts = &mut self.venues[venue.index()];
+        if !heard && facts.ready && sent >= facts.ready_since {
+            facts.settled_at = facts.settled_at.max(now.plus_ms(pause));
         }
     }
 

@@ -140,6 +140,15 @@ pub enum Ask {
     OpenOrders {
         venue: VenueId,
     },
+    /// Rules of every market of ours, before their time.
+    Rules {
+        venue: VenueId,
+    },
+    /// The book of one market, while its stream is silent.
+    Book {
+        venue: VenueId,
+        pair: PairId,
+    },
 }
 
 impl Ask {
@@ -150,6 +159,8 @@ impl Ask {
             | Self::Order { venue, .. }
             | Self::CancelAll { venue, .. }
             | Self::Account { venue }
+            | Self::Rules { venue }
+            | Self::Book { venue, .. }
             | Self::OpenOrders { venue } => venue,
             Self::Cancel { target } => target.venue,
             Self::Place { spec } => spec.venue,
@@ -202,6 +213,19 @@ pub enum Fact {
         venue: VenueId,
         id: ClientId,
         reject: Reject,
+    },
+    /// The best prices of a book that was asked for; zero = that side is empty.
+    Book {
+        venue: VenueId,
+        pair: PairId,
+        asked: Nanos,
+        bid: Price,
+        ask: Price,
+    },
+    /// The venue answered that we ask too much: nothing is opened there meanwhile.
+    Limited {
+        venue: VenueId,
+        for_ms: u64,
     },
     /// The question got no answer; it proves nothing (SAFETY rule 8).
     Failed {

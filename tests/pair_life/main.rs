@@ -7,6 +7,7 @@ mod ladder;
 mod limits;
 mod mending;
 mod rig;
+mod strange;
 mod trouble;
 
 use bot4::order::core::{Core, Effect, Effects, Input, Start};

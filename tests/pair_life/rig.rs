@@ -133,6 +133,8 @@ pub struct Rig {
     pub updates: u64,
     /// Marks that the quotes carry, by venue; zero = none.
     pub marks: [Price; 2],
+    /// Funding per hour that the quotes carry.
+    pub funding: Rate,
 }
 
 impl Rig {
@@ -145,6 +147,10 @@ impl Rig {
     }
 
     pub fn of(settings: Settings) -> Self {
+        Self::of_epoch(settings, 1)
+    }
+
+    pub fn of_epoch(settings: Settings, epoch: u32) -> Self {
         let mut rig = Self {
             core: Core::new(settings),
             now: Nanos::from_ms(1_800_000_000_000),
@@ -156,9 +162,10 @@ impl Rig {
             exposure: ExposureState::Blocked,
             updates: 0,
             marks: [Price::ZERO; 2],
+            funding: Rate::ZERO,
         };
         let mut fx = Effects::new();
-        let start = Start { epoch: 1, mode: Mode::Active, paper: false };
+        let start = Start { epoch, mode: Mode::Active, paper: false };
         rig.core.start(rig.now, start, &mut fx);
         rig.carry_out(fx);
         rig.connect();
@@ -256,7 +263,7 @@ impl Rig {
             sell: [walk(bid); 3],
             buy_within: SizeSet::ALL,
             sell_within: SizeSet::ALL,
-            ticker: Ticker { mark: self.marks[venue.index()], ..Ticker::default() },
+            ticker: Ticker { mark: self.marks[venue.index()], funding_1h: self.funding, ..Ticker::default() },
             ..Quote::default()
         };
         self.step(Input::Quote(quote));

@@ -1,0 +1,227 @@
+//! What venues should not do, and what happens beside our own orders: fills beyond the order, histories that go back,
+//! liquidations, another engine, streams and feeds that fall silent.
+
+use bot4::types::order::{Reason, VenueOrderId};
+use bot4::types::report::{Ask, Fact, OpenOrder, OrderKey, TraderEvent};
+use bot4::types::*;
+
+use crate::rig::*;
+
+fn is_halted_for(rig: &Rig, why: &str) -> bool {
+    let halted = |kind: &RecordKind| matches!(kind, RecordKind::ModeChanged { mode: Mode::Halted, why: told } if told.as_str() == why);
+    rig.core.mode() == Mode::Halted && rig.logged(halted) == 1
+}
+
+#[test]
+fn a_fill_beyond_its_limit_counts_and_halts() {
+    for (at, strange) in [("100.28", false), ("100.27", true)] {
+        let mut rig = Rig::new();
+        rig.enter();
+        rig.fill(0, "f", "1", at);
+        rig.fill(1, "f", "1", "100.02");
+        assert_eq!(
+            is_halted_for(&rig, "filled beyond its limit"),
+            strange,
+            "a tick of rounding is none: {at}"
+        );
+        rig.assert_home();
+    }
+}
+
+#[test]
+fn a_fill_for_more_than_ordered_counts_halts_and_is_mended() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(1, "f", "1", "100.02");
+    rig.fill(0, "f", "1.5", "100.30");
+    assert!(is_halted_for(&rig, "filled for more than ordered"));
+    let mend = rig.sent[2];
+    assert_eq!((mend.venue, mend.qty, mend.reduce_only), (V, qty("0.5"), true));
+    rig.fill(2, "u", "0.5", "100.36");
+    rig.assert_home();
+}
+
+#[test]
+fn a_row_of_another_order_under_our_name_is_not_booked() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(1, "f", "1", "100.02");
+    rig.wait_ms(1_600);
+    rig.sent[0].side = Side::Buy;
+    rig.report(0, "1", true);
+    rig.sent[0].side = Side::Sell;
+    assert!(is_halted_for(&rig, "the venue shows another order under our name"));
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, Qty::ZERO);
+    rig.report(0, "1", true);
+    rig.assert_home();
+}
+
+#[test]
+fn a_history_that_goes_back_halts_at_the_second_look() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.report(0, "0", true);
+    assert_eq!(rig.core.mode(), Mode::Active, "a read may lag");
+    rig.asks.clear();
+    rig.wait_ms(501);
+    assert!(rig.asks.iter().any(|ask| matches!(ask, Ask::Order { venue, .. } if *venue == V)));
+    rig.report(0, "1", true);
+    rig.wait_ms(600);
+    assert_eq!(rig.core.mode(), Mode::Active, "it had lagged");
+    rig.report(0, "0", true);
+    rig.wait_ms(501);
+    rig.report(0, "0", true);
+    assert!(is_halted_for(&rig, "the venue's history went back"));
+    assert!(rig.asks.contains(&Ask::Account { venue: V }), "the positions are the truth now");
+    rig.assert_home();
+}
+
+#[test]
+fn a_liquidated_leg_is_believed_at_first_sight_and_the_other_closed_at_once() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.asks.clear();
+    rig.event(V, TraderEvent::Liquidation);
+    assert_eq!(rig.core.mode(), Mode::Halted);
+    assert!(rig.asks.contains(&Ask::Account { venue: V }));
+    rig.account(V, "-1");
+    rig.asks.clear();
+    rig.wait_ms(501);
+    assert!(rig.asks.contains(&Ask::Account { venue: V }), "the read had lagged: asked again soon");
+    rig.account(V, "0");
+    assert_eq!((rig.sent[2].venue, rig.sent[2].purpose, rig.sent[2].qty), (P, Purpose::Unwind, qty("1")));
+    rig.fill(2, "u", "1", "99.98");
+    rig.assert_home();
+    assert!(rig.core.pairs()[0].book.is_flat());
+}
+
+/// An order that bears a name of ours and is in no slot of this run.
+fn named(epoch: u32) -> OpenOrder {
+    let id = Some(ClientId { epoch, seq: 9, leg: 0 });
+    OpenOrder { pair: Some(PairId(0)), venue_id: VenueOrderId::EMPTY, id, nonce: 0 }
+}
+
+fn list(rig: &mut Rig, orders: Vec<OpenOrder>) {
+    let asked = rig.now;
+    rig.fact(Fact::OpenOrders { venue: V, asked, orders });
+}
+
+#[test]
+fn orders_of_another_engine_halt_and_are_left_alone() {
+    let why = "another engine trades on this account";
+    let mut rig = Rig::new();
+    list(&mut rig, vec![named(2)]);
+    assert!(is_halted_for(&rig, why));
+    assert_eq!(rig.cancels, 0);
+
+    let mut rig = Rig::new();
+    let key = OrderKey::Client(ClientId { epoch: 2, seq: 1, leg: 0 });
+    rig.event(P, TraderEvent::Order { key, news: OrderNews::Acked, t_venue: Nanos::NEVER });
+    assert!(is_halted_for(&rig, why));
+}
+
+#[test]
+fn what_an_earlier_run_left_is_cancelled_at_the_start_and_strange_later() {
+    let settings = settings(settings::Legs::Together);
+    let mut rig = Rig::of_epoch(settings, 5);
+    list(&mut rig, vec![named(4)]);
+    assert_eq!((rig.cancels, rig.core.mode()), (1, Mode::Active));
+    rig.now = rig.now.plus_ms(61_000);
+    list(&mut rig, vec![named(4)]);
+    assert_eq!((rig.cancels, rig.core.mode()), (1, Mode::Halted));
+}
+
+#[test]
+fn a_stream_that_kept_an_outcome_to_itself_holds_entries_back() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.ack(0);
+    rig.reject(1, RejectClass::Definitive);
+    rig.wait_ms(1_100);
+    rig.report(0, "0", true);
+    rig.wait_ms(5_001);
+    rig.quotes();
+    rig.enter();
+    let down = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::LinkDown };
+    assert!(rig.sent.len() == 2 && rig.logs.contains(&down));
+    rig.now = rig.now.plus_ms(60_000);
+    rig.wait_ms(2);
+    rig.quotes();
+    rig.enter();
+    assert_eq!(rig.sent.len(), 4, "for a while");
+}
+
+#[test]
+fn a_venue_that_asks_for_patience_is_spared_entries_and_takes_closes() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.fact(Fact::Limited { venue: V, for_ms: 8_000 });
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.wait_ms(5_100);
+    rig.quotes();
+    rig.enter();
+    assert_eq!(rig.sent.len(), 4);
+    rig.wait_ms(3_000);
+    rig.quotes();
+    rig.enter();
+    assert_eq!(rig.sent.len(), 6);
+}
+
+#[test]
+fn a_lone_leg_behind_a_silent_feed_is_priced_from_the_book_that_is_asked_for() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.event(P, TraderEvent::Ready(false));
+    rig.now = rig.now.plus_ms(3_000);
+    rig.reject(1, RejectClass::Definitive);
+    assert_eq!((rig.sent[2].venue, rig.sent[2].limit), (V, price("100.56")), "by the last book known");
+    rig.wait_ms(1);
+    assert!(rig.asks.contains(&Ask::Book { venue: V, pair: PairId(0) }));
+    let asked = rig.now;
+    let book = |bid, ask| Fact::Book { venue: V, pair: PairId(0), asked, bid: price(bid), ask: price(ask) };
+    rig.fact(book("101.00", "101.10"));
+    rig.close(2, "0");
+    rig.wait_ms(500);
+    assert_eq!(rig.sent[3].limit, price("101.60"), "50 bps beyond the book of now");
+    rig.fact(book("90.00", "90.10"));
+    assert_eq!(rig.core.pairs()[0].quotes[0].ask, price("101.10"), "an answer of the same age is no news");
+    rig.fill(3, "u", "1", "101.10");
+    rig.assert_home();
+    rig.enter();
+    assert_eq!(rig.sent.len(), 4, "nothing is opened on such a book");
+}
+
+#[test]
+fn a_pair_held_too_long_is_closed_though_a_feed_is_silent() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.wait_ms(1);
+    rig.now = rig.now.plus_ms(86_401_000);
+    rig.wait_ms(2);
+    assert_eq!(rig.sent.len(), 4);
+    assert!(rig.sent[2..].iter().all(|spec| spec.reduce_only && spec.purpose == Purpose::Exit));
+    rig.fill(2, "g", "1", "100.36");
+    rig.fill(3, "g", "1", "99.98");
+    rig.assert_home();
+    let held =
+        |kind: &RecordKind| matches!(kind, RecordKind::ExitExecuted { reason: StopReason::MaxHold, .. });
+    assert_eq!(rig.logged(held), 1);
+}
+
+#[test]
+fn an_absurd_funding_rate_is_said_once() {
+    let mut rig = Rig::new();
+    let alarms = |rig: &Rig| {
+        let absurd = Reason::cut("absurd funding rate");
+        rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == absurd))
+    };
+    for (raw, said) in [(money::RATE_ONE / 100, 0), (money::RATE_ONE / 99, 1), (-money::RATE_ONE, 1)] {
+        rig.funding = Rate::from_raw(raw);
+        rig.quotes();
+        rig.wait_ms(2);
+        assert_eq!(alarms(&rig), said * 2, "both venues' quotes carry it");
+    }
+}
