@@ -39,9 +39,9 @@ fn mending(s: &Section<'_>) -> Result<Mending, ConfigError> {
 
 fn throttle(s: &Section<'_>) -> Result<ThrottleSettings, ConfigError> {
     Ok(ThrottleSettings {
-        max_entries_per_min: s.int("max_entries_per_min", 1..=1_000)?,
-        max_failed_entries: s.int("max_failed_entries", 1..=1_000)?,
-        max_unwinds_per_hour: s.int("max_unwinds_per_hour", 1..=1_000)?,
+        max_entries_per_min: s.int("max_entries_per_min", 1..=100_000)?,
+        max_failed_entries: s.int("max_failed_entries", 1..=100_000)?,
+        max_unwinds_per_hour: s.int("max_unwinds_per_hour", 1..=100_000)?,
     })
 }
 

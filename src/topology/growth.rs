@@ -21,7 +21,7 @@ impl Growth {
         Self { max: (max_mb as u64) << 20, since: started, base: None }
     }
 
-    /// Takes a look; says by how many bytes it has grown within the hour when that is too much. Then the next hour begins.
+    /// Takes a look; says by how many bytes it has grown within the hour when that is too much, and begins the next.
     pub fn look(&mut self, now: Nanos, bytes: u64) -> Option<u64> {
         let Some(base) = self.base else {
             if now.ms_since(self.since) >= SETTLED_MS {

@@ -358,8 +358,8 @@ fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
         max_entries_per_day = 10000
         [throttle]
         max_entries_per_min = 1000
-        max_failed_entries = 100
-        max_unwinds_per_hour = 1000
+        max_failed_entries = 1000
+        max_unwinds_per_hour = 100000
         [venues.vest]
         env = "sim"
         rest_url = "{}"
