@@ -26,7 +26,11 @@ mod wires;
 mod wiring;
 mod workers;
 
+use std::path::Path;
+
 use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
+use crate::journal::entry::Entry;
+use crate::journal::recover::{Recovered, can_be_salvaged, recover, salvage};
 use crate::journal::used::{flatten_dir, used};
 use crate::journal::{self, FileJournal, Supply};
 use crate::order::core::Core;
@@ -36,7 +40,8 @@ use crate::sys::lock::InstanceLock;
 use crate::sys::process;
 use crate::sys::signals::Signals;
 use crate::telemetry;
-use crate::types::{Pool, Secret};
+use crate::types::order::Reason;
+use crate::types::{Mode, Pool, Secret};
 use crate::venue::paper::PaperTrader;
 use crate::venue::{Desk, Feed, Presigner, REGISTRY, SetupError, Trader};
 use startup::Opening;
@@ -199,6 +204,26 @@ fn outlast_this_second(clock: &SystemClock) {
     }
 }
 
+/// What the journal holds. One that is damaged is set aside: its readable part counts, and the entry that comes with it
+/// latches Halted, since the venues have to tell the rest and a person has to look (SAFETY 2.2).
+fn read_journal(dir: &Path, clock: &SystemClock) -> Result<(Recovered, Option<Entry>), String> {
+    let error = match recover(dir) {
+        Ok(recovered) => return Ok((recovered, None)),
+        Err(error) if can_be_salvaged(&error) => error,
+        Err(error) => return Err(error.to_string()),
+    };
+    let at = clock.now();
+    let found = salvage(dir, at).map_err(|error| error.to_string())?;
+    tracing::error!(
+        event_type = "JOURNAL",
+        "{error}: its {} readable entries count, its files are now in {}; the venues tell the rest",
+        found.recovered.entries.len(),
+        found.aside.display()
+    );
+    let why = Reason::cut("the journal is damaged: compare both venues");
+    Ok((found.recovered, Some(Entry::Mode { mode: Mode::Halted, why, at })))
+}
+
 fn open_journal(
     config: &Config,
     (database, answers): (&Target, bool),
@@ -206,13 +231,16 @@ fn open_journal(
     clock: &SystemClock,
 ) -> Result<Opened, String> {
     let dir = &config.journal.dir;
-    let recovered = journal::recover::recover(dir).map_err(|error| error.to_string())?;
+    let (recovered, damage) = read_journal(dir, clock)?;
     if let Some(torn) = &recovered.torn {
         let (at, lost) = (torn.at, torn.lost);
         tracing::warn!(event_type = "JOURNAL", "the torn end was cut at byte {at}: {lost} bytes lost");
     }
     let mut core = Core::new(config.settings.clone());
     recovered.entries.iter().for_each(|entry| core.recover(entry));
+    if let Some(entry) = damage {
+        core.recover(&entry);
+    }
     core.end_recovery(clock.now());
     if answers {
         let journal_is_empty = recovered.entries.is_empty();

@@ -42,7 +42,7 @@ fn one_leg_refused_for_good(venue: VenueName, action: Action) {
 
 #[test]
 fn vest_refuses_one_leg_definitively() {
-    one_leg_refused(Vest, reject("3002"), "definitive");
+    one_leg_refused(Vest, reject("3002"), "too_large");
 }
 
 #[test]
@@ -52,12 +52,12 @@ fn vest_refuses_one_leg_definitively_after_its_ack() {
 
 #[test]
 fn paradex_refuses_one_leg_definitively() {
-    one_leg_refused(Paradex, reject("INVALID_ORDER_SIZE"), "definitive");
+    one_leg_refused(Paradex, reject("INVALID_ORDER_SIZE"), "too_large");
 }
 
 #[test]
 fn paradex_refuses_one_leg_definitively_after_its_ack() {
-    one_leg_refused(Paradex, late_reject("NOT_ENOUGH_MARGIN"), "definitive");
+    one_leg_refused(Paradex, late_reject("NOT_ENOUGH_MARGIN"), "too_large");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 mod common;
 
+use bot4::journal::codec::decode;
+use bot4::journal::entry::Entry;
 use bot4_sim::control::VenueName::{self, Paradex, Vest};
 use bot4_sim::core::Side;
 use common::Bench;
@@ -133,4 +135,44 @@ fn a_pair_opened_by_hand_is_closed_by_the_engine_once_it_is_adopted() {
     bench.wait_for("AUTO_EXECUTED");
     bench.close_pair();
     ends_flat(bench);
+}
+
+/// The first order intent of the newest journal segment is made unreadable; more stands behind it.
+fn damage_the_journal(bench: &Bench) {
+    let files = std::fs::read_dir(bench.dir.path().join("journal")).unwrap().map(|file| file.unwrap().path());
+    let used = |path: &std::path::PathBuf| {
+        std::fs::read(path).is_ok_and(|bytes| bytes.get(64..).is_some_and(|frames| decode(frames).is_ok()))
+    };
+    let newest = files.filter(|path| path.is_file()).filter(used).max().expect("a segment in use");
+    let mut bytes = std::fs::read(&newest).unwrap();
+    let mut at = 64;
+    loop {
+        let (frame, length) = decode(&bytes[at..]).expect("an intent comes first");
+        if matches!(frame.entry, Entry::Intent { .. }) {
+            bytes[at + length / 2] ^= 0xff;
+            return std::fs::write(&newest, bytes).unwrap();
+        }
+        at += length;
+    }
+}
+
+#[test]
+fn a_journal_damaged_in_the_middle_begins_halted_and_the_venues_tell_the_rest() {
+    let mut bench = holding();
+    bench.kill();
+    damage_the_journal(&bench);
+    std::fs::remove_file(bench.dir.path().join("bot4.db")).expect("the database is there");
+    bench.start();
+    let halted = bench.wait_for("HALT");
+    assert_eq!(halted["why"], "the journal is damaged: compare both venues");
+    bench.wait_for("FOREIGN_POSITION");
+    let said = bench.command("adopt").arg("BTC").output().expect("the verb runs");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+    bench.wait_for("AUTO_EXECUTED");
+    bench.close_pair();
+    let bench = ends_flat(bench);
+    let aside = std::fs::read_dir(bench.dir.path().join("journal")).unwrap();
+    let kept =
+        aside.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with("damaged-"));
+    assert_eq!(kept.count(), 1, "what is damaged is kept for a person to read");
 }

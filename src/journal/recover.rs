@@ -1,8 +1,8 @@
 //! What a restart finds in the journal's directory. Reads only: `FileJournal::start` tidies up afterwards.
 //!
-//! A tail that was being written when the machine died is cut and reported. Damage anywhere else, or a format
-//! that this release does not know, is an error with its place: a journal that cannot be believed is for a
-//! person.
+//! A tail that was being written when the machine died is cut and reported. Damage anywhere else is an error with
+//! its place; [`salvage`] takes what stands before it and sets the rest aside, for a run that begins Halted. A
+//! format that this release does not know is for a person alone.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use super::JournalError;
 use super::codec::{self, CodecError, Frame, MAGIC};
 use super::entry::Entry;
 use super::segment::{self, HEADER, Header};
+use crate::types::Nanos;
 
 /// A journal as it was found.
 #[derive(Debug, Default, PartialEq)]
@@ -58,6 +59,55 @@ pub fn recover(dir: &Path) -> Result<Recovered, JournalError> {
     found.next_seq = frames.last().map_or(0, |frame| frame.seq + 1);
     found.entries = frames.into_iter().map(|frame| frame.entry).collect();
     Ok(found)
+}
+
+/// What a damaged journal still tells.
+#[derive(Debug)]
+pub struct Salvaged {
+    /// Entries from the newest complete opening before the damage on, as an empty journal would hold them. What they
+    /// add up to may be old.
+    pub recovered: Recovered,
+    /// Where the damaged files are now.
+    pub aside: PathBuf,
+}
+
+/// Whether a journal that gave this error can be set aside: it is damaged, and not of another release.
+pub fn can_be_salvaged(error: &JournalError) -> bool {
+    match error {
+        JournalError::Damaged { source, .. } => is_damage(source),
+        JournalError::Gap { .. } => true,
+        JournalError::Io { .. } | JournalError::Full { .. } | JournalError::Segment { .. } => false,
+    }
+}
+
+/// Reads what stands before the first damage and moves every segment into a folder beside (`damaged-<now>`), so that a
+/// new journal can begin. What is lost is asked of the venues.
+pub fn salvage(dir: &Path, now: Nanos) -> Result<Salvaged, JournalError> {
+    let mut entries = Vec::new();
+    let indices = segment::list(dir)?;
+    for &index in &indices {
+        let path = dir.join(segment::file_name(index));
+        let bytes = std::fs::read(&path).map_err(JournalError::io("cannot read", &path))?;
+        let mut scan = Scan { path, header: Header::default(), frames: Vec::new(), valid: HEADER };
+        // A gap ends it as damage does.
+        let whole = matches!(scan.read(&bytes), Ok(_)) && rest_is_empty(&bytes, scan.valid);
+        scan.drop_broken_batch();
+        if scan.opens() {
+            entries.clear();
+        }
+        entries.extend(scan.frames.iter().map(|frame| frame.entry));
+        if !whole {
+            break;
+        }
+    }
+    let aside = dir.join(format!("damaged-{}", now.ms()));
+    std::fs::create_dir(&aside).map_err(JournalError::io("cannot create", &aside))?;
+    for name in indices.into_iter().map(segment::file_name) {
+        let from = dir.join(&name);
+        std::fs::rename(&from, aside.join(&name)).map_err(JournalError::io("cannot move", &from))?;
+    }
+    segment::sync_dir(dir)?;
+    Ok(Salvaged { recovered: Recovered { entries, ..Recovered::default() }, aside })
 }
 
 /// One segment in use, read whole.
@@ -120,13 +170,7 @@ impl Scan {
     /// A stop is the end of what was written, or a torn tail, or an error: a whole frame that we cannot read,
     /// damage with valid frames behind it, or damage where later segments follow.
     fn believe(&self, newest: bool, source: CodecError, bytes: &[u8]) -> Result<(), JournalError> {
-        let readable = matches!(
-            source,
-            CodecError::Short { .. }
-                | CodecError::Magic(_)
-                | CodecError::Length(_)
-                | CodecError::Checksum { .. }
-        );
+        let readable = is_damage(&source);
         let ended =
             rest_is_empty(bytes, self.valid) && (newest || self.valid >= self.header.published as usize);
         let torn = newest && !frame_after(bytes, self.valid + 1);
@@ -166,6 +210,14 @@ fn check_joint(scan: &Scan, next: Option<&Scan>) -> Result<(), JournalError> {
     if first.seq == last.seq + 1 { Ok(()) } else { Err(scan.gap(first.seq, last.seq + 1)) }
 }
 
+/// Bytes that are no frame, as against a frame that this release does not know.
+const fn is_damage(error: &CodecError) -> bool {
+    matches!(
+        error,
+        CodecError::Short { .. } | CodecError::Magic(_) | CodecError::Length(_) | CodecError::Checksum { .. }
+    )
+}
+
 fn has_frame(bytes: &[u8]) -> bool {
     codec::decode(bytes.get(HEADER..).unwrap_or_default()).is_ok()
 }
@@ -189,7 +241,6 @@ mod tests {
     use super::*;
     use crate::journal::file::{FileJournal, Options};
     use crate::journal::{Journal, samples};
-    use crate::types::Nanos;
 
     const OPTIONS: Options =
         Options { segment_bytes: 16 << 10, durability: crate::journal::Durability::Process };
@@ -260,6 +311,28 @@ mod tests {
         let error = recover(dir.path()).unwrap_err();
         let place = format!("00000000.journal is damaged at byte {}: checksum", starts[3]);
         assert!(error.to_string().contains(&place), "{error}");
+    }
+
+    #[test]
+    fn what_stands_before_the_damage_is_kept_and_a_new_journal_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, starts) = written(dir.path());
+        poke(&path, starts[7] + 30, 0xee);
+        assert!(can_be_salvaged(&recover(dir.path()).unwrap_err()));
+        let found = salvage(dir.path(), Nanos::from_ms(5)).unwrap();
+        assert_eq!(found.recovered.entries, samples::round_trip()[..7]);
+        assert!(found.aside.join(segment::file_name(0)).exists());
+        assert_eq!(recover(dir.path()).unwrap(), Recovered::default());
+        written(dir.path());
+        assert_eq!(recover(dir.path()).unwrap().entries, samples::round_trip());
+    }
+
+    #[test]
+    fn a_format_of_another_release_is_left_for_a_person() {
+        let place = PathBuf::new;
+        let version = JournalError::Damaged { path: place(), at: 1, source: CodecError::Version(9) };
+        assert!(!can_be_salvaged(&version));
+        assert!(can_be_salvaged(&JournalError::Gap { path: place(), at: 1, got: 2, expected: 1 }));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct Segment {
 }
 
 /// The words of a header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     pub index: u64,
     /// Number of the first entry.

@@ -8,7 +8,10 @@ use bot4::types::*;
 use crate::rig::*;
 
 fn is_halted_for(rig: &Rig, why: &str) -> bool {
-    let halted = |kind: &RecordKind| matches!(kind, RecordKind::ModeChanged { mode: Mode::Halted, why: told } if told.as_str() == why);
+    let halted = |kind: &RecordKind| match kind {
+        RecordKind::ModeChanged { mode: Mode::Halted, why: told } => told.as_str() == why,
+        _ => false,
+    };
     rig.core.mode() == Mode::Halted && rig.logged(halted) == 1
 }
 
