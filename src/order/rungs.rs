@@ -1,8 +1,6 @@
 //! Which orders are signed ahead, and when: a ladder of limit prices around where a trade's limits will be, made anew
 //! while the trade stays near. Pure; used by `signer`.
 
-use std::iter::once;
-
 use crate::types::ready::Near;
 use crate::types::{Nanos, Price, Rate, Side};
 
@@ -17,28 +15,31 @@ const REST_TIMES: u64 = 4;
 /// A ladder is made anew at once when its centre has moved this far.
 const MOVED: Rate = Rate::from_bps(1);
 
-/// Rungs of one ladder: forty-one steps of a tenth of a basis point and eleven wider ones to either side.
-pub const RUNGS: usize = 63;
-const FINE: i64 = 20;
-/// Tenths of a basis point.
-const COARSE: [i64; 11] = [25, 30, 35, 40, 50, 60, 80, 100, 120, 150, 200];
+/// Rungs of one ladder. What brings a trade over its threshold is a leg whose price has just become better, so that its
+/// limit lies inward of where it was: the ladder reaches densely that way and thinly the other.
+pub const RUNGS: usize = 61;
+/// Quarters of a basis point: inward one by one, then two by two, then at every whole one, to 20 bps.
+const INWARD: [(i64, i64, usize); 3] = [(0, 1, 33), (34, 2, 16), (68, 4, 4)];
+/// And the other way.
+const OUTWARD: [i64; 8] = [1, 2, 3, 4, 8, 16, 32, 80];
 
 /// Basis points beyond the entry's price at which taking it back is kept ready: an unwind reaches some twenty beyond
 /// the touch, so that steps of four always leave one that it may use.
 const UNWIND: [i64; 7] = [2, 6, 10, 14, 18, 22, 26];
 
-/// Limits of a ladder around `centre`, nearest first, rounded inward to the tick; each price once.
+/// Limits of a ladder around `centre`, rounded inward to the tick; each price once.
 pub fn rungs(centre: Price, side: Side, tick: Price) -> impl Iterator<Item = Price> {
-    let tenths = (1..=FINE).chain(COARSE).flat_map(|n| [n, -n]);
-    distinct(once(0).chain(tenths), centre, side, tick)
+    let inward =
+        INWARD.into_iter().flat_map(|(from, step, count)| (from..).step_by(step as usize).take(count));
+    distinct(inward.map(|n| -n).chain(OUTWARD), centre, side, tick)
 }
 
 /// Limits at which an entry at `centre` would be taken back. `side` is that of the unwind.
 pub fn unwinds(centre: Price, side: Side, tick: Price) -> impl Iterator<Item = Price> {
-    distinct(UNWIND.into_iter().map(|n| 10 * n), centre, side, tick)
+    distinct(UNWIND.into_iter().map(|n| 4 * n), centre, side, tick)
 }
 
-/// `beyond` is how far each limit reaches to the side that makes it more willing, tenths of a basis point.
+/// `beyond` is how far each limit reaches to the side that makes it more willing, quarters of a bps.
 fn distinct(
     beyond: impl Iterator<Item = i64>,
     centre: Price,
@@ -47,8 +48,8 @@ fn distinct(
 ) -> impl Iterator<Item = Price> {
     let mut seen = [Price::ZERO; RUNGS];
     let mut count = 0;
-    beyond.filter_map(move |tenths| {
-        let rate = Rate::from_raw(Rate::from_bps(tenths).raw() / 10);
+    beyond.filter_map(move |quarters| {
+        let rate = Rate::from_raw(Rate::from_bps(quarters).raw() / 4);
         let price = match side {
             Side::Buy => centre.moved(rate).floor_to(tick),
             Side::Sell => centre.moved(-rate).ceil_to(tick),
@@ -145,27 +146,30 @@ mod tests {
     }
 
     #[test]
-    fn rungs_are_inward_distinct_and_dense_near_the_centre() {
+    fn rungs_are_on_the_tick_and_dense_where_a_better_price_will_be() {
         for side in [Side::Buy, Side::Sell] {
-            let prices: Vec<Price> = rungs(price("90000.05"), side, price("0.1")).collect();
+            let centre = price("90000.05");
+            let prices: Vec<Price> = rungs(centre, side, price("0.1")).collect();
             assert_eq!(prices.len(), RUNGS);
-            let inward = if side == Side::Buy { "90000.0" } else { "90000.1" };
-            assert_eq!(prices[0], price(inward));
-            let mut sorted = prices.clone();
-            sorted.sort_unstable();
-            sorted.dedup();
-            assert_eq!(sorted.len(), RUNGS, "each once");
-            let widest = sorted[RUNGS - 1] - sorted[0];
-            assert!(widest > price("359") && widest < price("361"), "20 bps to either side");
-            let gap = |at: usize| sorted[at + 1] - sorted[at];
-            assert!(gap(RUNGS / 2) <= price("1") && gap(0) >= price("40"));
+            assert_eq!(prices[0], price(if side == Side::Buy { "90000.0" } else { "90000.1" }), "inward");
+            let mut reach: Vec<i64> =
+                prices.iter().map(|&rung| (rung - centre).ratio(centre).raw() * side.sign()).collect();
+            reach.sort_unstable();
+            let bps = |n: i64| Rate::from_bps(n).raw();
+            assert!(reach[0] < bps(-19) && reach[RUNGS - 1] > bps(19));
+            let widest = |from: i64| {
+                let steps = reach.windows(2).filter(|step| step[0] >= bps(from) && step[1] < bps(1));
+                steps.map(|step| step[1] - step[0]).max().unwrap()
+            };
+            assert!(widest(-8) < bps(1) / 3, "a quarter of a bps, and the tick");
+            assert!(widest(-16) < bps(2) / 3);
         }
     }
 
     #[test]
     fn a_coarse_tick_makes_few_rungs() {
         let prices: Vec<Price> = rungs(price("10"), Side::Buy, price("0.01")).collect();
-        assert_eq!(prices.len(), 5, "{prices:?}");
+        assert_eq!(prices.len(), 4, "{prices:?}");
         assert!(rungs(price("0.0001"), Side::Buy, price("1")).next().is_none(), "no price of zero");
     }
 
