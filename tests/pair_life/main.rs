@@ -1,6 +1,7 @@
 //! The pair's life, stepped by hand: the order core on a virtual clock, with each venue answer given by the test. Every
 //! test ends with no leg alone, no order twice and none open, and with a ledger that closes.
 
+mod ahead;
 mod halting;
 mod health;
 mod ladder;
