@@ -4,7 +4,9 @@
 pub mod admin;
 pub mod bench;
 pub mod campaign;
+pub mod canary;
 pub mod gate;
+pub mod logged;
 pub mod postgres;
 pub mod proxy;
 pub mod receiver;

@@ -60,7 +60,8 @@ fn open(frame: &[u8]) -> Result<(u16, Block<'_>, Tail<'_>), WireError> {
     let word = |at| u16_at(header, at).ok_or_else(short);
     let (length, template, schema) = (word(0)?, word(2)?, word(4)?);
     if schema != SCHEMA_ID {
-        return Err(WireError::new("SBE schema", header, "schema id 1"));
+        // As a number: eight bytes of whatever else this is may be a piece of a key.
+        return Err(WireError::new("SBE schema", schema.to_string().as_bytes(), "schema id 1"));
     }
     let (block, tail) = rest.split_at_checked(length.into()).ok_or_else(short)?;
     Ok((template, Block { what: "SBE block", bytes: block }, Tail { what: "SBE tail", bytes: tail }))
