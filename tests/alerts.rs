@@ -8,6 +8,7 @@ use std::time::Duration;
 use bot4_sim::Options;
 use bot4_sim::control::VenueName;
 use bot4_sim::core::fault::{Class, Rule};
+use bot4_sim::tls::Flavour;
 use common::Bench;
 use common::receiver::{AlertReceiver, SECRET};
 use common::trouble::{SOCKETS, reject};
@@ -104,4 +105,22 @@ fn a_dead_webhook_is_logged_and_trading_goes_on() {
     assert_eq!(bench.count("ALERTS_DROPPED"), 1, "what was never taken is counted at the end");
     let log = bench.log.iter().map(Value::to_string).collect::<String>();
     assert!(!log.contains(SECRET));
+}
+
+#[test]
+fn a_webhook_with_a_wrong_certificate_hears_nothing() {
+    for flavour in
+        [Flavour::Expired, Flavour::NotYetValid, Flavour::WrongHost, Flavour::SelfSigned, Flavour::UnknownCa]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let mut receiver = AlertReceiver::with(dir.path(), flavour);
+        let mut bench = Bench::with(Options::default(), &receiver.config());
+        bench.start();
+        bench.signal(rustix::process::Signal::USR1);
+        let line = bench.wait_for("WEBHOOK");
+        assert!(text(&line, "message").contains("certificate"), "{flavour:?}: {line}");
+        assert_eq!(bench.stop(), 0, "{}", bench.tail());
+        receiver.listen(Duration::from_millis(100));
+        assert!(receiver.alerts.is_empty() && receiver.pings == 0, "{flavour:?}");
+    }
 }

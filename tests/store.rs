@@ -8,6 +8,7 @@ use std::time::Duration;
 use bot4::store::sql::{Row, Statement};
 use bot4::store::{DbError, DbThread, Target, check_version, read};
 use bot4::types::{Nanos, Secret};
+use bot4_sim::tls::Flavour;
 use common::postgres::Server;
 use common::proxy::Proxy;
 use common::run::{Run, names};
@@ -125,6 +126,15 @@ fn a_server_that_cannot_prove_itself_is_refused() {
     assert!(text.contains("certificate") && text.contains("UnknownIssuer"), "{text}");
     let named = Secret::new(format!("postgres://postgres@localhost:{}/postgres", server.port()));
     assert!(refusal(&named, &server.ca()).contains("certificate"), "the name must be verified");
+    for flavour in
+        [Flavour::Expired, Flavour::NotYetValid, Flavour::WrongHost, Flavour::SelfSigned, Flavour::UnknownCa]
+    {
+        server.stop();
+        server.spoil(flavour);
+        server.resume(true);
+        let text = refusal(&url, &server.ca());
+        assert!(text.contains("certificate"), "{flavour:?}: {text}");
+    }
     server.stop();
     server.resume(false);
     let text = refusal(&url, &server.ca());

@@ -86,10 +86,7 @@ pub fn load(
     };
     Ok(Credentials {
         venues: registry.iter().map(secrets).collect::<Result<_, _>>()?,
-        database_url: raw
-            .get(DATABASE_URL)
-            .filter(|url| !url.is_empty())
-            .map(|url| Secret::new(url.to_string())),
+        database_url: raw.get(DATABASE_URL).filter(|url| !url.is_empty()).map(|url| keep(url)),
     })
 }
 
@@ -198,12 +195,19 @@ fn check_keys(path: &Path, raw: &Raw, registry: &[Venue]) -> Result<(), SecretEr
     Ok(())
 }
 
+/// A secret whose pages no dump shows. Where the system refuses that, the process is not dumpable all the same.
+fn keep(value: &str) -> Secret {
+    let secret = Secret::new(value.to_owned());
+    let _refused = process::leave_out_of_dumps(secret.expose().as_bytes());
+    secret
+}
+
 fn secrets_of(path: &Path, raw: &Raw, venue: &Venue) -> Result<Secrets, SecretError> {
     let mut secrets = BTreeMap::new();
     for key in venue.required_secrets.iter().chain(venue.optional_secrets) {
         let name = format!("{}_{key}", venue.env_prefix);
         match raw.get(&name).filter(|value| !value.is_empty()) {
-            Some(value) => drop(secrets.insert(*key, Secret::new(value.to_string()))),
+            Some(value) => drop(secrets.insert(*key, keep(value))),
             None if venue.required_secrets.contains(key) => {
                 return Err(SecretError::Missing { path: path.to_owned(), key: name });
             }

@@ -24,6 +24,34 @@ pub fn lock_memory() -> Result<(), String> {
         .map_err(|errno| format!("memory is not locked: {errno}"))
 }
 
+/// What comes before anything is read: panics without values, no dumps.
+///
+/// # Errors
+/// As [`forbid_dumps`].
+pub fn guard() -> io::Result<()> {
+    set_panic_hook(|| {});
+    forbid_dumps()
+}
+
+/// Leaves the pages of this secret out of every dump, whoever makes it; its neighbours on those pages go with it.
+///
+/// # Errors
+/// When the system refuses; the process is not dumpable anyway after [`guard`].
+pub fn leave_out_of_dumps(secret: &[u8]) -> io::Result<()> {
+    if secret.is_empty() {
+        return Ok(());
+    }
+    let page = rustix::param::page_size();
+    let from = secret.as_ptr().map_addr(|at| at & !(page - 1)).cast_mut();
+    let len = secret.as_ptr().addr() + secret.len() - from.addr();
+    // SAFETY: the range holds a live slice, so all its pages are mapped; the advice changes no byte of them.
+    #[expect(unsafe_code, reason = "madvise takes a raw range")]
+    unsafe {
+        rustix::mm::madvise(from.cast(), len.next_multiple_of(page), rustix::mm::Advice::LinuxDontDump)
+    }?;
+    Ok(())
+}
+
 /// No core file (not even through a piped `core_pattern`), no debugger, `/proc/<pid>` not readable by the same user.
 ///
 /// # Errors
@@ -88,6 +116,26 @@ mod tests {
         forbid_dumps().unwrap();
         assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         assert_eq!(getrlimit(Resource::Core).current, Some(0));
+    }
+
+    #[test]
+    fn the_pages_of_a_secret_are_in_no_dump() {
+        let secret = vec![7_u8; 3 * rustix::param::page_size()];
+        let flags = |at: usize| {
+            let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+            let holds = |head: &str| {
+                let (from, to) = head.split(' ').next()?.split_once('-')?;
+                let place = [from, to].map(|text| usize::from_str_radix(text, 16));
+                Some(place[0].clone().ok()? <= at && at < place[1].clone().ok()?)
+            };
+            let mut lines = maps.lines().skip_while(|line| holds(line) != Some(true));
+            lines.find(|line| line.starts_with("VmFlags")).unwrap().to_owned()
+        };
+        let middle = secret.as_ptr().addr() + secret.len() / 2;
+        assert!(!flags(middle).contains(" dd"), "{}", flags(middle));
+        leave_out_of_dumps(&secret).unwrap();
+        assert!(flags(middle).contains(" dd"), "{}", flags(middle));
+        leave_out_of_dumps(&[]).unwrap();
     }
 
     #[test]

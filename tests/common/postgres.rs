@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bot4::types::Secret;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use bot4_sim::tls::Flavour;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
@@ -31,8 +32,8 @@ impl Server {
         server.own(server.dir.path());
         let data = server.data();
         server.run("initdb", &["-D", data.to_str().unwrap(), "-U", "postgres", "-A", "trust", "--no-sync"]);
-        server.write("server.crt", "server.key", "ca.crt");
-        server.write("other.crt", "other.key", "other-ca.crt");
+        server.write("server.crt", "server.key", "ca.crt", Flavour::Good);
+        server.write("other.crt", "other.key", "other-ca.crt", Flavour::Good);
         server.resume(true);
         server
     }
@@ -121,17 +122,28 @@ impl Server {
         }
     }
 
-    /// A CA and a certificate for the loopback address signed by it.
-    fn write(&self, cert: &str, key: &str, ca: &str) {
-        let ca_key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, ca);
-        let root = params.self_signed(&ca_key).unwrap();
+    /// Shows another certificate from the next `resume` on, wrong in this way; [`Server::ca`] is then its CA's.
+    pub fn spoil(&self, flavour: Flavour) {
+        self.write("server.crt", "server.key", "ca.crt", flavour);
+    }
+
+    /// A CA and a certificate for the loopback address signed by it, right or wrong.
+    fn write(&self, cert: &str, key: &str, ca: &str, flavour: Flavour) {
+        let (root, issuer) = authority(ca);
         let leaf_key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        let leaf = leaf.signed_by(&leaf_key, &Issuer::new(params, ca_key)).unwrap();
-        for (name, pem) in [(cert, leaf.pem()), (key, leaf_key.serialize_pem()), (ca, root.pem())] {
+        let host = if flavour == Flavour::WrongHost { "127.0.0.2" } else { "127.0.0.1" };
+        let mut leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        match flavour {
+            Flavour::Expired => leaf.not_after = date_time_ymd(2020, 1, 1),
+            Flavour::NotYetValid => leaf.not_before = date_time_ymd(2090, 1, 1),
+            _ => {}
+        }
+        let leaf = match flavour {
+            Flavour::SelfSigned => leaf.self_signed(&leaf_key),
+            Flavour::UnknownCa => leaf.signed_by(&leaf_key, &authority("a stranger").1),
+            _ => leaf.signed_by(&leaf_key, &issuer),
+        };
+        for (name, pem) in [(cert, leaf.unwrap().pem()), (key, leaf_key.serialize_pem()), (ca, root)] {
             let path = self.dir.path().join(name);
             fs::write(&path, pem).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -202,6 +214,15 @@ fn is_running(pid: Pid) -> bool {
 /// One that has ended meanwhile needs no signal.
 fn send(pid: Pid, signal: Signal) {
     let _ = kill_process(pid, signal);
+}
+
+/// A CA's certificate and what signs in its name.
+fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.self_signed(&key).unwrap().pem(), Issuer::new(params, key))
 }
 
 /// Newest installed version first, then the search path.

@@ -29,10 +29,15 @@ pub struct AlertReceiver {
 impl AlertReceiver {
     /// Listens; its CA goes to `dir`. Its threads end with the process.
     pub fn start(dir: &Path) -> Self {
+        Self::with(dir, Flavour::Good)
+    }
+
+    /// One that shows this certificate.
+    pub fn with(dir: &Path, flavour: Flavour) -> Self {
         let authority = Authority::new().unwrap();
         let ca_file = dir.join("alerts-ca.pem");
         std::fs::write(&ca_file, authority.pem()).unwrap();
-        let config = authority.server(Flavour::Good).unwrap();
+        let config = authority.server(flavour).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (send, calls) = channel();
