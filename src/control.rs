@@ -345,4 +345,18 @@ mod tests {
         server.poll(Nanos(1), &mut echo);
         assert_eq!(server.peers.len(), PEERS_MAX);
     }
+
+    #[test]
+    fn no_damaged_request_panics() {
+        let samples = [
+            br#"{"verb":"status"}"#.to_vec(),
+            br#"{"verb":{"halt":{"flatten":true}}}"#.to_vec(),
+            br#"{"verb":{"unlatch":{"reason":"looked \u00e9 \n"}}}"#.to_vec(),
+            br#"{"verb":{"adopt":{"pair":"BTC"}}}"#.to_vec(),
+        ];
+        crate::sys::fuzz::fuzz("control request", &samples, |bytes| {
+            let request = serde_json::from_slice::<Request>(bytes);
+            request.map_err(not_understood).map_err(|reply| encode(&reply)).is_ok()
+        });
+    }
 }

@@ -222,6 +222,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+    use crate::sys::fuzz::fuzz_share;
     use crate::venue::vest;
 
     const CANARY: &str = "c4n4ry-0f-a-s3cret";
@@ -319,5 +320,16 @@ mod tests {
         let credentials = load(&path, None, TradingMode::Paper, &registry()).ok().unwrap();
         assert!(credentials.venues[0].get("API_KEY").is_err());
         assert!(load(Path::new("absent"), None, TradingMode::Paper, &registry()).is_ok());
+    }
+
+    #[test]
+    fn no_damaged_file_of_secrets_panics() {
+        let text =
+            format!("# keys\nVEST_API_KEY='{CANARY} #'\nA=\"x\\n\"\nDATABASE_URL=postgres://u:p@h/d\n");
+        let path = Path::new(".env");
+        fuzz_share("file of secrets", 20, &[text.into_bytes()], |bytes| {
+            let raw = parse(path, &String::from_utf8_lossy(bytes));
+            raw.and_then(|raw| check_keys(path, &raw, &registry())).is_ok()
+        });
     }
 }

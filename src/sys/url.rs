@@ -253,4 +253,13 @@ mod tests {
             assert_eq!(SecureUrl::parse(text).unwrap().is_loopback(), loopback, "{text}");
         }
     }
+
+    #[test]
+    fn no_damaged_url_panics() {
+        let samples =
+            ["wss://Host.Example:8443/ws?listenKey=abc", "https://[::1]:1/a?b=c", "https://10.0.0.1"];
+        super::super::fuzz::fuzz("URL", &samples.map(|text| text.as_bytes().to_vec()), |bytes| {
+            SecureUrl::parse(&String::from_utf8_lossy(bytes)).is_ok()
+        });
+    }
 }
