@@ -1,5 +1,5 @@
-//! The search for secrets in bytes: each one whole and by every stretch of eight bytes, in every spelling that a program
-//! could give it by accident. Nothing here knows what the engine's own redaction looks for.
+//! The search for secrets in bytes: each one whole and by every stretch of eight bytes, in every spelling that a
+//! program could give it by accident. Nothing here knows what the engine's own redaction looks for.
 
 use std::collections::HashMap;
 use std::fs;
