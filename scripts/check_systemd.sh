@@ -18,7 +18,7 @@ trap 'rm -rf "$units"' EXIT
 
 # The binary is not installed where this runs; every line but its path is checked as it stands.
 for unit in systemd/*.service; do
-    sed -E "s|^(ExecStart=)/usr/local/bin/[^ ]+|\1$(command -v true)|" "$unit" >"$units/$(basename "$unit")"
+    sed -E "s#^(Exec(Start|Stop)=)/usr/local/s?bin/[^ ]+#\1$(command -v true)#" "$unit" >"$units/$(basename "$unit")"
 done
 
 failed=0
