@@ -49,8 +49,28 @@ pub fn pin_current(core: usize) -> Result<(), PinError> {
     })
 }
 
+/// The calling thread on one core, for as long as this lives.
+pub struct Pinned(Option<CpuSet>);
+
+impl Pinned {
+    /// # Errors
+    /// As [`pin_current`].
+    pub fn to(core: usize) -> Result<Self, PinError> {
+        let before = sched_getaffinity(None).ok();
+        pin_current(core)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // A mask that was in force a moment ago is taken; if it is not, the thread is merely on one core.
+        let _stays = self.0.as_ref().map(|before| sched_setaffinity(None, before));
+    }
+}
+
 /// Reads the kernel's list form, e.g. `2-3,6`. Anything unreadable in it counts for nothing.
-fn parse_list(text: &str) -> Vec<usize> {
+pub(super) fn parse_list(text: &str) -> Vec<usize> {
     text.trim().split(',').filter_map(parse_range).flatten().collect()
 }
 

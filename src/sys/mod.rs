@@ -8,6 +8,7 @@ pub mod cores;
 pub mod frame;
 #[cfg(test)]
 pub mod fuzz;
+pub mod host;
 pub mod http;
 pub mod http1;
 pub mod link;

@@ -1,6 +1,7 @@
 //! `bot4 check`: everything that a run needs, one row each, with a mend for what fails. It sends no order and changes
 //! nothing; a check that cannot be made says so instead of passing.
 
+mod cores;
 mod host;
 mod venue;
 
@@ -124,6 +125,7 @@ pub(super) fn run(
     let rules = venues(config, credentials.as_ref(), tools, &mut report);
     arithmetic(config, &rules, &mut report);
     host::check(config, &mut report);
+    cores::check(config, &mut report);
     database(config, credentials.as_ref(), tools, &mut report);
     if args.json {
         writeln!(out, "{}", report.to_json())?;
