@@ -108,6 +108,19 @@ fn check_passes_on_a_good_set_up_and_sends_no_order() {
 }
 
 #[test]
+fn check_measures_each_configured_core_and_never_fails_for_it() {
+    let core = bot4::sys::cores::allowed()[0];
+    let bench = Bench::with(Options::default(), &format!("[threads.spread]\ncore = {core}"));
+    let report = verb(&bench, "check", &["--json"]).json();
+    for check in ["clock source", "huge pages", "card polling", "clock rate", "sleep states", "interrupts"] {
+        assert_ne!(row(&report, check)["verdict"], "failed", "{check}");
+    }
+    let jitter = row(&report, &format!("jitter of core {core}"));
+    assert!(jitter["found"].as_str().unwrap().starts_with("longest gap "), "{jitter}");
+    assert_ne!(jitter["verdict"], "failed");
+}
+
+#[test]
 fn check_names_the_mend_for_a_wrong_key_of_each_venue() {
     let bench = Bench::new();
     let keys = &Options::default().keys;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::core::fault::{Class, Rule};
 use crate::core::model::Script;
 use crate::core::{Event, Mode, Side, Socket};
-use crate::meter::{Meter, Stats};
+use crate::meter::{Meter, Stats, Tick};
 use crate::venue::Venue;
 
 pub use crate::stage::{Command, ControlError, Login, Size, VenueName, VenueTruth};
@@ -135,5 +135,17 @@ impl Control {
 
     pub fn stats(&self) -> Stats {
         self.meter.stats()
+    }
+
+    /// Times the orders that follow the next update of this venue; see [`Meter::arm`](crate::meter::Meter::arm).
+    pub fn arm(&self, venue: VenueName) {
+        self.meter.arm(match venue {
+            VenueName::Vest => "vest",
+            VenueName::Paradex => "paradex",
+        });
+    }
+
+    pub fn tick(&self) -> Tick {
+        self.meter.tick()
     }
 }

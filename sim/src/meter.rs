@@ -37,8 +37,41 @@ pub struct Legs {
     pub second: Percentiles,
 }
 
+/// One chosen update and the orders that followed it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tick {
+    /// From the update's last byte to the first order's, and to the first order of the other venue.
+    pub first_us: Option<i64>,
+    pub second_us: Option<i64>,
+}
+
+/// A tick that is waited for or measured.
+#[derive(Debug, Default)]
+struct Chosen {
+    venue: &'static str,
+    written_us: Option<i64>,
+    first_at: Option<&'static str>,
+    tick: Tick,
+}
+
+impl Chosen {
+    fn order(&mut self, venue: &'static str, now: i64) {
+        let Some(written) = self.written_us else { return };
+        let second = self.first_at.is_some_and(|first| first != venue);
+        match self.tick {
+            Tick { first_us: None, .. } => {
+                self.first_at = Some(venue);
+                self.tick.first_us = Some(now - written);
+            }
+            Tick { second_us: None, .. } if second => self.tick.second_us = Some(now - written),
+            Tick { .. } => {}
+        }
+    }
+}
+
 #[derive(Default)]
 struct Inner {
+    chosen: Chosen,
     updates: BTreeMap<&'static str, u64>,
     orders: BTreeMap<&'static str, u64>,
     last_update_us: Option<i64>,
@@ -66,6 +99,21 @@ impl Meter {
         let mut inner = self.lock();
         *inner.updates.entry(venue).or_default() += 1;
         inner.last_update_us = Some(now);
+        let chosen = &mut inner.chosen;
+        if chosen.venue == venue && chosen.written_us.is_none() {
+            chosen.written_us = Some(now);
+        }
+    }
+
+    /// The next update of this venue is a tick: the orders after it are timed from it, whatever else is written
+    /// meanwhile. For clients so slow that the newest update is not the one that they act on.
+    pub fn arm(&self, venue: &'static str) {
+        self.lock().chosen = Chosen { venue, ..Chosen::default() };
+    }
+
+    /// What the last armed tick has brought so far.
+    pub fn tick(&self) -> Tick {
+        self.lock().chosen.tick
     }
 
     /// The last byte of an order has been read.
@@ -95,6 +143,7 @@ impl Meter {
 impl Inner {
     fn order(&mut self, venue: &'static str, base: &str, now: i64) {
         *self.orders.entry(venue).or_default() += 1;
+        self.chosen.order(venue, now);
         let partner =
             self.unpaired.take().filter(|(v, b, at)| *v != venue && b == base && now - at <= PAIR_US);
         if partner.is_none() {
@@ -132,6 +181,24 @@ mod tests {
         inner.order("vest", "ETH", 200);
         inner.order("paradex", "BTC", 210);
         assert_eq!((inner.first, inner.second), (vec![50, 100, 110], vec![70]));
+    }
+
+    #[test]
+    fn a_tick_is_the_armed_update_and_the_first_order_of_each_venue() {
+        let meter = Meter::default();
+        meter.order_read("vest", "BTC");
+        assert_eq!(meter.tick(), Tick::default(), "nothing is armed");
+        meter.arm("vest");
+        meter.update_written("paradex");
+        meter.order_read("vest", "BTC");
+        assert_eq!(meter.tick(), Tick::default(), "an order before the tick");
+        meter.update_written("vest");
+        let mut inner = meter.lock();
+        inner.chosen.written_us = Some(100);
+        for (venue, now) in [("paradex", 150), ("paradex", 160), ("vest", 175), ("vest", 180)] {
+            inner.order(venue, "BTC", now);
+        }
+        assert_eq!(inner.chosen.tick, Tick { first_us: Some(50), second_us: Some(75) });
     }
 
     #[test]
