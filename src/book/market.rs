@@ -283,6 +283,7 @@ pub mod tests {
             },
             execution: ExecutionSettings {
                 legs: Legs::Together,
+                written_first: VenueId(0),
                 slack_share: Rate::from_bps(5_000),
                 completion_slippage: Rate::from_bps(15),
                 max_unwind: Rate::from_bps(200),

@@ -129,9 +129,12 @@ fn signal(s: &Section<'_>) -> Result<SignalSettings, ConfigError> {
 fn execution(s: &Section<'_>, registry: &[Venue]) -> Result<ExecutionSettings, ConfigError> {
     let firsts: Vec<String> = registry.iter().map(|venue| format!("{}_first", venue.name)).collect();
     let mut words = vec![("together", Legs::Together)];
+    let venues: Vec<(&str, VenueId)> =
+        registry.iter().enumerate().map(|(at, venue)| (venue.name, VenueId(at as u8))).collect();
     words.extend(firsts.iter().enumerate().map(|(at, word)| (word.as_str(), Legs::First(VenueId(at as u8)))));
     Ok(ExecutionSettings {
         legs: s.word("legs", &words)?,
+        written_first: s.word("written_first", &venues)?,
         slack_share: s.share("slack_share", 0..=100)?,
         completion_slippage: s.bps("completion_slippage_bps", 0..=200)?,
         max_unwind: s.bps("max_unwind_bps", 20..=1_000)?,

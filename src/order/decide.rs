@@ -99,7 +99,8 @@ impl Core {
             Legs::Together => None,
             Legs::First(venue) => self.pairs[pair].leg_of(venue),
         };
-        for (leg, approved) in approved.into_iter().enumerate() {
+        for leg in self.written_order(pair) {
+            let approved = approved[leg];
             if first.is_some_and(|first| first != leg) {
                 self.hold_back(now, approved.spec().id, fx);
             } else {
@@ -158,8 +159,16 @@ impl Core {
         self.write_intent(now, index, Some(intent.kind), (intent.edge, intent.basis, intent.mid), orders, fx);
         self.pairs[index].phase = Phase::Closing(reason);
         let stamps = self.stamps(now, Some(intent));
-        for yes in approved.into_iter().flatten() {
+        for yes in self.written_order(index).into_iter().filter_map(|leg| approved[leg]) {
             self.send(yes, stamps, fx);
+        }
+    }
+
+    /// The legs in the order in which they are written when both leave.
+    fn written_order(&self, pair: usize) -> [usize; 2] {
+        match self.pairs[pair].leg_of(self.settings.execution.written_first) {
+            Some(1) => [1, 0],
+            _ => [0, 1],
         }
     }
 

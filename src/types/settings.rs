@@ -53,6 +53,8 @@ pub enum Legs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExecutionSettings {
     pub legs: Legs,
+    /// Of two orders that leave at once, the one that is written first.
+    pub written_first: VenueId,
     /// Share of the slack above the threshold that the limits may give away, of one (default half).
     pub slack_share: Rate,
     /// How far beyond the decision price the missing leg may be completed.

@@ -169,3 +169,18 @@ fn identities_rise_whatever_is_served_from_where() {
     assert_eq!(rig.sent.len(), 24);
     assert_nonces_rise(&rig);
 }
+
+#[test]
+fn the_configured_leg_is_written_first() {
+    for (written_first, venues) in [(V, [V, P]), (P, [P, V])] {
+        let mut settings = settings(settings::Legs::Together);
+        settings.execution.written_first = written_first;
+        let mut rig = Rig::of(settings);
+        rig.enter();
+        assert_eq!([rig.sent[0].venue, rig.sent[1].venue], venues);
+        let at = |venue| if venue == V { "100.30" } else { "100.02" };
+        (0..2).for_each(|order| rig.fill(order, "f", "1", at(venues[order])));
+        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+        assert_eq!([rig.sent[2].venue, rig.sent[3].venue], venues);
+    }
+}

@@ -60,6 +60,7 @@ pub fn settings(legs: Legs) -> Settings {
         },
         execution: ExecutionSettings {
             legs,
+            written_first: VenueId(0),
             slack_share: Rate::from_raw(money::RATE_ONE / 2),
             completion_slippage: Rate::from_bps(15),
             max_unwind: Rate::from_bps(200),
