@@ -30,7 +30,7 @@
 //! | [`spread`] | edge, cost, standing basis, signal; thread `spread` | `spread/edge.rs`, `spread/signal.rs` |
 //! | [`position`] | fills to positions and a profit ledger that adds up | `position.rs` |
 //! | [`journal`] | what was meant and what happened, in a mapped file | `journal/entry.rs` |
-//! | [`order`] | gate, order and pair life, mending, stop; threads `order`, `signer` | `order/core.rs`, `order/thread.rs` |
+//! | [`order`] | gate, life of orders and pairs, stop; threads `order`, `signer` | `order/core.rs`, `order/thread.rs` |
 //! | [`keeper`] | everything cold that blocks: tokens, queries, reconnects | `keeper/thread.rs` |
 //! | [`store`] | the databases and the log lines; threads `store` and `db` | `store/thread.rs` |
 //! | [`telemetry`] | latencies, status, summary, alerts; thread `alerts` | `telemetry/watch.rs`, `alerts.rs` |
