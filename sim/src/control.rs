@@ -119,7 +119,7 @@ impl Control {
 
     /// Trades at the market on the trader's account without the client's knowledge.
     pub fn trade(&self, venue: VenueName, market: &str, side: Side, size: i64) -> Result<(), ControlError> {
-        self.perform(Command::Trade { venue, market: market.to_owned(), side, size: Size(size), limit: None })
+        self.perform(Command::Trade { venue, market: market.to_owned(), side, size: Size(size) })
     }
 
     pub fn truth(&self) -> Truth {

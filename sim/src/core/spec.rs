@@ -1,4 +1,4 @@
-//! What a venue is made of: its style, markets, prices, delays, accounts, and the rules that may change while it trades.
+//! What a venue is made of: style, markets, prices, delays, accounts, and the rules that may change while it trades.
 //!
 //! Filled from `options`; read by the whole core. Amounts, fractions and times as in `types`.
 

@@ -1,38 +1,21 @@
-//! Control of a venue: faults, scripts, cuts, modes, clock; as methods, and as data for the control port and scenarios.
+//! Control of a venue: faults, scripts, cuts, modes, clock; as methods, and by the `command`s of a served run.
 //!
 //! Called by simulations directly and by `crate::control` for a served run. It is no part of the venue's protocol.
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Stage;
+use super::command::Command;
 use super::front::Front;
 use crate::core::fault::Rule;
 use crate::core::model::Script;
-use crate::core::{
-    Cause, Delay, Event, Exchange, Kind, Mode, NewOrder, Reject, Reply, Rules, Side, Socket, Tif, money,
-};
+use crate::core::{Cause, Delay, Event, Exchange, Kind, Mode, NewOrder, Reject, Reply, Side, Socket, Tif};
 use crate::wire::Frame;
 
 /// The run's only account.
 pub(super) const TRADER: usize = 0;
 /// Vest's close code for a listen key that has expired.
 const LISTEN_KEY_EXPIRED: u16 = 4005;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VenueName {
-    Vest,
-    Paradex,
-}
-
-/// A login that `expire` ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Login {
-    ListenKey,
-    Jwt,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ControlError {
@@ -44,146 +27,6 @@ pub enum ControlError {
     Flat(String),
     #[error("the venue refused the order: {0:?}")]
     Refused(Reject),
-}
-
-/// An operation with its fields, as it is posted or written in a scenario: one JSON object.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Command {
-    Fault {
-        venue: VenueName,
-        rule: Rule,
-    },
-    Clear {},
-    Script {
-        venue: VenueName,
-        market: String,
-        script: Script,
-    },
-    Raw {
-        venue: VenueName,
-        market: String,
-        text: String,
-    },
-    Disconnect {
-        venue: VenueName,
-        socket: Socket,
-        code: Option<u16>,
-    },
-    Stall {
-        venue: VenueName,
-        socket: Socket,
-        stalled: bool,
-    },
-    Mode {
-        venue: VenueName,
-        mode: Mode,
-    },
-    Funding {
-        venue: VenueName,
-        market: String,
-        rate_1h_e12: i64,
-    },
-    Expire {
-        what: Login,
-    },
-    Bust {
-        venue: VenueName,
-        fill: String,
-    },
-    /// Takes the newest fills back, one after the other.
-    BustNewest {
-        venue: VenueName,
-        count: usize,
-    },
-    /// Trades by hand, on the trader's account and without the client's knowledge: at the market, or resting at a limit.
-    Trade {
-        venue: VenueName,
-        market: String,
-        side: Side,
-        size: Size,
-        #[serde(default)]
-        limit: Option<Size>,
-    },
-    /// Cancels by hand: one order, or all.
-    Cancel {
-        venue: VenueName,
-        #[serde(default)]
-        order: Option<String>,
-    },
-    /// Closes a share of a position by force, parts per million, for want of margin.
-    Liquidate {
-        venue: VenueName,
-        market: String,
-        share_ppm: u32,
-    },
-    /// The same against a loser of the other side, at the mark.
-    Deleverage {
-        venue: VenueName,
-        market: String,
-        share_ppm: u32,
-    },
-    /// Goes back to the state of so long ago (at most 15 minutes).
-    Rollback {
-        venue: VenueName,
-        ms: u32,
-    },
-    Rules {
-        venue: VenueName,
-        market: String,
-        rules: Rules,
-    },
-    /// Pays in, or takes out when negative.
-    Transfer {
-        venue: VenueName,
-        usd: Size,
-    },
-    /// Sets the venue's clock so far ahead (behind when negative), gaining so many microseconds a second.
-    Clock {
-        venue: VenueName,
-        offset_ms: i64,
-        #[serde(default)]
-        drift_ppm: i64,
-    },
-    /// Time between the book messages of every market.
-    Cadence {
-        venue: VenueName,
-        lo_ms: u32,
-        hi_ms: u32,
-    },
-}
-
-/// An amount in a command: a decimal text or a whole number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Size(#[serde(with = "money::text")] pub i64);
-
-impl Command {
-    /// Whom it is for; `None` = both.
-    pub fn venue(&self) -> Option<VenueName> {
-        match self {
-            Command::Clear {} => None,
-            Command::Expire { what: Login::ListenKey } => Some(VenueName::Vest),
-            Command::Expire { what: Login::Jwt } => Some(VenueName::Paradex),
-            Command::Fault { venue, .. }
-            | Command::Script { venue, .. }
-            | Command::Raw { venue, .. }
-            | Command::Disconnect { venue, .. }
-            | Command::Stall { venue, .. }
-            | Command::Mode { venue, .. }
-            | Command::Funding { venue, .. }
-            | Command::Bust { venue, .. }
-            | Command::BustNewest { venue, .. }
-            | Command::Trade { venue, .. }
-            | Command::Cancel { venue, .. }
-            | Command::Liquidate { venue, .. }
-            | Command::Deleverage { venue, .. }
-            | Command::Rollback { venue, .. }
-            | Command::Rules { venue, .. }
-            | Command::Transfer { venue, .. }
-            | Command::Clock { venue, .. }
-            | Command::Cadence { venue, .. } => Some(*venue),
-        }
-    }
 }
 
 impl Stage {
@@ -234,11 +77,11 @@ impl Stage {
             Command::BustNewest { count, .. } => {
                 self.exchange.bust_newest(shown_us, TRADER, count);
             }
-            Command::Trade { market, side, size, limit, .. } => {
-                let order = by_hand(self.market(&market)?, side, size.0, limit, shown_us);
-                if let Reply::At { result: Err(reject), .. } = self.exchange.submit(shown_us, order) {
-                    return Err(ControlError::Refused(reject));
-                }
+            Command::Trade { market, side, size, .. } => {
+                self.trade_by_hand(shown_us, &market, side, size.0, None)?;
+            }
+            Command::Rest { market, side, size, limit, .. } => {
+                self.trade_by_hand(shown_us, &market, side, size.0, Some(limit.0))?;
             }
             other => self.upset(now_us, other)?,
         }
@@ -284,6 +127,40 @@ impl Stage {
     /// Changes the time between the book messages of every market, from their next ones on.
     pub fn set_cadence(&mut self, cadence: Delay) {
         (0..self.exchange.spec().markets.len()).for_each(|market| self.exchange.set_cadence(market, cadence));
+    }
+
+    /// A hand at the venue's own screen.
+    fn trade_by_hand(
+        &mut self,
+        shown_us: i64,
+        market: &str,
+        side: Side,
+        size: i64,
+        limit: Option<i64>,
+    ) -> Result<(), ControlError> {
+        let (kind, tif) = if limit.is_some() { (Kind::Limit, Tif::Gtc) } else { (Kind::Market, Tif::Ioc) };
+        let order = NewOrder {
+            account: TRADER,
+            market: self.market(market)?,
+            side,
+            kind,
+            tif,
+            size,
+            limit: limit.unwrap_or_default(),
+            reduce_only: false,
+            client_ref: String::new(),
+            signed_at_ms: shown_us / 1_000,
+            window_ms: 5_000,
+            id: None,
+            bump_us: 0,
+            taker_fee: None,
+            note: String::new(),
+            held: true,
+        };
+        match self.exchange.submit(shown_us, order) {
+            Reply::At { result: Err(reject), .. } => Err(ControlError::Refused(reject)),
+            _ => Ok(()),
+        }
     }
 
     fn close_by_force(
@@ -381,7 +258,7 @@ impl Stage {
         self.orders_stalled
     }
 
-    /// Sets the venue's clock: `offset_us` ahead of the true time from now on, gaining `drift_ppm` microseconds a second.
+    /// Sets the venue's clock: `offset_us` ahead of the true time from now on, gaining `drift_ppm` a second.
     /// What is under way keeps its true time; only what the clock is read for changes.
     pub fn set_clock(&mut self, now_us: i64, offset_us: i64, drift_ppm: i64) {
         self.advance(now_us);
@@ -422,61 +299,5 @@ impl Stage {
 
     fn market(&self, symbol: &str) -> Result<usize, ControlError> {
         self.exchange.market(symbol).ok_or_else(|| ControlError::NoMarket(symbol.to_owned()))
-    }
-}
-
-/// A hand at the venue's own screen.
-fn by_hand(market: usize, side: Side, size: i64, limit: Option<Size>, now_us: i64) -> NewOrder {
-    let (kind, tif) = if limit.is_some() { (Kind::Limit, Tif::Gtc) } else { (Kind::Market, Tif::Ioc) };
-    NewOrder {
-        account: TRADER,
-        market,
-        side,
-        kind,
-        tif,
-        size,
-        limit: limit.map_or(0, |limit| limit.0),
-        reduce_only: false,
-        client_ref: String::new(),
-        signed_at_ms: now_us / 1_000,
-        window_ms: 5_000,
-        id: None,
-        bump_us: 0,
-        taker_fee: None,
-        note: String::new(),
-        held: true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_read_from_json() {
-        for text in [
-            r#"{"fault":{"venue":"vest","rule":{"class":"order","action":{"hold_fill":{"ms":30000}}}}}"#,
-            r#"{"clear":{}}"#,
-            r#"{"script":{"venue":"paradex","market":"BTC-USD-PERP",
-                "script":{"basis_bps":"-40","freeze":true}}}"#,
-            r#"{"disconnect":{"venue":"vest","socket":"private","code":1012}}"#,
-            r#"{"disconnect":{"venue":"vest","socket":"md"}}"#,
-            r#"{"mode":{"venue":"paradex","mode":"cancel_only"}}"#,
-            r#"{"expire":{"what":"listen_key"}}"#,
-            r#"{"trade":{"venue":"vest","market":"BTC-PERP","side":"buy","size":"0.01"}}"#,
-            r#"{"trade":{"venue":"vest","market":"BTC-PERP","side":"buy","size":"0.01","limit":"70000"}}"#,
-            r#"{"cancel":{"venue":"paradex"}}"#,
-            r#"{"bust_newest":{"venue":"paradex","count":3}}"#,
-            r#"{"liquidate":{"venue":"paradex","market":"BTC-USD-PERP","share_ppm":500000}}"#,
-            r#"{"deleverage":{"venue":"vest","market":"BTC-PERP","share_ppm":1}}"#,
-            r#"{"rollback":{"venue":"paradex","ms":60000}}"#,
-            r#"{"rules":{"venue":"vest","market":"BTC-PERP","rules":{"tick":"0.5","imf":"0.2"}}}"#,
-            r#"{"transfer":{"venue":"vest","usd":"-99000"}}"#,
-            r#"{"clock":{"venue":"vest","offset_ms":-300,"drift_ppm":50}}"#,
-            r#"{"cadence":{"venue":"paradex","lo_ms":500,"hi_ms":900}}"#,
-        ] {
-            serde_json::from_str::<Command>(text).unwrap();
-        }
-        assert!(serde_json::from_str::<Command>(r#"{"mode":{"venue":"vest","mode":"ok","x":1}}"#).is_err());
     }
 }

@@ -14,6 +14,7 @@
 
 mod calls;
 mod clock;
+mod command;
 mod control;
 mod front;
 mod socket;
@@ -31,7 +32,8 @@ use front::{Front, Scene};
 use socket::Line;
 
 pub use calls::{Answered, Call};
-pub use control::{Command, ControlError, Login, Size, VenueName};
+pub use command::{Command, Login, Size, VenueName};
+pub use control::ControlError;
 pub use socket::SocketId;
 pub use truth::{Truth, VenueTruth};
 

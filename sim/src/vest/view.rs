@@ -66,7 +66,7 @@ pub fn depth(book: &BookUpdate, spec: &MarketSpec, limit: usize) -> Value {
     json!({"bids": side(&book.bids), "asks": side(&book.asks)})
 }
 
-/// The message of `<symbol>@depth`, all levels: by far the most frequent one, so it is written without a tree of values.
+/// The message of `<symbol>@depth`, all levels: by far the most frequent one, so it is written without a tree.
 pub fn depth_message(book: &BookUpdate, spec: &MarketSpec) -> String {
     let mut text = String::with_capacity(96 + 32 * (book.bids.len() + book.asks.len()));
     text.push_str("{\"channel\":\"");

@@ -170,6 +170,8 @@ fn private_events_are_json_when_the_switch_says_so() {
 #[test]
 fn a_busted_fill_is_taken_back() {
     let venue = Venue::start().still();
+    // However long the fill stands, it costs nothing but its fee.
+    venue.sim.control.funding(VenueName::Paradex, MARKET, 0).unwrap();
     let token = venue.token("");
     let mut socket = venue.private_socket(&token, &["orders.ALL", "tradebusts"]);
     let reply = socket.request("order.create", venue.order("BUY", "LIMIT", "0.001", "72500", "IOC"));

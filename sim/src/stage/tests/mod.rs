@@ -215,8 +215,9 @@ impl Run {
     }
 
     fn vest_order(&self, is_buy: bool, size: &str, limit: &str, nonce: u64) -> String {
+        let time = self.stage.shown(self.now_us) / 1_000;
         let order = json!({
-            "time": self.stage.shown(self.now_us) / 1_000, "nonce": nonce, "symbol": "BTC-PERP", "isBuy": is_buy,
+            "time": time, "nonce": nonce, "isBuy": is_buy, "symbol": "BTC-PERP",
             "size": size, "orderType": "MARKET", "limitPrice": limit, "reduceOnly": false,
         });
         let signature = format!("0x{}1b", "11".repeat(64));

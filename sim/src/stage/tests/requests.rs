@@ -221,7 +221,7 @@ fn wrong_executions_are_really_held() {
 fn strangers_trade_rest_and_cancel() {
     let mut run = Run::paradex().still();
     run.perform_json(
-        r#"{"trade":{"venue":"paradex","market":"BTC-USD-PERP","side":"buy","size":"0.01","limit":"60000"}}"#,
+        r#"{"rest":{"venue":"paradex","market":"BTC-USD-PERP","side":"buy","size":"0.01","limit":"60000"}}"#,
     );
     run.perform_json(r#"{"trade":{"venue":"paradex","market":"BTC-USD-PERP","side":"sell","size":"0.02"}}"#);
     run.pass(SECOND);

@@ -80,7 +80,7 @@ fn a_rollback_makes_fills_unhappen_and_cancels_what_is_open() {
     run.trade("BUY", "0.2", "undone");
     run.trade("SELL", "0.05", "undone too");
     let resting =
-        r#"{"trade":{"venue":"paradex","market":"BTC-USD-PERP","side":"buy","size":"0.01","limit":"60000"}}"#;
+        r#"{"rest":{"venue":"paradex","market":"BTC-USD-PERP","side":"buy","size":"0.01","limit":"60000"}}"#;
     run.perform_json(resting);
     run.pass(SECOND);
     let id = run.paradex_listener(&["orders.ALL", "positions"]);

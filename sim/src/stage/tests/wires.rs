@@ -179,13 +179,7 @@ fn a_held_request_arrives_later_and_a_lost_one_never() {
 fn a_command_is_performed_and_seen_in_the_truth() {
     let mut run = Run::paradex();
     let market = BTC.to_owned();
-    let trade = Command::Trade {
-        venue: VenueName::Paradex,
-        market,
-        side: Side::Sell,
-        size: Size(ONE / 100),
-        limit: None,
-    };
+    let trade = Command::Trade { venue: VenueName::Paradex, market, side: Side::Sell, size: Size(ONE / 100) };
     run.stage.perform(run.now_us, trade).unwrap();
     run.pass(SECOND);
     assert_eq!(run.stage.truth().position(0), -ONE / 100);
