@@ -90,7 +90,7 @@ pub fn salvage(dir: &Path, now: Nanos) -> Result<Salvaged, JournalError> {
         let bytes = std::fs::read(&path).map_err(JournalError::io("cannot read", &path))?;
         let mut scan = Scan { path, header: Header::default(), frames: Vec::new(), valid: HEADER };
         // A gap ends it as damage does.
-        let whole = matches!(scan.read(&bytes), Ok(_)) && rest_is_empty(&bytes, scan.valid);
+        let whole = scan.read(&bytes).is_ok() && rest_is_empty(&bytes, scan.valid);
         scan.drop_broken_batch();
         if scan.opens() {
             entries.clear();
