@@ -20,7 +20,7 @@ mod growth;
 mod operator;
 mod plan;
 mod restore;
-mod startup;
+pub mod startup;
 mod watch;
 mod wires;
 mod wiring;

@@ -25,6 +25,7 @@ use entry::Entry;
 pub use file::{Durability, FileJournal, Options};
 pub use memory::MemoryJournal;
 pub use recover::Recovered;
+pub use segment::{HEADER as SEGMENT_HEADER, Header as SegmentHeader};
 pub use supply::Supply;
 pub use tail::Tail;
 

@@ -20,12 +20,14 @@ pub struct Recovered {
     pub torn: Option<Torn>,
     /// Number that the next entry must have.
     pub next_seq: u64,
-    pub(super) next_index: u64,
-    pub(super) birth: Option<u64>,
+    /// Index of the segment that the next run opens.
+    pub next_index: u64,
+    /// When the journal was made, ns since the epoch; `None` = there is none yet.
+    pub birth: Option<u64>,
     /// Last segment in use and its valid length.
-    pub(super) last: Option<(PathBuf, usize)>,
+    pub last: Option<(PathBuf, usize)>,
     /// Segments prepared but never used.
-    pub(super) unused: Vec<PathBuf>,
+    pub unused: Vec<PathBuf>,
 }
 
 /// The end of the journal that was lost.
@@ -38,13 +40,45 @@ pub struct Torn {
     pub lost: usize,
 }
 
+/// Where the segments lie: a directory, or the memory of a simulation.
+pub trait Shelf {
+    /// Indices of the segments, rising.
+    fn list(&self) -> Result<Vec<u64>, JournalError>;
+    /// All bytes of a segment.
+    fn read(&self, index: u64) -> Result<Vec<u8>, JournalError>;
+    /// What a segment is called in errors, and where it is tidied up.
+    fn path(&self, index: u64) -> PathBuf {
+        segment::file_name(index).into()
+    }
+}
+
+impl Shelf for Path {
+    fn list(&self) -> Result<Vec<u64>, JournalError> {
+        segment::list(self)
+    }
+
+    fn read(&self, index: u64) -> Result<Vec<u8>, JournalError> {
+        let path = self.path(index);
+        std::fs::read(&path).map_err(JournalError::io("cannot read", &path))
+    }
+
+    fn path(&self, index: u64) -> PathBuf {
+        self.join(segment::file_name(index))
+    }
+}
+
 /// Reads the journal in `dir`; an empty or missing directory is an empty journal (and is made).
 pub fn recover(dir: &Path) -> Result<Recovered, JournalError> {
     std::fs::create_dir_all(dir).map_err(JournalError::io("cannot create", dir))?;
+    recover_from(dir)
+}
+
+/// Reads the journal on a shelf.
+pub fn recover_from(shelf: &(impl Shelf + ?Sized)) -> Result<Recovered, JournalError> {
     let mut found = Recovered::default();
     let mut newer: Vec<Scan> = Vec::new();
-    for index in segment::list(dir)?.into_iter().rev() {
-        let Some(scan) = Scan::of(dir, index, newer.is_empty(), &mut found)? else { continue };
+    for index in shelf.list()?.into_iter().rev() {
+        let Some(scan) = Scan::of(shelf, index, newer.is_empty(), &mut found)? else { continue };
         check_joint(&scan, newer.last())?;
         let opens = scan.opens();
         newer.push(scan);
@@ -121,9 +155,13 @@ struct Scan {
 
 impl Scan {
     /// Reads a segment; `None` when nothing in it counts. Only the newest one may have a torn tail.
-    fn of(dir: &Path, index: u64, newest: bool, found: &mut Recovered) -> Result<Option<Self>, JournalError> {
-        let path = dir.join(segment::file_name(index));
-        let bytes = std::fs::read(&path).map_err(JournalError::io("cannot read", &path))?;
+    fn of(
+        shelf: &(impl Shelf + ?Sized),
+        index: u64,
+        newest: bool,
+        found: &mut Recovered,
+    ) -> Result<Option<Self>, JournalError> {
+        let (path, bytes) = (shelf.path(index), shelf.read(index)?);
         let header = segment::parse_header(&path, &bytes)?;
         let Some(header) = header.filter(|header| header.published > 0 || has_frame(&bytes)) else {
             found.unused.push(path);

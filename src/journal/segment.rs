@@ -135,6 +135,25 @@ impl Segment {
     }
 }
 
+impl Header {
+    /// The bytes of a header; `sealed` = the next segment goes on.
+    pub fn bytes(&self, sealed: bool) -> [u8; HEADER] {
+        let words = [
+            (MAGIC_AT, MAGIC),
+            (INDEX_AT, self.index),
+            (FIRST_AT, self.first_seq),
+            (BIRTH_AT, self.birth),
+            (PUBLISHED_AT, self.published),
+            (SEALED_AT, u64::from(sealed)),
+        ];
+        let mut bytes = [0; HEADER];
+        for (at, word) in words {
+            bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+}
+
 /// Reads a header from the bytes of a file; `None` when the segment was never taken into use.
 pub fn parse_header(path: &Path, bytes: &[u8]) -> Result<Option<Header>, JournalError> {
     let word = |at: usize| {

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use super::growth::Growth;
 use super::operator::Operator;
 use super::plan::plan;
+use super::startup::begin;
 use super::watch::{End, Said, Watch, pause, remove_socket};
 use super::wiring::{Maker, Records, Task, Wakers, spec, waking};
 use super::workers::{AlertWorker, DbWorker, OrderWorker, StoreWorker};
@@ -15,7 +16,6 @@ use crate::config::Config;
 use crate::control::{self, HaltFile};
 use crate::journal::Tail;
 use crate::order::board::Board;
-use crate::order::core::{Core, Effects, Input, Start};
 use crate::order::thread::OrderThread;
 use crate::store::{DbHealth, DbThread, Names, Output, PairName, StoreThread, Target, VenueName};
 use crate::sys::clock::{Clock, SystemClock};
@@ -31,11 +31,9 @@ use crate::telemetry::alerts::{Alert, AlertWatch};
 use crate::telemetry::pager::{Addresses, Pager, Pulse};
 use crate::telemetry::status::Status;
 use crate::telemetry::watch::{StatusPort, Telemetry, UNLATCH_COMMAND};
+use crate::types::Secret;
 use crate::types::limits::{ALERT_RING, COMMAND_RING};
-use crate::types::order::Reason;
-use crate::types::report::Fact;
 use crate::types::settings::Upkeep;
-use crate::types::{Command, Mode, Nanos, Secret};
 use crate::venue::REGISTRY;
 
 /// The engine, wired and not yet running.
@@ -254,30 +252,6 @@ fn status(ask: &mut Tx<()>, answers: &mut Rx<Box<Status>>) -> serde_json::Value 
         pause();
     }
     serde_json::Value::Null
-}
-
-/// The core, told everything that was asked at start.
-fn begin(
-    mut core: Core,
-    epoch: u32,
-    facts: &[Fact],
-    now: Nanos,
-    options: RunOptions,
-    halted: bool,
-) -> (Core, Effects) {
-    let mut effects = Effects::with_capacity(256);
-    let trades = !halted && (!options.live || options.auto_resume);
-    let mode = if trades { Mode::Active } else { Mode::Paused };
-    let start = Start { epoch, mode, paper: !options.live };
-    core.start(now, start, &mut effects);
-    if halted {
-        let why = Reason::cut("the file HALT is there");
-        core.step(now, Input::Command(Command::Halt { flatten: false, why }), &mut effects);
-    }
-    for fact in facts {
-        core.step(now, Input::Fact(fact.clone()), &mut effects);
-    }
-    (core, effects)
 }
 
 fn pair_names(config: &Config) -> Vec<String> {

@@ -1,13 +1,15 @@
 //! What is done before any thread runs: the venues are asked for rules, clocks, accounts and open orders, and the
 //! arithmetic must leave a profit. An engine that cannot reconcile does not start (exit 3).
 
-use super::Part;
+use super::{Part, RunOptions};
 use crate::config::{Arithmetic, Config};
 use crate::keeper::thread::clock_offset;
-use crate::sys::clock::{Clock, SystemClock};
+use crate::order::core::{Core, Effects, Input, Start};
+use crate::sys::clock::Clock;
 use crate::sys::rest::Http;
+use crate::types::order::Reason;
 use crate::types::report::Fact;
-use crate::types::{MarketRules, PairId, Rate, VenueId};
+use crate::types::{Command, MarketRules, Mode, Nanos, PairId, Rate, VenueId};
 use crate::venue::{Desk, DeskError, REGISTRY};
 
 /// Everything that one venue said at start.
@@ -21,7 +23,7 @@ pub fn open(
     venue: VenueId,
     desk: &mut dyn Desk,
     http: &mut dyn Http,
-    clock: &SystemClock,
+    clock: &dyn Clock,
     private: bool,
     leverage: u32,
 ) -> Result<Opening, DeskError> {
@@ -54,7 +56,7 @@ pub fn open(
 
 /// The sum of every pair at the venues' own fees; an error is the sum of the first that loses money, or what a venue
 /// did not tell.
-pub fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Arithmetic>, String> {
+pub(super) fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Arithmetic>, String> {
     let mut sums = Vec::new();
     for pair in &config.settings.pairs {
         let taker = |leg: usize| -> Result<(&str, Rate), String> {
@@ -72,4 +74,28 @@ pub fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Arithmeti
         sums.push(sum);
     }
     Ok(sums)
+}
+
+/// The core, told everything that was asked at start. `halted` = the file `HALT` is there.
+pub fn begin(
+    mut core: Core,
+    epoch: u32,
+    facts: &[Fact],
+    now: Nanos,
+    options: RunOptions,
+    halted: bool,
+) -> (Core, Effects) {
+    let mut effects = Effects::with_capacity(256);
+    let trades = !halted && (!options.live || options.auto_resume);
+    let mode = if trades { Mode::Active } else { Mode::Paused };
+    let start = Start { epoch, mode, paper: !options.live };
+    core.start(now, start, &mut effects);
+    if halted {
+        let why = Reason::cut("the file HALT is there");
+        core.step(now, Input::Command(Command::Halt { flatten: false, why }), &mut effects);
+    }
+    for fact in facts {
+        core.step(now, Input::Fact(fact.clone()), &mut effects);
+    }
+    (core, effects)
 }
