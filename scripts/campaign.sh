@@ -10,6 +10,12 @@
 #   scripts/campaign.sh soak        --seconds 3600   at --load 20 with faults and restarts of the database
 #   scripts/campaign.sh fuzz        --count 10000000 damaged inputs for each decoder
 #
+#   scripts/campaign.sh simulation  --count 1000     seeds of the deterministic simulation, of --seconds 86400 each
+#   scripts/campaign.sh crash-cycles --count 1000000 simulated deaths and recoveries
+#   scripts/campaign.sh crash-points --count 50      scenarios, killed at every effect and again in the recovery
+#   scripts/campaign.sh determinism --count 200      seeds twice, and once in the debug build
+#   scripts/campaign.sh planted                      every deliberate mistake, and after how many seeds it is found
+#
 # --seed N: another run of the same kind (1). --workers N: so many engines beside each other, for kills and lone-legs.
 # A long campaign may be cut into pieces of another seed each; --tag TEXT then keeps their files apart.
 set -euo pipefail
@@ -43,6 +49,14 @@ case $name in
     flatten) : "${count:=50}" ;;
     fuzz) : "${count:=10000000}" ;;
     soak) ;;
+    simulation)
+        : "${count:=1000}"
+        [[ $seconds != 3600 ]] || seconds=86400
+        ;;
+    crash-cycles) : "${count:=1000000}" ;;
+    crash-points) : "${count:=50}" ;;
+    determinism) : "${count:=200}" ;;
+    planted) : "${count:=1000}" ;;
     *) usage ;;
 esac
 export BOT4_SEED=$seed BOT4_WORKERS=$workers
@@ -50,6 +64,23 @@ export BOT4_SEED=$seed BOT4_WORKERS=$workers
 # One test of the release build, with all that it prints.
 run_test() {
     cargo test --release --locked --quiet -p bot4 --test "$1" -- --exact "$2" --nocapture
+}
+
+# The simulation, as the commit is; the first seed is that of the campaign times a million.
+simulate() {
+    local commit
+    commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
+    BOT4_COMMIT=$commit cargo run --locked --quiet --profile "$1" --features planted --example campaign -- \
+        "${@:2}" --first $(((seed - 1) * 1000000 + 1)) --jobs "$workers"
+}
+
+# Both builds must come to the same hashes.
+determinism() {
+    simulate simulation twice --count "$count" --seconds 1800 | tee target/hashes.simulation
+    simulate dev twice --count "$((count / 10))" --seconds 1800 >target/hashes.dev
+    echo "of the debug build, $(grep -c '^seed' target/hashes.dev) seeds;" \
+        "different: $(grep '^seed' target/hashes.dev | grep -cvxFf target/hashes.simulation)"
+    ! grep '^seed' target/hashes.dev | grep -qvxFf target/hashes.simulation
 }
 
 campaign() {
@@ -66,6 +97,11 @@ campaign() {
             BOT4_SOAK_S=$seconds BOT4_SOAK_LOAD=$load run_test soak \
                 nothing_is_lost_in_long_trading_through_faults
             ;;
+        simulation) simulate simulation swarm --count "$count" --seconds "$seconds" ;;
+        crash-cycles) simulate simulation storm --cycles "$count" ;;
+        crash-points) simulate simulation points --scenarios "$count" ;;
+        determinism) determinism ;;
+        planted) simulate simulation planted --count "$count" ;;
         fuzz)
             BOT4_FUZZ_INPUTS=$count \
                 cargo test --release --locked --quiet -p bot4 --lib -- panic --nocapture --test-threads "$workers"
@@ -83,7 +119,10 @@ heading() {
     echo
 }
 
-cargo build --release --locked --workspace --bins 1>&2
+case $name in
+    simulation | crash-* | determinism | planted) ;;
+    *) cargo build --release --locked --workspace --bins 1>&2 ;;
+esac
 file=perf/campaigns/$(date -u +%F)/$name$tag.txt
 mkdir -p "$(dirname "$file")"
 began=$SECONDS

@@ -30,3 +30,6 @@ else
     # As .config/nextest.toml: few at once, since some of them start whole engines.
     cargo test --locked --workspace --lib --bins --tests --no-fail-fast -- --test-threads=2 "$@"
 fi
+
+# The deterministic simulation, optimized, with the deliberate mistakes that it must find compiled in.
+cargo test --locked --profile simulation --features planted --test simulation -- --test-threads=1

@@ -7,6 +7,7 @@ pub mod market;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod planted;
 pub mod ready;
 pub mod record;
 pub mod report;

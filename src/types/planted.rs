@@ -1,0 +1,30 @@
+//! Deliberate mistakes: each is one small branch where somebody could really make it, and the simulation must find it
+//! (`scripts/campaign.sh planted`). Without the feature `planted`, which no production build has (`tests/tidy.rs` looks),
+//! the question is a constant and the branch is not there.
+
+#[cfg(feature = "planted")]
+use std::cell::Cell;
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static MADE: Cell<&'static str> = const { Cell::new("") };
+}
+
+/// Whether the mistake of this name is made in this thread.
+#[cfg(feature = "planted")]
+pub fn planted(name: &str) -> bool {
+    MADE.get() == name
+}
+
+/// Never.
+#[cfg(not(feature = "planted"))]
+#[inline(always)]
+pub const fn planted(_name: &str) -> bool {
+    false
+}
+
+/// Makes one mistake from now on in this thread; the empty name makes none.
+#[cfg(feature = "planted")]
+pub fn plant(name: &'static str) {
+    MADE.set(name);
+}

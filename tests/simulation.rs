@@ -1,0 +1,101 @@
+//! What every commit runs of the deterministic simulation (SAFETY §4.1): seeds with faults, deaths and recoveries,
+//! the same seed twice, and deliberate mistakes that must be found. Built optimized and with the feature `planted`,
+//! by `scripts/test.sh`; the long runs are in `scripts/campaign.sh`.
+
+#[path = "simulation/batch.rs"]
+mod batch;
+#[path = "simulation/mod.rs"]
+mod simulation;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use simulation::options::Options;
+use simulation::planted::MISTAKES;
+use simulation::simulate::simulate;
+
+/// Threads of a batch; the runner starts one batch at a time.
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// A count that the environment may raise.
+fn count(name: &str, or: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or)
+}
+
+#[test]
+fn an_hour_without_faults_trades_and_pages_nobody() {
+    let outcome = simulate(&Options::calm(7, 3_600));
+    assert_eq!(outcome.violation, None, "{}", outcome.tail);
+    assert!(outcome.pairs_closed >= 10, "{outcome:?}");
+    let paged = outcome.alerts.iter().filter(|(kind, _)| *kind != "DAILY_SUMMARY");
+    assert_eq!(paged.count(), 0, "{:?}", outcome.alerts);
+}
+
+#[test]
+fn seeds_with_faults_break_no_promise() {
+    assert!(batch::swarm(1, count("BOT4_SIM_SEEDS", 500), 3_600, jobs()));
+}
+
+#[test]
+fn the_engine_dies_again_and_again_and_always_comes_home() {
+    assert!(batch::storm(1, count("BOT4_SIM_CRASHES", 10_000), jobs()));
+}
+
+#[test]
+fn a_death_at_every_effect_of_a_pairs_life_comes_home() {
+    assert!(batch::points(count("BOT4_SIM_SCENARIOS", 1), jobs()));
+}
+
+#[test]
+fn the_same_seed_does_the_same() {
+    assert!(batch::twice(1, count("BOT4_SIM_PAIRS", 20), 900, jobs()));
+}
+
+#[test]
+fn deliberate_mistakes_are_found() {
+    assert!(batch::planted(count("BOT4_SIM_MISTAKES", 10) as usize, jobs()));
+}
+
+/// Seeds that once found something, one a line: kind, seed, virtual seconds, and a sentence.
+#[test]
+fn seeds_that_found_something_find_nothing_any_more() {
+    for line in include_str!("simulation/seeds.txt").lines().filter(|line| !line.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [kind, seed, seconds, ..] = words[..] else { panic!("not a seed: {line}") };
+        let make = match kind {
+            "swarm" => Options::swarm,
+            "storm" => Options::storm,
+            "busy" => Options::busy,
+            other => panic!("no such kind: {other}"),
+        };
+        let outcome = simulate(&make(seed.parse().unwrap(), seconds.parse().unwrap()));
+        assert_eq!(outcome.violation, None, "{line}\n{}", outcome.tail);
+    }
+}
+
+/// Every mistake of the list is planted in exactly one place or named by all of its places, and none is planted that
+/// the list does not know.
+#[test]
+fn the_list_of_mistakes_is_what_is_planted() {
+    let mut planted = BTreeSet::new();
+    find(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut planted);
+    let listed: BTreeSet<String> = MISTAKES.iter().map(|row| row.0.to_owned()).collect();
+    assert_eq!(planted, listed);
+    assert!(listed.len() >= 40, "{} mistakes", listed.len());
+}
+
+fn find(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            find(&path, names);
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let calls = text.match_indices("planted(\"").map(|(at, mark)| &text[at + mark.len()..]);
+        names.extend(calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));
+    }
+}

@@ -1,0 +1,219 @@
+//! Many runs on a few threads, and what they came to. Each of the public functions prints a report and says whether
+//! all was well.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::simulation::options::Options;
+use super::simulation::planted::{MISTAKES, SEEDS_MAX, search};
+use super::simulation::simulate::{Outcome, simulate, simulate_with_crashes};
+
+/// Virtual seconds of one storm; a few hundred deaths.
+const STORM_S: u64 = 3_600;
+
+/// Hands the numbers from `first` on to `jobs` threads until `more` says that it is enough.
+fn each(first: u64, jobs: usize, more: impl Fn(u64) -> bool + Sync, work: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(first);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if !more(seed) {
+                        break;
+                    }
+                    work(seed);
+                }
+            });
+        }
+    });
+}
+
+/// Sums of many runs, and how many of them broke a promise.
+struct Sums {
+    sum: Mutex<(Outcome, u64, u64)>,
+    begun: Instant,
+    jobs: usize,
+}
+
+impl Sums {
+    fn new(jobs: usize) -> Self {
+        Self { sum: Mutex::default(), begun: Instant::now(), jobs }
+    }
+
+    fn add(&self, options: &Options, outcome: &Outcome) {
+        if let Some(what) = &outcome.violation {
+            println!("VIOLATION {what}\n  commit {} {options}\n{}", commit(), outcome.tail);
+        }
+        let mut sums = self.sum.lock().unwrap();
+        sums.1 += u64::from(outcome.violation.is_some());
+        sums.2 += 1;
+        add(&mut sums.0, outcome);
+    }
+
+    fn crashes(&self) -> u64 {
+        self.sum.lock().unwrap().0.crashes
+    }
+
+    /// Prints everything; the number of violations.
+    fn print(&self, table: bool) -> u64 {
+        let sums = self.sum.lock().unwrap();
+        let (sum, violations, runs) = (&sums.0, sums.1, sums.2);
+        let real = self.begun.elapsed().as_secs_f64();
+        let virtual_s = sum.lasted as f64 / 1e9;
+        if table {
+            println!("{}", sum.tags.report());
+        }
+        println!("runs {runs}, violations {violations}, commit {}", commit());
+        println!(
+            "{:.1} virtual hours in {real:.1} s on {} threads: {:.0} times real time, {:.0} a thread",
+            virtual_s / 3600.0,
+            self.jobs,
+            virtual_s / real,
+            virtual_s / real / self.jobs as f64
+        );
+        println!(
+            "events/s {:.0}; orders {}, pairs opened {}, closed {}; runs of the engine {}, deaths {}",
+            sum.events as f64 / real,
+            sum.orders,
+            sum.pairs_opened,
+            sum.pairs_closed,
+            sum.starts,
+            sum.crashes
+        );
+        println!(
+            "longest with one leg {:.3} s, {:.3} s where nothing interfered; alerts {:?}",
+            sum.longest_lone as f64 / 1e9,
+            sum.longest_quiet_lone as f64 / 1e9,
+            sum.alerts
+        );
+        violations
+    }
+}
+
+/// As the script that runs a campaign tells it.
+fn commit() -> String {
+    std::env::var("BOT4_COMMIT").unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// Seeds with everything that goes wrong. Rows of the catalogue that were never reached fail a large campaign.
+pub fn swarm(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
+    let sums = Sums::new(jobs);
+    each(
+        first,
+        jobs,
+        |seed| seed < first + count,
+        |seed| {
+            let options = Options::swarm(seed, seconds);
+            sums.add(&options, &simulate(&options));
+        },
+    );
+    let violations = sums.print(true);
+    let missing = sums.sum.lock().unwrap().0.tags.missing();
+    println!("rows never reached: {missing:?}");
+    let vacuous = count * seconds >= 500 * 3_600 && !missing.is_empty();
+    violations == 0 && !vacuous
+}
+
+/// Deaths and recoveries until there were so many.
+pub fn storm(first: u64, cycles: u64, jobs: usize) -> bool {
+    let sums = Sums::new(jobs);
+    each(
+        first,
+        jobs,
+        |_| sums.crashes() < cycles,
+        |seed| {
+            let options = Options::storm(seed, STORM_S);
+            sums.add(&options, &simulate(&options));
+        },
+    );
+    sums.print(true) == 0
+}
+
+/// A death at every effect of a pair's life, and again in the recovery.
+pub fn points(scenarios: u64, jobs: usize) -> bool {
+    let sums = Sums::new(jobs);
+    for seed in 1..=scenarios {
+        let options = Options { storm: 0, ..Options::storm(seed, 60) };
+        let effects = simulate(&options).effects_of_first_run;
+        each(
+            1,
+            jobs,
+            |at| at <= effects,
+            |at| {
+                sums.add(&options, &simulate_with_crashes(&options, &[(false, at)]));
+                sums.add(&options, &simulate_with_crashes(&options, &[(false, at), (true, 1 + at % 30)]));
+                sums.add(&options, &simulate_with_crashes(&options, &[(false, at), (false, 1 + at % 40)]));
+            },
+        );
+    }
+    sums.print(true) == 0
+}
+
+/// The same seed twice; the hashes are printed, so that two builds can be compared.
+pub fn twice(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
+    let differ = AtomicU64::new(0);
+    let hashes = Mutex::new(Vec::new());
+    each(
+        first,
+        jobs,
+        |seed| seed < first + count,
+        |seed| {
+            let options = Options::swarm(seed, seconds);
+            let (one, two) = (simulate(&options).hash, simulate(&options).hash);
+            differ.fetch_add(u64::from(one != two), Ordering::Relaxed);
+            hashes.lock().unwrap().push((seed, one));
+        },
+    );
+    let mut hashes = hashes.into_inner().unwrap();
+    hashes.sort_unstable();
+    hashes.iter().for_each(|(seed, hash)| println!("seed {seed} hash {hash:016x}"));
+    let differ = differ.into_inner();
+    println!("pairs {count}, differing {differ}");
+    differ == 0
+}
+
+/// Each deliberate mistake, and after how many seeds it was found.
+pub fn planted(count: usize, jobs: usize) -> bool {
+    let mistakes = &MISTAKES[..count.min(MISTAKES.len())];
+    let missed = AtomicU64::new(0);
+    each(
+        0,
+        jobs,
+        |at| at < mistakes.len() as u64,
+        |at| {
+            let (name, look) = mistakes[at as usize];
+            let (seeds, found) = search(name, look, SEEDS_MAX);
+            match found.and_then(|outcome| outcome.violation) {
+                Some(what) => println!("{name:<32} found by seed {seeds:>3}: {what:.140}"),
+                None => {
+                    missed.fetch_add(1, Ordering::Relaxed);
+                    println!("{name:<32} NOT FOUND in {seeds} seeds");
+                }
+            }
+        },
+    );
+    let missed = missed.into_inner();
+    println!("mistakes {}, found {}", mistakes.len(), mistakes.len() as u64 - missed);
+    missed == 0
+}
+
+fn add(sum: &mut Outcome, one: &Outcome) {
+    sum.events += one.events;
+    sum.lasted += one.lasted;
+    sum.starts += one.starts;
+    sum.crashes += one.crashes;
+    sum.pairs_opened += one.pairs_opened;
+    sum.pairs_closed += one.pairs_closed;
+    sum.orders += one.orders;
+    sum.longest_quiet_lone = sum.longest_quiet_lone.max(one.longest_quiet_lone);
+    sum.longest_lone = sum.longest_lone.max(one.longest_lone);
+    sum.tags.add(&one.tags);
+    for (kind, count) in &one.alerts {
+        match sum.alerts.iter_mut().find(|row| row.0 == *kind) {
+            Some(row) => row.1 += count,
+            None => sum.alerts.push((kind, *count)),
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! The promises (SAFETY §3), held against the venues' private truth after every event. What did not change costs
+//! nothing: entries are looked at once as the journal's bytes bring them, a venue's truth when its version has moved.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bot4::config::Config;
+use bot4::journal::entry::{Entry, IntentEntry};
+use bot4::store::follow::Follow;
+use bot4::types::{ClientId, Mode, OrderSpec, PairId, Purpose, Side};
+use bot4_sim::core::OrderView;
+use bot4_sim::core::account::LedgerKind;
+
+use super::engine::Engine;
+use super::limits::Limits;
+use super::options::Options;
+use super::run::SECOND;
+use super::truth::{Deal, Truth};
+use super::world::{Shared, World, lock};
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation(pub String);
+
+impl fmt::Display for Violation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// How long one leg may be alone while nothing interferes, ns: what is unknown has to be resolved first.
+const LONE_MAX: u64 = 60 * SECOND;
+
+/// What each venue starts with.
+pub const DEPOSIT_USD: i64 = 100_000;
+
+/// An order as the journal meant it.
+#[derive(Clone, Copy, Debug)]
+struct Meant {
+    spec: OrderSpec,
+    /// Number of its intent's entry.
+    seq: u64,
+    /// What was executed of it at its venue.
+    done: i64,
+    closed: bool,
+}
+
+pub struct Checker {
+    config: Config,
+    pub follow: Follow,
+    mode: Mode,
+    /// The operator has asked for it since the latch fell.
+    meant: BTreeMap<ClientId, Meant>,
+    by_nonce: BTreeMap<u64, ClientId>,
+    pub truth: Truth,
+    limits: Limits,
+    last_seq: Option<u64>,
+    last_epoch: u32,
+    last_intent: u32,
+    lone_since: Vec<u64>,
+    pub longest_lone: u64,
+    /// A stranger has traded, or positions were adopted: what the venues hold is not ours alone until both are flat.
+    pub strange: bool,
+    /// The same for the money, which never forgets.
+    strange_money: bool,
+    /// Longest with one leg while nothing interfered, ns.
+    pub longest_quiet_lone: u64,
+    /// Entries that the telemetry has not seen.
+    untold: Vec<Entry>,
+    pub alerts: BTreeMap<&'static str, u64>,
+    pub pairs_opened: u64,
+    pub pairs_closed: u64,
+    pub orders: u64,
+    journal_gone: bool,
+    /// Nothing goes wrong in this run.
+    calm: bool,
+    /// Found where nothing could be returned.
+    late: Option<Violation>,
+}
+
+pub fn broken<T>(what: impl fmt::Display) -> Result<T, Violation> {
+    Err(Violation(what.to_string()))
+}
+
+impl Checker {
+    pub fn new(options: &Options) -> Self {
+        let config = super::setting::config(options);
+        let pairs = config.settings.pairs.len();
+        Self {
+            truth: Truth::new(&config),
+            limits: Limits::new(super::setting::config(options)),
+            config,
+            follow: Follow::default(),
+            mode: Mode::Paused,
+            meant: BTreeMap::new(),
+            by_nonce: BTreeMap::new(),
+            last_seq: None,
+            last_epoch: 0,
+            last_intent: 0,
+            lone_since: vec![0; pairs],
+            longest_lone: 0,
+            strange: false,
+            strange_money: false,
+            longest_quiet_lone: 0,
+            untold: Vec::new(),
+            alerts: BTreeMap::new(),
+            pairs_opened: 0,
+            pairs_closed: 0,
+            orders: 0,
+            journal_gone: false,
+            calm: options.is_calm(),
+            late: None,
+        }
+    }
+
+    /// Looks at everything that has changed.
+    pub fn after_event(&mut self, world: &Shared, engine: Option<&Engine>) -> Result<(), Violation> {
+        if let Some(late) = self.late.take() {
+            return Err(late);
+        }
+        let world = &mut *lock(world);
+        while let Some(frame) = world.disk.pull() {
+            self.entry(world, frame.seq, &frame.entry)?;
+            if engine.is_some() {
+                self.untold.push(frame.entry);
+            }
+        }
+        self.look_at_venues(world)?;
+        if let Some(engine) = engine {
+            self.books_agree(engine)?;
+        }
+        self.lone_legs(world, engine.is_some())
+    }
+
+    /// One journal entry, in order.
+    fn entry(&mut self, world: &mut World, seq: u64, entry: &Entry) -> Result<(), Violation> {
+        if self.last_seq.is_some_and(|last| seq != last + 1) && !self.journal_gone {
+            return broken(format_args!("I11: entry {seq} follows {:?}", self.last_seq));
+        }
+        self.last_seq = Some(seq);
+        world.trace.note(world.now, "entry", format_args!("{entry:?}"));
+        match entry {
+            Entry::Epoch { epoch, .. } => {
+                if *epoch < self.last_epoch {
+                    return broken(format_args!("I11: epoch {epoch} after {}", self.last_epoch));
+                }
+                if *epoch > self.last_epoch {
+                    self.last_intent = 0;
+                }
+                self.last_epoch = *epoch;
+                self.journal_gone = false;
+            }
+            Entry::Intent { intent } => self.intent(world, seq, intent)?,
+            Entry::Mode { mode, why, .. } => self.mode_changes(world, *mode, why.as_str())?,
+            Entry::Closed { id, state, .. } => {
+                if let Some(meant) = self.meant.get_mut(id) {
+                    meant.closed = true;
+                }
+                world.tags.hit(super::coverage::closed(*state));
+            }
+            Entry::Filled { id, fill, .. } => {
+                let part = self.meant.get(id).is_some_and(|meant| fill.qty < meant.spec.qty);
+                world.tags.hit(if part { "fill in part" } else { "fill" });
+            }
+            Entry::Busted { .. } => world.tags.hit("O18"),
+            Entry::Unknown { .. } => world.tags.hit("unknown"),
+            Entry::Adjusted { .. } => {
+                self.meet_stranger();
+                world.tags.hit("adjusted");
+            }
+            Entry::PairOpened { .. } => self.pairs_opened += 1,
+            Entry::PairClosed { ledger, at, .. } => {
+                self.pairs_closed += 1;
+                self.limits.closed(ledger, *at);
+            }
+            _ => {}
+        }
+        self.follow.apply(entry);
+        Ok(())
+    }
+
+    fn intent(&mut self, world: &mut World, seq: u64, intent: &IntentEntry) -> Result<(), Violation> {
+        if intent.seq <= self.last_intent {
+            return broken(format_args!("I11: intent {} after {}", intent.seq, self.last_intent));
+        }
+        self.last_intent = intent.seq;
+        for order in intent.orders.iter().flatten() {
+            let spec = order.spec;
+            world.tags.hit(super::coverage::purpose(spec.purpose));
+            if spec.purpose == Purpose::Enter && self.mode != Mode::Active {
+                return broken(format_args!("I10: entry {} in mode {:?}", spec.id, self.mode));
+            }
+            Limits::flags(&spec)?;
+            self.limits.price(world, &spec)?;
+            if self.meant.contains_key(&spec.id) {
+                return broken(format_args!("I11: the name {} is used again", spec.id));
+            }
+            if self.by_nonce.last_key_value().is_some_and(|(&last, _)| spec.nonce <= last) {
+                return broken(format_args!("I11: nonce {} of {} does not rise", spec.nonce, spec.id));
+            }
+            if spec.purpose == Purpose::Enter {
+                self.limits.entry(world, &spec)?;
+            }
+            self.by_nonce.insert(spec.nonce, spec.id);
+            self.meant.insert(spec.id, Meant { spec, seq, done: 0, closed: false });
+        }
+        Ok(())
+    }
+
+    fn mode_changes(&mut self, world: &mut World, mode: Mode, why: &str) -> Result<(), Violation> {
+        world.tags.hit(super::coverage::mode(mode));
+        if std::mem::take(&mut world.power_lost) {
+            // What was not yet on the disk is gone, the latch of that moment too.
+            self.mode = mode;
+        }
+        if self.mode == Mode::Halted && mode != Mode::Halted && why != "looked at it" {
+            return broken(format_args!("I10: from Halted to {mode:?} because of {why:?}"));
+        }
+        self.mode = mode;
+        self.limits.over &= mode != Mode::Halted;
+        Ok(())
+    }
+
+    fn look_at_venues(&mut self, world: &mut World) -> Result<(), Violation> {
+        for (venue, safe, name) in std::mem::take(&mut world.orders_out) {
+            self.left(venue, safe, &name)?;
+        }
+        for venue in 0..2 {
+            self.limits.look(world, venue);
+            if !self.truth.look(world, venue) {
+                continue;
+            }
+            for placed in std::mem::take(&mut self.truth.placed) {
+                self.placed(world, venue, &placed)?;
+            }
+            for deal in std::mem::take(&mut self.truth.deals) {
+                self.deal(world, venue, &deal)?;
+            }
+            if !self.strange {
+                self.limits.gross(world, venue, self.truth.held(venue))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn meet_stranger(&mut self) {
+        (self.strange, self.strange_money) = (true, true);
+    }
+
+    fn named(&self, venue: usize, reference: &str) -> Option<ClientId> {
+        ClientId::parse(reference)
+            .or_else(|| reference.parse().ok().and_then(|nonce: u64| self.by_nonce.get(&nonce).copied()))
+            .filter(|id| self.meant.get(id).is_some_and(|meant| meant.spec.venue.index() == venue))
+    }
+
+    /// I2: an order was given to a wire when the entries before `safe` could not be lost any more.
+    fn left(&self, venue: usize, safe: u64, name: &str) -> Result<(), Violation> {
+        let Some(id) = self.named(venue, name) else {
+            return broken(format_args!("I2: {name:?} left for venue {venue}, and no intent names it"));
+        };
+        if self.meant[&id].seq >= safe {
+            return broken(format_args!("I2: {id} left before its intent was durable"));
+        }
+        Ok(())
+    }
+
+    /// A venue has taken an order.
+    fn placed(&mut self, world: &mut World, venue: usize, placed: &OrderView) -> Result<(), Violation> {
+        if placed.client_ref.is_empty() {
+            return Ok(());
+        }
+        self.orders += 1;
+        let Some(id) = self.named(venue, &placed.client_ref) else {
+            if self.journal_gone || world.tags.count("journal put away") > 0 {
+                return Ok(());
+            }
+            return broken(format_args!(
+                "I2: venue {venue} took {:?}, which no intent names",
+                placed.client_ref
+            ));
+        };
+        let meant = self.meant[&id];
+        let spec = meant.spec;
+        let same = placed.size == spec.qty.raw()
+            && (placed.side == bot4_sim::core::Side::Buy) == (spec.side == Side::Buy)
+            && placed.limit == spec.limit.raw()
+            && (placed.reduce_only == spec.reduce_only || !spec.reduce_only);
+        if !same {
+            return broken(format_args!("I3: {id} was meant as {spec:?} and arrived as {placed:?}"));
+        }
+        if meant.closed && !world.venue_clock_was_off(venue) {
+            return broken(format_args!("I3: {id} was taken after it was called dead"));
+        }
+        if let Some(other) = self.truth.other_live(world, venue, placed) {
+            return broken(format_args!("I3: {id} was taken while {other:?} lives on the same leg"));
+        }
+        Ok(())
+    }
+
+    /// A venue has executed something.
+    fn deal(&mut self, world: &mut World, venue: usize, deal: &Deal) -> Result<(), Violation> {
+        let Some(id) = self.named(venue, &deal.reference) else {
+            self.meet_stranger();
+            return Ok(());
+        };
+        world.trace.note(world.now, "deal", format_args!("{venue} {id} {} at {}", deal.size, deal.price));
+        let Some(meant) = self.meant.get_mut(&id) else { return Ok(()) };
+        meant.done += deal.size;
+        let spec = meant.spec;
+        if meant.done > spec.qty.raw() {
+            return broken(format_args!("I3: {id} executed {} of {}", meant.done, spec.qty));
+        }
+        let (before, after) = (deal.before, deal.after);
+        if spec.purpose.reduce_only() && (after.abs() > before.abs() || after.signum() * before.signum() < 0)
+        {
+            return broken(format_args!(
+                "I9: {id} ({:?}) took venue {venue} from {before} to {after}",
+                spec.purpose
+            ));
+        }
+        let size = self.config.settings.pairs[spec.pair.index()].size.raw();
+        if after.abs() > size && !self.strange {
+            return broken(format_args!("I5: venue {venue} holds {after} after {id}, more than {size}"));
+        }
+        Ok(())
+    }
+
+    /// I4: the order stage's books are those that the journal alone gives.
+    fn books_agree(&self, engine: &Engine) -> Result<(), Violation> {
+        for pair in engine.order.core().pairs() {
+            let book = self.follow.book(pair.settings.id);
+            for leg in 0..2 {
+                if book.legs[leg].qty != pair.book.legs[leg].qty {
+                    return broken(format_args!(
+                        "I4: leg {leg}: the engine holds {}, its journal says {}",
+                        pair.book.legs[leg].qty, book.legs[leg].qty
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I1, while nothing interferes and the engine runs.
+    fn lone_legs(&mut self, world: &World, runs: bool) -> Result<(), Violation> {
+        if self.strange && self.truth.is_flat() && self.follow.held_pairs() == 0 {
+            self.strange = false;
+        }
+        for pair in 0..self.lone_since.len() {
+            let lone = self.truth.delta(pair).abs() > self.truth.dust(world, pair);
+            if !lone || self.strange {
+                let since = self.lone_since[pair];
+                if since > 0 {
+                    self.longest_lone = self.longest_lone.max(world.now - since);
+                }
+                if since > world.disturbed + 10 * SECOND {
+                    self.longest_quiet_lone = self.longest_quiet_lone.max(world.now - since);
+                }
+                self.lone_since[pair] = 0;
+                continue;
+            }
+            if self.lone_since[pair] == 0 {
+                self.lone_since[pair] = world.now;
+            }
+            let from = self.lone_since[pair].max(world.disturbed);
+            if runs && world.now > from + LONE_MAX {
+                let delta = self.truth.delta(pair);
+                return broken(format_args!("I1: pair {pair} has been off by {delta} for too long"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The `store` thread's turn.
+    pub fn drain_store(&mut self, world: &mut World, engine: &mut Engine, now: u64) {
+        self.counts_add_up(engine);
+        engine.drain_records(|record| super::coverage::record(&mut world.tags, record));
+        for entry in self.untold.drain(..) {
+            engine.tell_entry(&entry);
+        }
+        bot4::store::Observer::on_poll(&mut engine.telemetry, bot4::types::Nanos(now));
+        while let Some(alert) = engine.alerts.pop() {
+            world.trace.note(now, "alert", format_args!("{} {}", alert.kind.name(), alert.what));
+            *self.alerts.entry(alert.kind.name()).or_default() += 1;
+        }
+    }
+
+    /// I14, I16: every market message is somewhere. Told at the next look.
+    fn counts_add_up(&mut self, engine: &Engine) {
+        for (venue, reader) in engine.md.iter().enumerate() {
+            let counts = reader.counts();
+            let sum = counts.applied + counts.conflated + counts.rejected + counts.waiting;
+            if sum != counts.messages {
+                self.late = Some(Violation(format!("I16: reader {venue}: {counts:?} do not add up")));
+            }
+        }
+    }
+
+    pub fn started(&mut self, _world: &Shared, engine: &Engine) {
+        let _ = engine;
+    }
+
+    /// A run of the engine has ended without a word.
+    pub fn crashed(&mut self, _world: &Shared, _engine: &Engine) {
+        self.untold.clear();
+        self.last_seq = None;
+    }
+
+    /// A person has put the journal away.
+    pub fn journal_lost(&mut self) {
+        self.journal_gone = true;
+        self.meet_stranger();
+        self.last_seq = None;
+    }
+
+    /// Liveness, after faults stopped long ago (I4, I7, I18 to I21).
+    pub fn has_converged(&self, world: &World, engine: &Engine) -> Result<(), Violation> {
+        let core = engine.order.core();
+        for pair in core.pairs() {
+            if let Some(order) = pair.live_orders().next() {
+                return broken(format_args!("I18: {} is {:?}", order.id(), order.state));
+            }
+            let index = pair.settings.id.index();
+            let delta = self.truth.delta(index);
+            if delta.abs() > self.truth.dust(world, index) {
+                return broken(format_args!("I19: pair {index} is off by {delta}"));
+            }
+            for leg in 0..2 {
+                let theirs = self.truth.position(pair.settings.venues[leg].index(), index);
+                if pair.book.legs[leg].qty.raw() != theirs {
+                    return broken(format_args!(
+                        "I4: leg {leg} of pair {index}: our books say {}, the venue holds {theirs}",
+                        pair.book.legs[leg].qty
+                    ));
+                }
+            }
+        }
+        for venue in 0..2 {
+            if let Some(order) = self.truth.open_order(world, venue) {
+                return broken(format_args!("I7: venue {venue} still has {order:?}"));
+            }
+        }
+        if core.mode() != Mode::Active {
+            return broken(format_args!("I20: mode is {:?}", core.mode()));
+        }
+        Ok(())
+    }
+
+    /// After a stop that closes everything.
+    pub fn ended_flat(&self, world: &mut World, engine: &Engine) -> Result<(), Violation> {
+        for pair in engine.order.core().pairs() {
+            let index = pair.settings.id.index();
+            let held = [0, 1].map(|venue| self.truth.position(venue, index));
+            if held.iter().any(|held| held.abs() > self.truth.dust(world, index)) {
+                return broken(format_args!("L8: pair {index} still holds {held:?}"));
+            }
+        }
+        for venue in 0..2 {
+            if let Some(order) = self.truth.open_order(world, venue) {
+                return broken(format_args!("I7: venue {venue} still has {order:?}"));
+            }
+        }
+        if !self.strange_money {
+            self.money_adds_up(world, engine)?;
+        }
+        Ok(())
+    }
+
+    /// I17: what the ledger says was earned is what the balances have changed by, to the last unit. Funding that a
+    /// close settles is told by a query alone: one that got no answer in time is missing in the books, and is
+    /// counted.
+    fn money_adds_up(&self, world: &mut World, engine: &Engine) -> Result<(), Violation> {
+        let deposits = 2 * DEPOSIT_USD * 100_000_000;
+        let earned = world.venues.iter().map(|venue| venue.truth().balance()).sum::<i64>() - deposits;
+        let ledger = engine.order.core().totals().ledger;
+        let entries = world.venues.iter().flat_map(|venue| &venue.exchange().accounts()[0].ledger);
+        let funding = entries.filter(|entry| entry.kind == LedgerKind::Funding).map(|entry| entry.amount);
+        let untold = funding.sum::<i64>() - ledger.funding.raw();
+        if earned != ledger.total().raw() + untold || untold != 0 && self.calm {
+            let booked = ledger.total();
+            return broken(format_args!(
+                "I17: balances changed by {earned}, {booked} booked, funding {untold} untold"
+            ));
+        }
+        if untold != 0 {
+            world.tags.hit("funding never told");
+        }
+        Ok(())
+    }
+
+    pub fn holds(&self, pair: PairId) -> bool {
+        !self.follow.book(pair).is_flat()
+    }
+}

@@ -1,0 +1,239 @@
+//! What was reached: one table of every row of the failure catalogue, ladder rung and crash point (SAFETY §2), each
+//! with the kind of proof that reaches it. A campaign in which a row of its own kind has count 0 has proved nothing
+//! there, and fails.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bot4::types::record::{Record, RecordKind};
+use bot4::types::{Mode, OrderState, Purpose};
+
+/// Which proof reaches a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// This simulation.
+    Simulation,
+    /// The real binary against the simulated venues (`tests/crashes.rs`, `tests/failures_*.rs`, `tests/store.rs`
+    /// ...).
+    Process,
+    /// A test of one part, or a check of the source.
+    Ci,
+}
+
+use By::{Ci, Process, Simulation};
+
+/// Every row, in the catalogue's order.
+pub const TABLE: &[(&str, By, &str)] = &[
+    ("O1", Simulation, "answer to an order lost"),
+    ("O2", Simulation, "order lost before the venue"),
+    ("O3", Simulation, "order delayed inside its window"),
+    ("O4", Simulation, "order arrives after its window"),
+    ("O5", Simulation, "execution of an order that was called dead"),
+    ("O6", Ci, "the same bytes twice: nothing is ever resent"),
+    ("O7", Simulation, "connection breaks in a send"),
+    ("O8", Simulation, "one leg filled in part"),
+    ("O9", Simulation, "both legs filled in part"),
+    ("O10", Simulation, "an order refused, any code"),
+    ("O11", Simulation, "neither leg filled"),
+    ("O12", Simulation, "one leg filled, one not"),
+    ("O13", Simulation, "closing orders refused"),
+    ("O14", Simulation, "events before the answer"),
+    ("O15", Simulation, "private events lost"),
+    ("O16", Simulation, "private events doubled or late"),
+    ("O17", Ci, "execution that was not ordered"),
+    ("O18", Simulation, "execution taken back"),
+    ("O19", Simulation, "cancel of an order that may have filled"),
+    ("O20", Ci, "mixed batch: no batches are sent"),
+    ("O21", Ci, "amend: not used"),
+    ("O22", Ci, "entry while exiting is refused"),
+    ("M1", Simulation, "book messages lost"),
+    ("M2", Simulation, "book messages doubled or late"),
+    ("M3", Simulation, "crossed book"),
+    ("M4", Simulation, "price zero"),
+    ("M5", Simulation, "absurd price"),
+    ("M6", Ci, "numbers that are none"),
+    ("M7", Ci, "overflow"),
+    ("M8", Process, "huge messages"),
+    ("M9", Ci, "mutated messages"),
+    ("M10", Ci, "doubled keys"),
+    ("M11", Ci, "unknown fields"),
+    ("M12", Ci, "wrong market"),
+    ("M13", Simulation, "frozen feed with a living connection"),
+    ("M14", Simulation, "slow consumer"),
+    ("M15", Simulation, "empty book"),
+    ("M16", Simulation, "venue clock wrong while books go on"),
+    ("M17", Simulation, "rings full"),
+    ("C1", Simulation, "connection lost"),
+    ("C2", Simulation, "connections lost with an order in flight"),
+    ("C3", Simulation, "private stream lost alone"),
+    ("C4", Simulation, "half-open connection"),
+    ("C5", Simulation, "close codes"),
+    ("C6", Simulation, "listen keys and tokens revoked"),
+    ("C7", Simulation, "login refused or lost"),
+    ("C8", Ci, "signing key lapses"),
+    ("C9", Simulation, "429"),
+    ("C10", Simulation, "5xx, HTML, no answer"),
+    ("C11", Process, "wrong certificates"),
+    ("C12", Process, "name resolution"),
+    ("C13", Process, "slow answers"),
+    ("C14", Ci, "redirects and large bodies"),
+    ("C15", Simulation, "clocks apart"),
+    ("C16", Simulation, "order refused for its time"),
+    ("C17", Simulation, "refusals that need a person"),
+    ("V1", Simulation, "position differs"),
+    ("V2", Simulation, "foreign trades"),
+    ("V3", Simulation, "liquidation, deleveraging"),
+    ("V4", Simulation, "modes of the venue"),
+    ("V5", Simulation, "rollback"),
+    ("V6", Simulation, "funding"),
+    ("V7", Simulation, "rules change"),
+    ("V8", Ci, "different steps"),
+    ("V9", Simulation, "margin short"),
+    ("V10", Simulation, "price bands and caps"),
+    ("V11", Ci, "delisting"),
+    ("V12", Simulation, "order pending for long"),
+    ("V13", Simulation, "REST behind the stream"),
+    ("L1", Simulation, "database lags"),
+    ("L2", Process, "database without proof of itself"),
+    ("L3", Process, "commit unknown"),
+    ("L4", Ci, "transaction pooler"),
+    ("L5", Simulation, "journal's disk full"),
+    ("L6", Ci, "sync fails"),
+    ("L7", Process, "output blocked"),
+    ("L8", Simulation, "stop"),
+    ("L9", Process, "two instances"),
+    ("L10", Process, "two hosts"),
+    ("L11", Ci, "bad configuration"),
+    ("L12", Ci, "deadly configuration"),
+    ("L13", Simulation, "thread held up"),
+    ("L14", Process, "memory"),
+    ("L15", Process, "slow machine"),
+    ("L16", Simulation, "crash loop"),
+    ("L17", Ci, "format of the journal"),
+    ("L18", Ci, "environments mixed"),
+    ("L19", Process, "secrets"),
+    ("L20", Ci, "dependencies"),
+    ("R1", Simulation, "rung: an unknown order resolved"),
+    ("R2", Simulation, "rung: the missing leg completed"),
+    ("R3", Simulation, "rung: the filled leg unwound"),
+    ("R4", Simulation, "rung: unwound at a wider collar"),
+    ("R5", Simulation, "rung: the other venue takes it"),
+    ("R7", Simulation, "rung: kept trying, with alarms"),
+    ("K0", Simulation, "killed before an intent is written"),
+    ("K1", Simulation, "killed in the middle of a write"),
+    ("K2", Simulation, "power lost with unsynced writes"),
+    ("K3", Simulation, "killed with an intent written and nothing sent"),
+    ("K4", Process, "killed in the middle of a send"),
+    ("K5", Simulation, "killed between the legs"),
+    ("K6", Simulation, "killed with both legs sent"),
+    ("K7", Simulation, "killed before an acknowledgement is written"),
+    ("K8", Simulation, "killed after one acknowledgement"),
+    ("K9", Simulation, "killed before a fill is written"),
+    ("K10", Simulation, "killed with one leg filled"),
+    ("K11", Simulation, "killed before the mending intent"),
+    ("K12", Simulation, "killed with a mending intent and nothing sent"),
+    ("K13", Simulation, "killed with a mending order sent"),
+    ("K14", Simulation, "killed before the mending fill is written"),
+    ("K15", Process, "killed before the database has it"),
+    ("K16", Process, "killed in a transaction"),
+    ("K17", Process, "killed after a commit"),
+    ("K18", Simulation, "killed in the start"),
+    ("K19", Simulation, "killed in the stop"),
+    ("K20", Simulation, "segments change"),
+    ("K21", Process, "lock taken over"),
+    ("K22", Simulation, "killed at a login"),
+];
+
+/// Counts by tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(pub BTreeMap<&'static str, u64>);
+
+impl Tags {
+    pub fn hit(&mut self, tag: &'static str) {
+        self.count_up(tag, 1);
+    }
+
+    pub fn count_up(&mut self, tag: &'static str, by: u64) {
+        if by > 0 {
+            *self.0.entry(tag).or_default() += by;
+        }
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        other.0.iter().for_each(|(tag, count)| self.count_up(tag, *count));
+    }
+
+    pub fn count(&self, tag: &str) -> u64 {
+        self.0.get(tag).copied().unwrap_or_default()
+    }
+
+    /// Rows of this simulation that were never reached.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let ours = TABLE.iter().filter(|row| row.1 == Simulation);
+        ours.filter(|row| self.count(row.0) == 0).map(|row| row.0).collect()
+    }
+
+    /// The table with counts, and whatever else was counted.
+    pub fn report(&self) -> String {
+        let mut out = String::new();
+        for (tag, by, what) in TABLE {
+            let count = match by {
+                Simulation => self.count(tag).to_string(),
+                Process => "process".to_owned(),
+                Ci => "ci".to_owned(),
+            };
+            let _ = writeln!(out, "  {tag:<4} {count:>12}  {what}");
+        }
+        for (tag, count) in self.0.iter().filter(|(tag, _)| TABLE.iter().all(|row| row.0 != **tag)) {
+            let _ = writeln!(out, "       {count:>12}  {tag}");
+        }
+        out
+    }
+}
+
+/// What a record tells of the engine's way.
+pub fn record(tags: &mut Tags, record: &Record) {
+    match record.kind {
+        RecordKind::OrderResolved { .. } => tags.hit("R1"),
+        RecordKind::Retry { .. } => tags.hit("R2"),
+        RecordKind::AutoClose { .. } => tags.hit("R3"),
+        RecordKind::Foreign { .. } => tags.hit("V1"),
+        RecordKind::ClockOffset { .. } => tags.hit("clock offset seen"),
+        RecordKind::Alarm { what, .. } if what.as_str() == "lone leg not mended yet" => tags.hit("R7"),
+        RecordKind::Alarm { what, .. } if what.as_str().contains("dead order") => tags.hit("O5"),
+        RecordKind::EntryRefused { .. } => tags.hit("entry refused"),
+        RecordKind::EntryExecuted { .. } => tags.hit("pair opened"),
+        RecordKind::ExitExecuted { .. } => tags.hit("pair closed"),
+        RecordKind::Mended { .. } => tags.hit("mended"),
+        RecordKind::OrderRejected { .. } => tags.hit("order refused or unfilled"),
+        _ => {}
+    }
+}
+
+pub const fn purpose(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Enter => "order: enter",
+        Purpose::Exit => "order: exit",
+        Purpose::Complete => "order: complete",
+        Purpose::Unwind => "order: unwind",
+    }
+}
+
+pub const fn closed(state: OrderState) -> &'static str {
+    match state {
+        OrderState::Filled => "closed: filled",
+        OrderState::NoFill => "closed: no fill",
+        OrderState::Rejected => "closed: refused",
+        OrderState::NeverAccepted => "closed: never arrived",
+        _ => "closed",
+    }
+}
+
+pub const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Active => "mode: active",
+        Mode::Paused => "mode: paused",
+        Mode::Reducing => "mode: reducing",
+        Mode::Halted => "mode: halted",
+    }
+}

@@ -1,0 +1,143 @@
+//! What the venues truly hold, as far as the checker reads it: orders and executions since the last look, positions
+//! by pair. A look at a venue where nothing has happened costs a few comparisons. Nothing of it reaches the engine.
+
+use bot4::config::Config;
+use bot4_sim::core::{FillView, OrderView, Side};
+
+use super::world::World;
+
+/// The run's only account.
+const TRADER: usize = 0;
+
+/// An execution.
+#[derive(Clone, Debug)]
+pub struct Deal {
+    /// The client's name of the order: client id or nonce; empty = a stranger's.
+    pub reference: String,
+    pub market: usize,
+    pub size: i64,
+    pub price: i64,
+    /// Position of its market before and after it, signed.
+    pub before: i64,
+    pub after: i64,
+}
+
+/// One venue.
+#[derive(Default)]
+struct Seen {
+    last_order: String,
+    last_fill: String,
+    /// By market.
+    held: Vec<i64>,
+}
+
+pub struct Truth {
+    venues: [Seen; 2],
+    /// Index of each pair's market at each venue.
+    markets: Vec<[usize; 2]>,
+    symbols: Vec<[String; 2]>,
+    /// New since the last look, oldest first.
+    pub placed: Vec<OrderView>,
+    pub deals: Vec<Deal>,
+    /// Differences under this are nothing that could be traded away, by pair.
+    dust: i64,
+}
+
+impl Truth {
+    pub fn new(config: &Config) -> Self {
+        let pairs = &config.settings.pairs;
+        Self {
+            venues: Default::default(),
+            markets: Vec::new(),
+            symbols: pairs.iter().map(|pair| pair.symbols.clone()).collect(),
+            placed: Vec::new(),
+            deals: Vec::new(),
+            dust: 0,
+        }
+    }
+
+    fn find_markets(&mut self, world: &World) {
+        let index =
+            |venue: usize, symbol: &str| world.venues[venue].exchange().market(symbol).unwrap_or_default();
+        self.markets =
+            self.symbols.iter().map(|both| [0, 1].map(|venue| index(venue, &both[venue]))).collect();
+    }
+
+    /// Reads what is new at a venue. False: nothing.
+    pub fn look(&mut self, world: &World, venue: usize) -> bool {
+        if self.markets.is_empty() {
+            self.find_markets(world);
+        }
+        let exchange = world.venues[venue].exchange();
+        let seen = &mut self.venues[venue];
+        let newest_order = exchange.orders(TRADER).next_back().map_or("", |order| order.id.as_str());
+        let newest_fill = exchange.fills(TRADER).next_back().map_or("", |fill| fill.id.as_str());
+        let markets = exchange.spec().markets.len();
+        seen.held.resize(markets, 0);
+        let moved = (0..markets).any(|market| exchange.held(TRADER, market) != seen.held[market]);
+        if newest_order == seen.last_order && newest_fill == seen.last_fill && !moved {
+            return false;
+        }
+        let new: Vec<OrderView> =
+            exchange.orders(TRADER).rev().take_while(|order| order.id != seen.last_order).cloned().collect();
+        self.placed.extend(new.into_iter().rev());
+        newest_order.clone_into(&mut seen.last_order);
+        let new: Vec<&FillView> =
+            exchange.fills(TRADER).rev().take_while(|fill| fill.id != seen.last_fill).collect();
+        for fill in new.into_iter().rev() {
+            let before = seen.held[fill.market];
+            let after = before + if fill.side == Side::Buy { fill.size } else { -fill.size };
+            seen.held[fill.market] = after;
+            let reference = fill.client_ref.clone();
+            let (market, size, price) = (fill.market, fill.size, fill.price);
+            self.deals.push(Deal { reference, market, size, price, before, after });
+        }
+        newest_fill.clone_into(&mut seen.last_fill);
+        for market in 0..markets {
+            let held = exchange.held(TRADER, market);
+            seen.held[market] = held;
+        }
+        true
+    }
+
+    /// Signed position of a pair's leg, as it was at the last look.
+    pub fn position(&self, venue: usize, pair: usize) -> i64 {
+        let market = self.markets.get(pair).map_or(0, |both| both[venue]);
+        self.venues[venue].held.get(market).copied().unwrap_or_default()
+    }
+
+    /// Signed positions of a venue, by market.
+    pub fn held(&self, venue: usize) -> &[i64] {
+        &self.venues[venue].held
+    }
+
+    pub fn is_flat(&self) -> bool {
+        self.venues.iter().all(|venue| venue.held.iter().all(|held| *held == 0))
+    }
+
+    pub fn delta(&self, pair: usize) -> i64 {
+        self.position(0, pair) + self.position(1, pair)
+    }
+
+    /// A difference beside a hedge that no venue trades: both want some 10 USD.
+    pub fn dust(&self, world: &World, pair: usize) -> i64 {
+        let Some(both) = self.markets.get(pair) else { return 0 };
+        let exchange = world.venues[1].exchange();
+        let price = exchange.ticker(both[1], 0).index.max(1);
+        let ten_usd = 10 * 100_000_000_i128 * 100_000_000 / i128::from(price);
+        (ten_usd as i64).max(self.dust)
+    }
+
+    /// Another order of ours that lives on the leg of a new one.
+    pub fn other_live<'a>(&self, world: &'a World, venue: usize, new: &OrderView) -> Option<&'a OrderView> {
+        let exchange = world.venues[venue].exchange();
+        exchange
+            .open_orders(TRADER)
+            .find(|order| order.market == new.market && order.id != new.id && !order.client_ref.is_empty())
+    }
+
+    /// An order that is open at a venue.
+    pub fn open_order<'a>(&self, world: &'a World, venue: usize) -> Option<&'a OrderView> {
+        world.venues[venue].exchange().open_orders(TRADER).find(|order| !order.client_ref.is_empty())
+    }
+}

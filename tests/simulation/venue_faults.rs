@@ -1,0 +1,442 @@
+//! What the venues themselves do wrong: messages lost, late and doubled by rules that hold for the whole run, and
+//! deeds at a moment (modes, busts, lies of the book, clocks, trades by hand).
+
+use bot4_sim::core::fault::{Action, Class, Rule};
+use bot4_sim::core::model::{Lie, Script};
+use bot4_sim::core::rng::Rng;
+use bot4_sim::core::{Mode, Side, Socket};
+use bot4_sim::stage::{Command, Login, Size, VenueName};
+
+use super::options::Options;
+use super::run::{MS, SECOND};
+use super::world::World;
+
+/// The run's only account.
+const TRADER: usize = 0;
+
+/// One deed of a venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VenueFault {
+    /// Halt, cancel-only, post-only, maintenance for a while.
+    Mode,
+    /// A fill of the last ten minutes is taken back.
+    Bust,
+    /// The published book lies for a while.
+    Lie,
+    /// Books stand still while the connection lives.
+    Freeze,
+    /// The venue's clock jumps or drifts.
+    Clock,
+    /// Tokens and listen keys end early.
+    Expire,
+    /// Someone trades by hand.
+    Hand,
+    /// A connection is closed with a code.
+    CloseCode,
+    /// Bytes that are no message.
+    Garbage,
+    /// Funding of an absurd size.
+    Funding,
+    /// The next order of a leg is refused with some code.
+    Refuse,
+    /// The next closing orders are refused.
+    RefuseCloses,
+    /// The next order fills in part.
+    Part,
+    /// The next order stays pending for up to 30 s.
+    Pending,
+    /// Everything that comes is held up, then comes at once.
+    Stall,
+}
+
+impl VenueFault {
+    pub const ALL: [Self; 15] = [
+        Self::Mode,
+        Self::Bust,
+        Self::Lie,
+        Self::Freeze,
+        Self::Clock,
+        Self::Expire,
+        Self::Hand,
+        Self::CloseCode,
+        Self::Garbage,
+        Self::Funding,
+        Self::Refuse,
+        Self::RefuseCloses,
+        Self::Part,
+        Self::Pending,
+        Self::Stall,
+    ];
+}
+
+/// Codes with which orders are refused, by venue: definitive, for later, for a person, and one that no sheet knows.
+const CODES: [&[&str]; 2] = [
+    &["3001", "3002", "3003", "3010", "1131", "1132", "429", "1148", "1002", "3018", "3019", "3015", "7777"],
+    &[
+        "NOT_ENOUGH_MARGIN",
+        "INVALID_TIMESTAMP",
+        "GEO_IP_BLOCK",
+        "MARKET_NOT_OPEN",
+        "ORDER_EXCEEDS_POSITION_LIMIT",
+        "INTERNAL_ERROR",
+        "DUPLICATED_CLIENT_ID",
+        "WHATEVER",
+    ],
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Undo {
+    Mode(usize),
+    Script(usize),
+    Clock(usize),
+    Stall(usize),
+    Funding(usize),
+}
+
+pub struct VenueFaults {
+    rng: Rng,
+    plan: Vec<(VenueFault, u64, u64)>,
+    undo: Vec<(u64, Undo)>,
+    healed: bool,
+}
+
+impl VenueFaults {
+    pub fn new(options: &Options, now: u64) -> Self {
+        let mut rng = Rng::new(options.seed, "venue faults");
+        let plan = options.venue_faults.iter().map(|&(kind, pause)| {
+            let pause = pause * SECOND;
+            (kind, pause, now + 30 * SECOND + rng.next() % (2 * pause))
+        });
+        Self { plan: plan.collect(), undo: Vec::new(), healed: false, rng }
+    }
+
+    /// The rules that hold for the whole run: every message class, lost, late, doubled.
+    pub fn install(options: &Options, world: &mut World) {
+        if options.wire_ppm == 0 {
+            return;
+        }
+        let mut rng = Rng::new(options.seed, "wire rules");
+        for venue in 0..2 {
+            for (class, action) in rules(&mut rng) {
+                if rng.chance(350_000) {
+                    let share = (options.wire_ppm >> rng.between(0, 3)).max(1);
+                    let (count, probability_ppm) = (Some(u32::MAX), Some(share));
+                    let rule = Rule { count, probability_ppm, ..Rule::always(class, action) };
+                    world.venues[venue].fault(rule);
+                }
+            }
+        }
+    }
+
+    pub fn due(&mut self, world: &mut World, now: u64) {
+        let due: Vec<Undo> = self.undo.iter().filter(|row| now >= row.0).map(|row| row.1).collect();
+        self.undo.retain(|row| now < row.0);
+        due.into_iter().for_each(|what| undo(world, what));
+        if self.healed {
+            return;
+        }
+        for at in 0..self.plan.len() {
+            let (kind, pause, next) = self.plan[at];
+            if now >= next {
+                self.plan[at].2 = now + MS + self.rng.next() % (2 * pause);
+                self.strike(kind, world, now);
+            }
+        }
+    }
+
+    fn span(&mut self, least_ms: u64, doublings: i64) -> u64 {
+        let base = (least_ms << self.rng.between(0, doublings)) * MS;
+        base + self.rng.next() % base
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[(self.rng.next() % of.len() as u64) as usize]
+    }
+
+    fn undo_later(&mut self, world: &mut World, at: u64, what: Undo) {
+        self.undo.push((at, what));
+        world.disturbed = world.disturbed.max(at);
+    }
+
+    fn strike(&mut self, kind: VenueFault, world: &mut World, now: u64) {
+        let venue = self.rng.between(0, 1) as usize;
+        match kind {
+            VenueFault::Mode => self.change_mode(world, venue, now),
+            VenueFault::Bust => self.bust(world),
+            VenueFault::Lie => self.lie(world, venue, now),
+            VenueFault::Freeze => self.freeze(world, venue, now),
+            VenueFault::Clock => self.move_clock(world, venue, now),
+            VenueFault::Hand => self.by_hand(world, venue),
+            VenueFault::CloseCode => self.close(world, venue),
+            VenueFault::Garbage => self.say_garbage(world, venue),
+            VenueFault::Funding => self.change_funding(world, venue, now),
+            VenueFault::Refuse => self.refuse(world, venue),
+            VenueFault::RefuseCloses => self.refuse_closes(world, venue),
+            VenueFault::Part => self.fill_in_part(world, venue),
+            VenueFault::Stall => self.stall(world, venue, now),
+            VenueFault::Expire => {
+                world.fault("C6", format_args!("{venue}"));
+                let now_us = world.us();
+                world.venues[venue].revoke_tokens(now_us);
+            }
+            VenueFault::Pending => {
+                let ms = self.pick(&[500, 2_000, 10_000, 30_000]);
+                world.fault("V12", format_args!("{venue} {ms} ms"));
+                world.venues[venue].fault(Rule::once(Class::Order, Action::HoldFill { ms }));
+            }
+        }
+    }
+
+    fn change_mode(&mut self, world: &mut World, venue: usize, now: u64) {
+        let mode = self.pick(&[Mode::Halt, Mode::CancelOnly, Mode::PostOnly, Mode::Maintenance]);
+        let until = now + self.span(1_000, 9);
+        world.fault("V4", format_args!("{venue} {mode:?}"));
+        perform(world, venue, Command::Mode { venue: name(venue), mode });
+        self.undo_later(world, until, Undo::Mode(venue));
+    }
+
+    fn freeze(&mut self, world: &mut World, venue: usize, now: u64) {
+        world.fault("M13", format_args!("{venue}"));
+        let script = Script { freeze: true, ..Script::default() };
+        script_all(world, venue, &script);
+        let until = now + self.span(1_000, 7);
+        self.undo_later(world, until, Undo::Script(venue));
+    }
+
+    fn move_clock(&mut self, world: &mut World, venue: usize, now: u64) {
+        let offset_ms = self.rng.between(-3_000, 3_000) / i64::from(self.pick(&[1, 1, 10, 30]));
+        let drift = self.pick(&[0, 0, 20, -100]);
+        world.fault("C15", format_args!("{venue} by {offset_ms} ms, {drift} ppm"));
+        world.tags.hit("M16");
+        let now_us = world.us();
+        world.venues[venue].set_clock(now_us, offset_ms * 1_000, drift);
+        let until = now + self.span(1_000, 8);
+        world.clock_off[venue] = world.clock_off[venue].max(until);
+        self.undo_later(world, until, Undo::Clock(venue));
+    }
+
+    fn close(&mut self, world: &mut World, venue: usize) {
+        let socket = self.pick(&[Socket::Md, Socket::Private, Socket::Orders]);
+        let code = self.pick(&[1_001, 1_011, 1_012, 4_000, 4_004, 4_005]);
+        world.fault("C5", format_args!("{venue} {socket:?} {code}"));
+        perform(world, venue, Command::Disconnect { venue: name(venue), socket, code: Some(code) });
+    }
+
+    fn say_garbage(&mut self, world: &mut World, venue: usize) {
+        let text = self.pick(&["{", "[]", "{\"channel\":\"x\"}", "\u{0}\u{0}", "{\"data\":{\"a\":1e400}}"]);
+        world.fault("garbage", format_args!("{venue}"));
+        for market in symbols(world, venue) {
+            let text = text.to_owned();
+            perform(world, venue, Command::Raw { venue: name(venue), market, text });
+        }
+    }
+
+    fn change_funding(&mut self, world: &mut World, venue: usize, now: u64) {
+        let rate_1h_e12 = self.pick(&[12_500_000, -12_500_000, 10_000_000_000, -100_000_000_000]);
+        world.fault("V6", format_args!("{venue} {rate_1h_e12}"));
+        for market in symbols(world, venue) {
+            perform(world, venue, Command::Funding { venue: name(venue), market, rate_1h_e12 });
+        }
+        let until = now + self.span(10_000, 8);
+        self.undo.push((until, Undo::Funding(venue)));
+    }
+
+    fn refuse(&mut self, world: &mut World, venue: usize) {
+        let code = self.pick(CODES[venue]).to_owned();
+        world.fault("O10", format_args!("{venue} {code}"));
+        code_tags(&code).iter().for_each(|tag| world.tags.hit(tag));
+        let (message, late) = ("simulated".to_owned(), self.rng.chance(300_000));
+        let action =
+            if late { Action::LateReject { code, message } } else { Action::Reject { code, message } };
+        world.venues[venue].fault(Rule::once(Class::Order, action));
+    }
+
+    fn refuse_closes(&mut self, world: &mut World, venue: usize) {
+        let count = 1 << self.rng.between(0, 4);
+        let code = self.pick(CODES[venue]).to_owned();
+        world.fault("O13", format_args!("{venue} {code} {count} times"));
+        let action = Action::Reject { code, message: "simulated".to_owned() };
+        let rule = Rule { count: Some(count), reduce_only: Some(true), ..Rule::always(Class::Order, action) };
+        world.venues[venue].fault(rule);
+    }
+
+    fn fill_in_part(&mut self, world: &mut World, venue: usize) {
+        let size = self.pick(&[0, 10_000, 50_000, 100_000]);
+        world.fault("O8", format_args!("{venue} at most {size}"));
+        let both = self.rng.chance(300_000);
+        if both {
+            world.tags.hit(if size == 0 { "O11" } else { "O9" });
+        }
+        for venue in (0..2).filter(|&other| both || other == venue) {
+            world.venues[venue].fault(Rule::once(Class::Order, Action::PartialFill { size }));
+        }
+    }
+
+    fn stall(&mut self, world: &mut World, venue: usize, now: u64) {
+        world.fault("stall", format_args!("{venue}"));
+        let now_us = world.us();
+        world.venues[venue].stall(now_us, Socket::All, true);
+        let until = now + self.span(100, 8);
+        self.undo_later(world, until, Undo::Stall(venue));
+    }
+
+    fn bust(&mut self, world: &mut World) {
+        // Only the order book takes fills back.
+        let from = world.us() - 600_000_000;
+        let fills = world.venues[1].exchange().fills(TRADER).rev();
+        let recent: Vec<String> = fills
+            .take_while(|fill| fill.at_us >= from)
+            .filter(|fill| !fill.busted)
+            .map(|fill| fill.id.clone())
+            .collect();
+        if recent.is_empty() {
+            return;
+        }
+        let fill = recent[(self.rng.next() % recent.len() as u64) as usize].clone();
+        world.fault("bust", format_args!("{fill}"));
+        perform(world, 1, Command::Bust { venue: VenueName::Paradex, fill });
+    }
+
+    fn lie(&mut self, world: &mut World, venue: usize, now: u64) {
+        let (lie, tag) = self.pick(&[
+            (Lie::Crossed, "M3"),
+            (Lie::Zero, "M4"),
+            (Lie::ScalePercent(50), "M5"),
+            (Lie::ScalePercent(103), "M5"),
+            (Lie::ScalePercent(100_000_000), "M5"),
+            (Lie::Empty, "M15"),
+        ]);
+        world.fault(tag, format_args!("{venue} {lie:?}"));
+        script_all(world, venue, &Script { lie: Some(lie), ..Script::default() });
+        let until = now + self.span(500, 7);
+        world.lied_until = world.lied_until.max(until);
+        self.undo_later(world, until, Undo::Script(venue));
+    }
+
+    fn by_hand(&mut self, world: &mut World, venue: usize) {
+        let side = self.pick(&[Side::Buy, Side::Sell]);
+        let Some(market) = symbols(world, venue).into_iter().next() else { return };
+        let size = Size(self.pick(&[100_000, 200_000, 400_000]));
+        world.fault("V2", format_args!("{venue} {side:?} {size:?}"));
+        perform(world, venue, Command::Trade { venue: name(venue), market, side, size });
+    }
+
+    /// Everything is as it should be again.
+    pub fn heal(&mut self, world: &mut World, _now: u64) {
+        count_rules(world);
+        self.healed = true;
+        let undone: Vec<Undo> = self.undo.drain(..).map(|row| row.1).collect();
+        undone.into_iter().for_each(|what| undo(world, what));
+        let now_us = world.us();
+        world.venues.iter_mut().for_each(|venue| venue.clear(now_us));
+    }
+}
+
+fn rules(rng: &mut Rng) -> Vec<(Class, Action)> {
+    let mut ms = |most: i64| rng.between(1, most) as u32;
+    let requests =
+        [Class::Order, Class::Cancel, Class::Query, Class::Auth, Class::PublicQuery, Class::Socket];
+    let events = [
+        Class::OrderEvent,
+        Class::FillEvent,
+        Class::PositionEvent,
+        Class::AccountEvent,
+        Class::BookEvent,
+        Class::TickerEvent,
+    ];
+    let mut all = Vec::new();
+    for class in requests {
+        all.push((class, Action::DropRequest));
+        all.push((class, Action::DropAck));
+        all.push((class, Action::DelayRequest { ms: ms(400) }));
+        all.push((class, Action::DelayRequest { ms: ms(2_500) + 500 }));
+        all.push((class, Action::DelayAck { ms: ms(6_000) }));
+    }
+    for class in events {
+        all.push((class, Action::DropEvent));
+        all.push((class, Action::DuplicateEvent));
+        all.push((class, Action::DelayEvent { ms: ms(5_000) }));
+    }
+    all
+}
+
+/// How often the rules of the run fired: each began with all of `u32` left.
+fn count_rules(world: &mut World) {
+    for venue in 0..2 {
+        for rule in world.venues[venue].exchange_mut().faults().rules() {
+            let fired = rule.count.map_or(0, |left| u32::MAX - left);
+            if rule.probability_ppm.is_some() {
+                world.tags.count_up(rule_tag(&rule), u64::from(fired));
+            }
+        }
+    }
+}
+
+fn rule_tag(rule: &Rule) -> &'static str {
+    match (rule.class, &rule.action) {
+        (Class::Order, Action::DropAck) => "O1",
+        (Class::Order, Action::DropRequest) => "O2",
+        (Class::Order, Action::DelayRequest { ms }) if *ms < 450 => "O3",
+        (Class::Order, Action::DelayRequest { .. }) => "O4",
+        (Class::Order, Action::DelayAck { .. }) => "O14",
+        (Class::BookEvent | Class::TickerEvent, Action::DropEvent) => "M1",
+        (Class::BookEvent | Class::TickerEvent, _) => "M2",
+        (_, Action::DropEvent) => "O15",
+        (_, Action::DuplicateEvent | Action::DelayEvent { .. }) => "O16",
+        (Class::Auth, _) => "C7",
+        _ => "C10",
+    }
+}
+
+/// Rows of the catalogue that a code belongs to.
+fn code_tags(code: &str) -> &'static [&'static str] {
+    match code {
+        "429" => &["C9"],
+        "1131" | "1132" | "INVALID_TIMESTAMP" => &["C16"],
+        "1002" | "GEO_IP_BLOCK" => &["C17"],
+        "3003" | "3010" | "ORDER_EXCEEDS_POSITION_LIMIT" => &["V10"],
+        "3002" | "NOT_ENOUGH_MARGIN" => &["V9"],
+        _ => &[],
+    }
+}
+
+const fn name(venue: usize) -> VenueName {
+    if venue == 0 { VenueName::Vest } else { VenueName::Paradex }
+}
+
+fn symbols(world: &World, venue: usize) -> Vec<String> {
+    world.venues[venue].exchange().spec().markets.iter().map(|market| market.symbol.clone()).collect()
+}
+
+/// What a venue cannot do at this moment is not done.
+fn perform(world: &mut World, venue: usize, command: Command) {
+    let now_us = world.us();
+    let _ = world.venues[venue].perform(now_us, command);
+}
+
+fn script_all(world: &mut World, venue: usize, script: &Script) {
+    for market in symbols(world, venue) {
+        perform(world, venue, Command::Script { venue: name(venue), market, script: script.clone() });
+    }
+}
+
+fn undo(world: &mut World, what: Undo) {
+    let now_us = world.us();
+    match what {
+        Undo::Mode(venue) => perform(world, venue, Command::Mode { venue: name(venue), mode: Mode::Ok }),
+        Undo::Script(venue) => script_all(world, venue, &Script::default()),
+        Undo::Clock(venue) => world.venues[venue].set_clock(now_us, 0, 0),
+        Undo::Stall(venue) => world.venues[venue].stall(now_us, Socket::All, false),
+        Undo::Funding(venue) => {
+            for market in symbols(world, venue) {
+                let rate_1h_e12 = 12_500_000;
+                perform(world, venue, Command::Funding { venue: name(venue), market, rate_1h_e12 });
+            }
+        }
+    }
+}
+
+/// A login that ends early, for whoever scripts a run by hand.
+pub const fn expire(venue: usize) -> Command {
+    Command::Expire { what: if venue == 0 { Login::ListenKey } else { Login::Jwt } }
+}

@@ -1,0 +1,195 @@
+//! Everything outside the engine: both venues, the disk, the wires between, the hand of the clock, and chance. The
+//! seams reach it through a lock that nobody else ever holds: the whole simulation is one thread.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bot4::journal::entry::Entry;
+use bot4::sys::clock::ManualClock;
+use bot4::types::Nanos;
+use bot4::types::record::Role;
+use bot4_sim::core::rng::Rng;
+use bot4_sim::stage::{Call, SocketId, Stage};
+
+use super::coverage::Tags;
+use super::disk::Disk;
+use super::progress::Progress;
+use super::trace::Trace;
+
+pub type Shared = Arc<Mutex<World>>;
+
+pub fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What carries bytes of one connection.
+pub enum Way {
+    Socket(SocketId),
+    /// A warm HTTP connection: calls not yet answered, oldest first, and when each was sent.
+    Http(VecDeque<(Call, u64)>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Up,
+    /// Gone: the engine learns it at its next look.
+    Cut,
+    /// Half open: nothing comes, and what is sent goes nowhere.
+    Dark,
+}
+
+/// One connection of the engine.
+pub struct Wire {
+    pub venue: usize,
+    pub role: Role,
+    pub way: Way,
+    pub state: State,
+}
+
+/// How a venue's network behaves at this moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Network {
+    /// New connections are refused until then, ns.
+    pub refuses_until: u64,
+    /// REST calls fail until then, ns.
+    pub rest_down_until: u64,
+    /// Share of sends on which the connection breaks, ppm: before the bytes, or after them.
+    pub break_send_ppm: u32,
+    /// Round trip of a REST call and of a connect, ns.
+    pub round_trip: (u64, u64),
+}
+
+pub struct World {
+    pub clock: ManualClock,
+    pub now: u64,
+    pub rng: Rng,
+    pub venues: [Stage; 2],
+    pub networks: [Network; 2],
+    pub wires: Vec<Wire>,
+    pub disk: Disk,
+    pub trace: Trace,
+    pub tags: Tags,
+    /// The engine has crashed: whatever its code still does reaches nobody.
+    pub dead: bool,
+    /// The last death was a power cut: what was not synced may be lost.
+    pub power_lost: bool,
+    /// Effects of the present run of the engine, and at which of them it dies.
+    pub effects: u64,
+    pub crash_at: Option<u64>,
+    /// Until when a venue's book may have lied, and when its clock was last off, ns.
+    pub lied_until: u64,
+    /// Until when questions may go unanswered for other reasons than a network that is down.
+    pub rest_faulty: u64,
+    pub clock_off: [u64; 2],
+    /// When a fault last interfered, ns: promises in seconds count from there.
+    pub disturbed: u64,
+    pub progress: Progress,
+    /// Orders given to a wire that the checker has not seen: venue, number of the first entry that was not safe then,
+    /// and the order's own name.
+    pub orders_out: Vec<(usize, u64, String)>,
+    /// When the last market message of each venue was read by the engine, ns.
+    pub md_read: [u64; 2],
+}
+
+impl World {
+    pub fn nanos(&self) -> Nanos {
+        Nanos(self.now)
+    }
+
+    pub fn us(&self) -> i64 {
+        (self.now / 1_000) as i64
+    }
+
+    /// Moves the hand; it never goes back.
+    pub fn set_time(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        self.clock.set(Nanos(self.now));
+    }
+
+    /// The engine is about to do something that the outside sees. False: it died just before.
+    pub fn effect(&mut self, what: &'static str) -> bool {
+        self.effect_of(what, None)
+    }
+
+    /// The same for an entry about to be appended.
+    pub fn effect_of(&mut self, what: &'static str, entry: Option<&Entry>) -> bool {
+        if self.dead {
+            return false;
+        }
+        self.effects += 1;
+        if self.crash_at == Some(self.effects) {
+            let point = self.progress.point(what, entry);
+            self.tags.hit(point);
+            self.die(what);
+            return false;
+        }
+        match entry {
+            Some(entry) => self.progress.on_entry(entry),
+            None if what == "order" => self.progress.on_send(),
+            None => {}
+        }
+        true
+    }
+
+    /// kill -9.
+    pub fn die(&mut self, before: &'static str) {
+        let effects = self.effects;
+        self.trace.note(self.now, "CRASH", format_args!("before {before}, effect {effects}"));
+        self.dead = true;
+        self.crash_at = None;
+    }
+
+    pub fn note(&mut self, what: &'static str, text: std::fmt::Arguments<'_>) {
+        self.trace.note(self.now, what, text);
+    }
+
+    /// A fault: noted, counted, and promises wait for it.
+    pub fn fault(&mut self, tag: &'static str, text: std::fmt::Arguments<'_>) {
+        self.tags.hit(tag);
+        self.disturbed = self.now;
+        self.trace.note(self.now, "FAULT", format_args!("{tag} {text}"));
+    }
+
+    /// Nothing has interfered for so long. A state of a venue that a fault brought about lasts until its own end.
+    pub fn disturbed_before(&self, ns: u64, venue: usize) -> bool {
+        let network = &self.networks[venue];
+        self.now > network.rest_down_until.saturating_add(ns)
+            && self.now > self.rest_faulty.saturating_add(ns)
+    }
+
+    /// A venue whose clock was off took orders by it.
+    pub fn venue_clock_was_off(&self, venue: usize) -> bool {
+        self.now < self.clock_off[venue].saturating_add(30_000_000_000)
+    }
+
+    /// Ends a connection on both sides; the engine sees it when it looks.
+    pub fn cut(&mut self, id: usize) {
+        let (now, wire) = (self.us(), &mut self.wires[id]);
+        if wire.state == State::Cut {
+            return;
+        }
+        wire.state = State::Cut;
+        if let Way::Socket(socket) = wire.way {
+            self.venues[wire.venue].close(now, socket);
+        }
+    }
+
+    /// The process is gone: the kernel closes what it had open.
+    pub fn drop_wires(&mut self) {
+        for id in 0..self.wires.len() {
+            self.cut(id);
+        }
+        self.wires.clear();
+    }
+
+    /// Connections that are not cut.
+    pub fn up_wires(&self) -> Vec<usize> {
+        (0..self.wires.len()).filter(|id| self.wires[*id].state == State::Up).collect()
+    }
+
+    /// When either venue has something to do, ns.
+    pub fn venue_due(&self, venue: usize) -> u64 {
+        let due = self.venues[venue].next_due();
+        if due == i64::MAX { u64::MAX } else { (due.max(0) as u64).saturating_mul(1_000) }
+    }
+}
