@@ -9,6 +9,7 @@ use crate::sys::link::{Link, Outbound};
 use crate::sys::ring::{Rx, Tx};
 use crate::types::limits::PAIRS_MAX;
 use crate::types::order::Reason;
+use crate::types::planted::planted;
 use crate::types::record::Role;
 use crate::types::report::Fact;
 use crate::types::{
@@ -323,7 +324,7 @@ impl Markets {
     }
 
     fn reject(&mut self, why: Reason) {
-        self.rejected += 1;
+        self.rejected += u64::from(!planted("rejects_not_counted"));
         self.bad.note(self.t_wire);
         self.record(self.t_wire, RecordKind::BadFrame { venue: self.venue, why });
     }

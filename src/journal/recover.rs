@@ -117,11 +117,22 @@ pub fn can_be_salvaged(error: &JournalError) -> bool {
 /// Reads what stands before the first damage and moves every segment into a folder beside (`damaged-<now>`), so that a
 /// new journal can begin. What is lost is asked of the venues.
 pub fn salvage(dir: &Path, now: Nanos) -> Result<Salvaged, JournalError> {
+    let (entries, indices) = (readable(dir)?, segment::list(dir)?);
+    let aside = dir.join(format!("damaged-{}", now.ms()));
+    std::fs::create_dir(&aside).map_err(JournalError::io("cannot create", &aside))?;
+    for name in indices.into_iter().map(segment::file_name) {
+        let from = dir.join(&name);
+        std::fs::rename(&from, aside.join(&name)).map_err(JournalError::io("cannot move", &from))?;
+    }
+    segment::sync_dir(dir)?;
+    Ok(Salvaged { recovered: Recovered { entries, ..Recovered::default() }, aside })
+}
+
+/// The entries from the newest complete opening before the first damage on.
+pub fn readable(shelf: &(impl Shelf + ?Sized)) -> Result<Vec<Entry>, JournalError> {
     let mut entries = Vec::new();
-    let indices = segment::list(dir)?;
-    for &index in &indices {
-        let path = dir.join(segment::file_name(index));
-        let bytes = std::fs::read(&path).map_err(JournalError::io("cannot read", &path))?;
+    for index in shelf.list()? {
+        let (path, bytes) = (shelf.path(index), shelf.read(index)?);
         let mut scan = Scan { path, header: Header::default(), frames: Vec::new(), valid: HEADER };
         // A gap ends it as damage does.
         let whole = scan.read(&bytes).is_ok() && rest_is_empty(&bytes, scan.valid);
@@ -134,14 +145,7 @@ pub fn salvage(dir: &Path, now: Nanos) -> Result<Salvaged, JournalError> {
             break;
         }
     }
-    let aside = dir.join(format!("damaged-{}", now.ms()));
-    std::fs::create_dir(&aside).map_err(JournalError::io("cannot create", &aside))?;
-    for name in indices.into_iter().map(segment::file_name) {
-        let from = dir.join(&name);
-        std::fs::rename(&from, aside.join(&name)).map_err(JournalError::io("cannot move", &from))?;
-    }
-    segment::sync_dir(dir)?;
-    Ok(Salvaged { recovered: Recovered { entries, ..Recovered::default() }, aside })
+    Ok(entries)
 }
 
 /// One segment in use, read whole.

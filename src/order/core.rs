@@ -10,6 +10,7 @@ use super::shelf::Shelf;
 use super::stop::Stop;
 use crate::journal::entry::{Entry, IntentOrder, Totals};
 use crate::types::order::Reason;
+use crate::types::planted::planted;
 use crate::types::ready::{Ready, SignedText};
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
@@ -119,6 +120,9 @@ impl Core {
 
     /// Takes one recovered journal entry. Call for each, in order, before [`Core::start`].
     pub fn recover(&mut self, entry: &Entry) {
+        if planted("recovery_skips_fills") && matches!(entry, Entry::Filled { .. }) {
+            return;
+        }
         self.apply(entry);
     }
 
@@ -149,8 +153,10 @@ impl Core {
         entries.extend(self.gate.throttle.snapshot());
         entries.extend(self.lasting_mode(at));
         for pair in &self.pairs {
-            entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
-            for order in pair.live_orders() {
+            if !planted("snapshot_forgets_books") {
+                entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
+            }
+            for order in pair.live_orders().filter(|_| !planted("snapshot_forgets_orders")) {
                 entries.push(Entry::OrderSnapshot {
                     order: IntentOrder { spec: order.spec, leg: order.leg as u8, expected: order.expected },
                     state: order.state,
@@ -310,12 +316,13 @@ impl Core {
 
     /// Number of the next intent.
     pub(super) fn next_seq(&self) -> u32 {
-        self.seq + 1
+        self.seq + u32::from(!planted("number_used_twice"))
     }
 
     /// Nonces follow the clock and always rise (sheet `vest`, 9.10).
     pub(super) fn next_nonce(&mut self, now: Nanos) -> u64 {
-        self.totals.nonce_high = (self.totals.nonce_high + 1).max(now.ms());
+        let next = if planted("nonce_by_clock_alone") { 0 } else { self.totals.nonce_high + 1 };
+        self.totals.nonce_high = next.max(now.ms());
         self.totals.nonce_high
     }
 

@@ -8,6 +8,7 @@ use super::pair::Phase;
 use super::shelf::Wanted;
 use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
 use crate::types::order::Reason;
+use crate::types::planted::planted;
 use crate::types::ready::Ready;
 use crate::types::record::{Refusal, Stamps};
 use crate::types::settings::Legs;
@@ -69,7 +70,8 @@ impl Core {
 
     fn may_enter(&self, now: Nanos, index: usize) -> Result<(), Refusal> {
         let pair = &self.pairs[index];
-        if self.mode != crate::types::Mode::Active || self.stop.is_some() {
+        let active = self.mode == crate::types::Mode::Active || planted("enters_in_every_mode");
+        if !active || self.stop.is_some() {
             return Err(Refusal::Mode);
         }
         if self.is_held_back() {
@@ -132,7 +134,10 @@ impl Core {
             let pair = &self.pairs[index];
             // A step that has grown since the entry leaves dust, which no order can take along (SAFETY V7).
             let lot = pair.rules[leg].map_or(Qty::ZERO, |rules| rules.lot);
-            let held = floor_lot(pair.book.legs[leg].qty.abs(), lot);
+            let held = match planted("exit_by_configured_size") {
+                true => pair.settings.size,
+                false => floor_lot(pair.book.legs[leg].qty.abs(), lot),
+            };
             let draft = Draft {
                 leg,
                 side: direction.close_side(leg),
@@ -234,11 +239,14 @@ impl Core {
             purpose: draft.purpose,
             qty: draft.qty,
             limit,
-            reduce_only: draft.purpose.reduce_only(),
+            reduce_only: draft.purpose.reduce_only() && !planted("close_not_reduce_only"),
             signed_ms,
             nonce,
             // The window counts from the signature: the order may not live longer for having been made ahead.
-            window_ms: (window_ms + now.ms().saturating_sub(signed_ms) as u32).min(WINDOW_MAX_MS),
+            window_ms: match planted("window_of_five_minutes") {
+                true => 300_000,
+                false => (window_ms + now.ms().saturating_sub(signed_ms) as u32).min(WINDOW_MAX_MS),
+            },
         }
     }
 

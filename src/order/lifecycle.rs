@@ -2,6 +2,7 @@
 //! may be called dead. Pure; `order::core` owns the table and journals every change before it counts.
 
 use crate::types::order::VenueOrderId;
+use crate::types::planted::planted;
 use crate::types::record::Stamps;
 use crate::types::report::OrderQuery;
 use crate::types::settings::ExecutionSettings;
@@ -9,6 +10,9 @@ use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Pr
 
 /// Reads that must not know the order, asked after its window lapsed, before it is called dead.
 const CLEAN_READS: u32 = 2;
+/// So many of them are proof without the position: a market that strangers trade in never shows ours alone, and history
+/// and fills that lag for so long would be an outage.
+const CLEAN_READS_ALONE: u32 = 20;
 /// After the receive window, before a read counts as clean: clocks differ and histories lag.
 const WINDOW_MARGIN_MS: u64 = 500;
 
@@ -122,7 +126,8 @@ impl Order {
 
     /// Whether this fill is new: by its id, or, for a venue without fill ids, always.
     pub fn is_new_fill(&self, fill: &Fill) -> bool {
-        self.is_live() && (fill.id.is_empty() || !self.fills_seen.iter().any(|seen| seen.id == fill.id))
+        let any = fill.id.is_empty() || planted("fills_counted_twice");
+        self.is_live() && (any || !self.fills_seen.iter().any(|seen| seen.id == fill.id))
     }
 
     /// An execution of an order that was held for dead: what proved it dead was wrong (SAFETY O5).
@@ -158,7 +163,8 @@ impl Order {
 
     /// The part of a report's execution that our fills do not hold yet, as one fill.
     pub fn missing_fill(&self, report: &OrderReport) -> Option<Fill> {
-        let qty = report.filled - self.filled;
+        let known = if planted("report_on_top_of_fills") { Qty::ZERO } else { self.filled };
+        let qty = report.filled - known;
         if qty.raw() <= 0 {
             return None;
         }
@@ -236,14 +242,16 @@ impl Order {
     /// The venue answered a question of `asked` and knows no such order. True when that makes it dead: the window has
     /// lapsed, two reads were clean and the position has not moved (SAFETY rule 1 and 5).
     pub fn not_found(&mut self, asked: Nanos) -> bool {
-        if asked > self.window_end() {
+        if asked > self.window_end() || planted("window_not_waited_for") {
             self.clean_reads += 1;
         }
         self.is_provably_dead()
     }
 
     pub fn is_provably_dead(&self) -> bool {
-        self.filled.is_zero() && self.clean_reads >= CLEAN_READS && self.position_clean
+        let alone = self.clean_reads >= CLEAN_READS_ALONE;
+        let position = self.position_clean || alone || planted("position_not_read");
+        self.filled.is_zero() && self.clean_reads >= CLEAN_READS && position
     }
 
     /// What the order needs at `now`.
@@ -325,6 +333,17 @@ mod tests {
         assert!(!order.not_found(Nanos::from_ms(2_200)), "the position was not read");
         order.position_clean = true;
         assert!(order.not_found(Nanos::from_ms(2_300)));
+    }
+
+    #[test]
+    fn a_position_that_strangers_move_is_no_witness_for_ever() {
+        let mut order = order();
+        for nth in 1..CLEAN_READS_ALONE {
+            assert!(!order.not_found(Nanos::from_ms(2_100)), "read {nth}");
+        }
+        assert!(order.not_found(Nanos::from_ms(2_100)));
+        order.fill(&fill("a", 1), Nanos(5));
+        assert!(!order.is_provably_dead(), "what has filled has arrived");
     }
 
     #[test]

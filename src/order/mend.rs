@@ -3,6 +3,7 @@
 
 use super::gate::floor_lot;
 use super::pair::Pair;
+use crate::types::planted::planted;
 use crate::types::settings::Settings;
 use crate::types::{IntentKind, Price, Purpose, Qty, Rate, Side, Usd};
 
@@ -94,7 +95,8 @@ pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Rou
     let side = if held.raw() > 0 { Side::Sell } else { Side::Buy };
     let qty = floor_lot(qty.min(held.abs()), market.lot);
     let seen = best_price(pair, leg, side)?;
-    let limit = within_band(bounded(seen, side, collar(pair, rules), market.tick), pair, leg, side);
+    let collar = if planted("unwind_at_any_price") { Rate::from_bps(3_000) } else { collar(pair, rules) };
+    let limit = within_band(bounded(seen, side, collar, market.tick), pair, leg, side);
     let paid = pair.decided_price(leg).unwrap_or(seen);
     let cost = adverse(paid, seen, side, qty).saturating_add(seen.times(qty).part(market.taker));
     (!qty.is_zero()).then_some(Route {
@@ -118,7 +120,11 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
     if !entering || pair.mend.completions >= rules.execution.retry_attempts || !pair.quotes[leg].tradable {
         return None;
     }
-    let side = direction.open_side(leg);
+    let side = if planted("completes_the_wrong_side") {
+        direction.close_side(leg)
+    } else {
+        direction.open_side(leg)
+    };
     let decided = pair.decided_price(leg)?;
     let qty = floor_lot(qty, market.lot);
     let seen = price_for(pair, leg, side, qty)?;
@@ -186,7 +192,8 @@ fn within_band(limit: Price, pair: &Pair, leg: usize, side: Side) -> Price {
 
 /// The leg that holds more than the other.
 pub fn heavy_leg(pair: &Pair) -> usize {
-    usize::from(pair.book.legs[1].qty.abs() > pair.book.legs[0].qty.abs())
+    let second = pair.book.legs[1].qty.abs() > pair.book.legs[0].qty.abs();
+    usize::from(second != planted("lighter_leg_is_unwound"))
 }
 
 /// Limit `rate` beyond `price` on the aggressive side, on the tick, never further.

@@ -5,6 +5,7 @@ use super::core::{Core, Effect, Effects, Holds};
 use super::lifecycle::Order;
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
+use crate::types::planted::planted;
 use crate::types::{ClientId, Command, Mode, Nanos, OrderState, PairId, RecordKind, VenueId};
 
 /// How long entries are off after the thread was held up: time to read what has piled up, and the file `HALT`.
@@ -37,7 +38,7 @@ impl Core {
 
     /// What a journal segment has to say of the mode: the latch, or the pause under way.
     pub(super) fn lasting_mode(&self, at: Nanos) -> Option<Entry> {
-        if self.totals.halted {
+        if self.totals.halted && !planted("snapshot_forgets_latch") {
             return Some(Entry::Mode { mode: Mode::Halted, why: self.halted_for, at });
         }
         self.pause.map(|Pause { since, why, .. }| Entry::Mode { mode: Mode::Paused, why, at: since })
@@ -103,7 +104,9 @@ impl Core {
     pub(super) fn take_command(&mut self, now: Nanos, command: Command, fx: &mut Effects) {
         match command {
             Command::Pause if self.mode != Mode::Halted => self.set_mode(now, Mode::Paused, "operator", fx),
-            Command::Resume if self.mode != Mode::Halted && self.stop.is_none() => {
+            Command::Resume
+                if (self.mode != Mode::Halted || planted("resume_lifts_latch")) && self.stop.is_none() =>
+            {
                 self.set_mode(now, Mode::Active, "operator", fx);
             }
             Command::Halt { flatten, why } => self.take_halt(now, flatten, why, fx),

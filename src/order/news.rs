@@ -6,6 +6,7 @@ use super::lifecycle::Order;
 use super::pair::Phase;
 use crate::journal::entry::Entry;
 use crate::types::order::{Reason, VenueOrderId};
+use crate::types::planted::planted;
 use crate::types::record::{Role, Stamps};
 use crate::types::report::{Ask, OrderKey, TraderEvent};
 use crate::types::{
@@ -160,7 +161,25 @@ impl Core {
         let latency_ns = now.since(order.sent_at);
         order.unknown_since = Nanos::NEVER;
         self.record(Entry::Acked { id, venue_id, at: now }, fx);
+        if planted("acknowledged_is_filled") {
+            return self.close_as_filled(now, index, id, fx);
+        }
         fx.push(Effect::Log(RecordKind::OrderAcked { id, venue, pair, latency_ns }));
+    }
+
+    /// What is not filled is taken for filled. Only planted mistakes do that.
+    fn close_as_filled(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let (qty, price) = (order.spec.qty - order.filled, order.expected);
+        let fill = Fill {
+            id: VenueOrderId::EMPTY,
+            qty,
+            price,
+            fee: crate::types::Usd::ZERO,
+            funding: crate::types::Usd::ZERO,
+        };
+        self.record(Entry::Filled { id, fill, at: now }, fx);
+        self.close(now, index, id, Reason::EMPTY, fx);
     }
 
     fn filled(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
@@ -211,6 +230,9 @@ impl Core {
     pub(super) fn adopt(&mut self, now: Nanos, index: usize, id: ClientId, fill: Fill, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         let venue = order.spec.venue;
+        if planted("late_fill_ignored") {
+            return;
+        }
         self.record(Entry::Filled { id, fill, at: now }, fx);
         let (state, reason) = (OrderState::Filled, Reason::cut("filled after it was dead"));
         self.record(Entry::Closed { id, state, filled: fill.qty, reason, at: now }, fx);
@@ -277,7 +299,10 @@ impl Core {
         if !order.is_live() {
             return;
         }
-        if order.filled >= filled {
+        if planted("partial_is_whole") && !filled.is_zero() {
+            return self.close_as_filled(now, index, id, fx);
+        }
+        if order.filled >= filled || planted("fills_not_waited_for") {
             return self.close(now, index, id, reason, fx);
         }
         order.closed_with = Some(filled);
@@ -331,7 +356,7 @@ impl Core {
             class: reject.class,
             code: reject.code,
         }));
-        if reject.class == RejectClass::Ambiguous {
+        if reject.class == RejectClass::Ambiguous && !planted("ambiguous_is_refused") {
             order.ask_now(now);
             return self.doubt(now, index, id, fx);
         }
@@ -361,7 +386,7 @@ impl Core {
     fn busted(&mut self, now: Nanos, index: usize, id: ClientId, fill: VenueOrderId, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         let venue = order.spec.venue;
-        let Some(fill) = order.seen_fill(fill) else { return };
+        let Some(fill) = order.seen_fill(fill).filter(|_| !planted("bust_ignored")) else { return };
         self.record(Entry::Busted { id, fill, at: now }, fx);
         let pair = self.pairs[index].settings.id;
         fx.push(Effect::Log(RecordKind::Alarm {
@@ -387,6 +412,10 @@ impl Core {
                 }
                 order.ask_now(now);
                 let (id, sent) = (order.id(), order.state == OrderState::Sent);
+                if planted("lost_link_is_lost_order") {
+                    self.bury(now, index, id, fx);
+                    continue;
+                }
                 if sent {
                     self.doubt(now, index, id, fx);
                 }

@@ -5,12 +5,16 @@ use super::core::{Core, Effect, Effects, holder};
 use super::lifecycle::Need;
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
+use crate::types::planted::planted;
 use crate::types::report::{Ask, CancelSpec};
 use crate::types::{ClientId, Nanos, OrderReport, OrderState, Qty, RecordKind, RejectClass};
 
 impl Core {
     /// Its outcome is not known from here on: it counts as nothing and as everything until it is resolved.
     pub(super) fn doubt(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
+        if planted("timeout_is_failure") {
+            return self.bury(now, index, id, fx);
+        }
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
         if order.is_live() && order.state != OrderState::Unknown {
@@ -74,6 +78,9 @@ impl Core {
             signed_ms: now.ms(),
             nonce,
         }));
+        if planted("cancel_is_an_end") {
+            self.close(now, index, id, Reason::EMPTY, fx);
+        }
     }
 
     /// The venue's answer to a query.
@@ -173,7 +180,7 @@ impl Core {
 
     fn take_missing(&mut self, now: Nanos, index: usize, id: ClientId, asked: Nanos, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        if order.is_live() && order.not_found(asked) {
+        if order.is_live() && (order.not_found(asked) || planted("not_found_is_dead")) {
             self.bury(now, index, id, fx);
         }
     }

@@ -6,6 +6,7 @@ use super::mend;
 use super::pair::{Mend, Pair, Phase};
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
+use crate::types::planted::planted;
 use crate::types::report::Ask;
 use crate::types::settings::RiskSettings;
 use crate::types::{Mode, Nanos, OrderState, Purpose, Qty, Rate, RecordKind, StopReason, VenueId, VenueMode};
@@ -28,9 +29,10 @@ impl Core {
         let lone = pair.is_lone();
         self.watch_lone(now, index, lone);
         let pair = &self.pairs[index];
-        if pair.has_live_orders() {
+        if pair.has_live_orders() && !planted("mends_while_unknown") {
             return self.alarm_lone(now, index, fx);
         }
+        let lone = lone && !planted("lone_leg_ignored");
         if lone || (pair.book.hedged() < lot && !pair.book.is_flat() && sweepable(pair).is_some()) {
             return self.mend(now, index, fx);
         }
@@ -139,7 +141,7 @@ impl Core {
         let lost = -self.totals.day_result;
         let share = self.settings.upkeep.pauses.daily_loss_share;
         let of_equity = !share.is_zero() && !self.equity().is_zero() && lost > self.equity().part(share);
-        if lost > self.settings.risk.daily_loss || of_equity {
+        if (lost > self.settings.risk.daily_loss || of_equity) && !planted("daily_loss_ignored") {
             return self.halt(now, VenueId(0), "daily loss limit", fx);
         }
         if self.totals.losing_in_a_row >= self.settings.risk.losing_pairs_pause && self.mode == Mode::Active {
@@ -157,7 +159,8 @@ impl Core {
     fn mend(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
         self.begin_mend(now, index);
         self.count_miss(index, fx);
-        if now < self.pairs[index].mend.next_try {
+        let gave_up = planted("gives_up_after_three_tries") && self.pairs[index].mend.tries >= 3;
+        if now < self.pairs[index].mend.next_try || gave_up {
             return;
         }
         let means = self.means(now, index);
@@ -286,7 +289,8 @@ impl Core {
 
     fn means(&self, now: Nanos, index: usize) -> mend::Means {
         let pair = &self.pairs[index];
-        let rested = |leg: usize| now >= pair.mend.not_before[leg];
+        let off = planted("mode_holds_back_mending") && self.mode != Mode::Active;
+        let rested = |leg: usize| now >= pair.mend.not_before[leg] && !off;
         let closing = [0, 1].map(|leg| rested(leg) && self.takes_closes(pair.settings.venues[leg]));
         let opening = [0, 1].map(|leg| rested(leg) && self.takes_orders(pair.settings.venues[leg]));
         let desperate = now.ms_since(pair.mend.progress) > self.no_progress_ms();
@@ -314,6 +318,10 @@ impl Core {
                 if order.is_live() {
                     order.ask_now(now);
                     let id = order.id();
+                    if planted("recovery_calls_orders_dead") {
+                        self.bury(now, index, id, fx);
+                        continue;
+                    }
                     self.doubt(now, index, id, fx);
                 }
             }

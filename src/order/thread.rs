@@ -13,6 +13,7 @@ use crate::journal::entry::Entry;
 use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::order::Reason;
+use crate::types::planted::planted;
 use crate::types::ready::Ready;
 use crate::types::record::Role;
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
@@ -249,10 +250,14 @@ impl OrderThread {
     fn run_effects(&mut self, now: Nanos) -> bool {
         let mut done = 0;
         let mut nth = 0;
+        let mut late = None;
         while done < self.effects.len() {
             let effect = self.effects[done];
             done += 1;
             match effect {
+                Effect::Append(entry @ Entry::Intent { .. }) if planted("intent_after_send") => {
+                    late = Some(entry);
+                }
                 Effect::Append(entry) => self.append(&entry),
                 Effect::Send(approved) => {
                     self.write(now, &approved, nth);
@@ -265,11 +270,19 @@ impl OrderThread {
                 Effect::Log(kind) => self.log(now, kind),
             }
         }
+        if let Some(entry) = late {
+            self.append(&entry);
+        }
         self.effects.clear();
         done > 0
     }
 
     fn append(&mut self, entry: &Entry) {
+        if planted("fills_not_journalled") && matches!(entry, Entry::Filled { .. })
+            || planted("closes_not_journalled") && matches!(entry, Entry::Closed { .. })
+        {
+            return;
+        }
         match (self.journal.append(entry), entry) {
             (Ok(()), Entry::Intent { intent }) => {
                 self.meant += intent.orders.iter().flatten().count() as u64;

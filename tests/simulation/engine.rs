@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bot4::book::market::common_steps;
 use bot4::book::thread::{BookRings, BookThread};
 use bot4::config::Config;
+use bot4::journal::Recovered;
+use bot4::journal::entry::Entry;
+use bot4::journal::recover::{can_be_salvaged, readable};
 use bot4::keeper::thread::{KeeperThread, Rings as KeeperRings};
 use bot4::order::board::Board;
 use bot4::order::core::Core;
@@ -20,8 +23,9 @@ use bot4::telemetry::watch::Telemetry;
 use bot4::topology::startup::{Opening, begin, open};
 use bot4::topology::{RunOptions, next_epoch};
 use bot4::types::limits::{ALERT_RING, RECORD_RING};
+use bot4::types::order::Reason;
 use bot4::types::report::{Ask, Fact};
-use bot4::types::{Command, MarketRules, Nanos, PairId, Quote, Record, VenueId};
+use bot4::types::{Command, MarketRules, Mode, Nanos, PairId, Quote, Record, VenueId};
 use bot4::venue::{Answer, Desk, Feed, REGISTRY, Trader};
 
 use super::disk::SimJournal;
@@ -104,12 +108,14 @@ pub fn start(world: &Shared, config: &Config, options: &Options) -> Result<(Engi
         let part = open_venue(world, config, index, &clock);
         parts.push(part.map_err(|why| failed(format!("{}: {why}", venue.title), false))?);
     }
-    let found = lock(world).disk.recover().map_err(|error| failed(error.to_string(), true))?;
+    let (found, damage) = read_journal(world, &clock).map_err(|why| failed(why, true))?;
     if lock(world).dead {
         return Err(failed("killed".into(), false));
     }
     let mut core = Core::new(config.settings.clone());
     found.entries.iter().for_each(|entry| core.recover(entry));
+    damage.iter().for_each(|entry| core.recover(entry));
+    core.end_recovery(clock.now());
     if found.entries.is_empty() {
         // Whoever lost its journal begins no sooner than the next second.
         let into = clock.now().0 % 1_000_000_000;
@@ -131,6 +137,23 @@ pub fn start(world: &Shared, config: &Config, options: &Options) -> Result<(Engi
     let venues = parts.into_iter().enumerate().map(|(index, part)| wiring.venue(index, part)).collect();
     let engine = wiring.rest((core, epoch, now), venues);
     Ok((engine, spent.load(Ordering::Relaxed)))
+}
+
+/// What the journal holds; of a damaged one what can be read, and the latch that goes with it.
+fn read_journal(world: &Shared, clock: &ColdClock) -> Result<(Recovered, Option<Entry>), String> {
+    let mut world = lock(world);
+    let error = match world.disk.recover() {
+        Ok(found) => return Ok((found, None)),
+        Err(error) if can_be_salvaged(&error) => error,
+        Err(error) => return Err(error.to_string()),
+    };
+    world.note("start", format_args!("{error}"));
+    world.tags.hit("journal damaged");
+    let entries = readable(&world.disk).map_err(|error| error.to_string())?;
+    world.disk.put_away();
+    let why = Reason::cut("the journal is damaged: compare both venues");
+    let latch = Entry::Mode { mode: Mode::Halted, why, at: clock.now() };
+    Ok((Recovered { entries, ..Recovered::default() }, Some(latch)))
 }
 
 fn open_venue(world: &Shared, config: &Config, index: usize, clock: &ColdClock) -> Result<Part, String> {
@@ -278,7 +301,7 @@ impl Engine {
         }
     }
 
-    pub fn tell_entry(&mut self, entry: &bot4::journal::entry::Entry) {
+    pub fn tell_entry(&mut self, entry: &Entry) {
         self.telemetry.on_entry(entry);
     }
 }

@@ -317,7 +317,13 @@ impl Run {
             world.progress = Progress::start();
             world.crash_at = self.faults.crash_in_start(&mut self.rng);
         }
-        match start(&self.world, &self.config, &self.options) {
+        let damaged = |run: &Self| lock(&run.world).tags.count("journal damaged");
+        let damaged_before = damaged(self);
+        let started = start(&self.world, &self.config, &self.options);
+        if damaged(self) > damaged_before {
+            self.check.journal_lost();
+        }
+        match started {
             Ok((engine, took)) => {
                 self.starts += 1;
                 self.check.started(&self.world, &engine);

@@ -318,7 +318,7 @@ impl VenueFaults {
         let Some(market) = symbols(world, venue).into_iter().next() else { return };
         let size = Size(self.pick(&[100_000, 200_000, 400_000]));
         world.fault("V2", format_args!("{venue} {side:?} {size:?}"));
-        perform(world, venue, Command::Trade { venue: name(venue), market, side, size });
+        perform(world, venue, Command::Trade { venue: name(venue), market, side, size, limit: None });
     }
 
     /// Everything is as it should be again.
