@@ -73,6 +73,8 @@ impl fmt::Display for Arithmetic {
         }
         line(f, '-', self.slippage, &"slippage_bps")?;
         line(f, '-', self.min_profit, &"min_profit_bps")?;
+        let even = self.needed() - self.min_profit;
+        writeln!(f, "    {:>8} bps  between the thresholds break even", even.bps().to_string())?;
         let verdict =
             if self.passes() { "left: the thresholds pay" } else { "left: the thresholds lose money" };
         write!(f, "  = {:>8} bps  {verdict}", self.left().bps().to_string())
@@ -117,6 +119,7 @@ mod tests {
              \u{20} -     9.00 bps  Two taker fee, twice 4.50\n\
              \u{20} -     4.00 bps  slippage_bps\n\
              \u{20} -     5.00 bps  min_profit_bps\n\
+             \u{20}      17.00 bps  between the thresholds break even\n\
              \u{20} =    -4.00 bps  left: the thresholds lose money"
         );
     }

@@ -94,6 +94,8 @@ impl Schedule {
                 };
                 self.links[role as usize].get_or_insert(Wanted { attempt: 0, next });
             }
+            // Not before what an order waits for.
+            Ask::Rules { .. } => self.due.rules = now,
             _ if self.asks.contains(&ask) => {}
             _ => self.asks.push_back(ask),
         }
@@ -221,6 +223,17 @@ mod tests {
         assert_eq!(schedule.next(start.plus_ms(19_999)), None, "the rest waits, routine too");
         assert_eq!(schedule.next(start.plus_ms(20_000)), Some(Job::Ask(Ask::Account { venue: VENUE })));
         assert!(schedule.next(start.plus_ms(20_000)).is_some());
+    }
+
+    #[test]
+    fn rules_that_may_have_changed_come_soon_and_after_what_an_order_waits_for() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
+        schedule.ask(Ask::Rules { venue: VENUE }, start);
+        schedule.ask(Ask::Account { venue: VENUE }, start);
+        assert_eq!(schedule.next(start), Some(Job::Ask(Ask::Account { venue: VENUE })));
+        assert_eq!(schedule.next(start), Some(Job::Rules));
+        assert_eq!(schedule.next(start), None, "once");
     }
 
     #[test]

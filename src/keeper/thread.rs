@@ -132,8 +132,7 @@ impl KeeperThread {
                 let (bid, ask) = (best(&book.bids), best(&book.asks));
                 Some(Fact::Book { venue, pair, asked, bid, ask })
             }),
-            Ask::Rules { .. } => return self.rules(),
-            Ask::Link { .. } => Ok(None),
+            Ask::Rules { .. } | Ask::Link { .. } => Ok(None),
         };
         let fact = self.checked(fact, "query").unwrap_or_else(|| Some(no_answer(ask, asked)));
         if let Some(fact) = fact {

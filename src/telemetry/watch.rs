@@ -15,7 +15,7 @@ use crate::sys::ring::{Rx, Tx};
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::order::{Purpose, Reason};
 use crate::types::record::{Record, RecordKind, Role, Stamps};
-use crate::types::{Mode, Nanos, PairId, Rate, VenueId};
+use crate::types::{Mode, Nanos, PairId, Rate, RejectClass, VenueId};
 
 /// What re-arms a halted engine, as it is typed.
 pub const UNLATCH_COMMAND: &str = "bot4 unlatch --reason \"<why>\"";
@@ -301,7 +301,9 @@ impl Observer for Telemetry {
             RecordKind::OrderFilled { venue, latency_ns, .. } => {
                 self.venues[venue.index()].filled(latency_ns);
             }
-            RecordKind::OrderRejected { venue, .. } => self.venues[venue.index()].rejected += 1,
+            RecordKind::OrderRejected { venue, class, .. } if class != RejectClass::Ambiguous => {
+                self.venues[venue.index()].rejected += 1;
+            }
             RecordKind::Margin { venue, free, runway } => {
                 self.venues[venue.index()].margin = Some((free, runway));
             }
