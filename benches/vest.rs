@@ -19,7 +19,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 /// Published throw-away key of a development chain.
 const KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
-const ADDRESS: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+const ADDRESS: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 const PAIR: PairId = PairId(0);
 const NOW: Nanos = Nanos::from_ms(1_767_225_600_124);
 

@@ -3,6 +3,7 @@
 // `parked` takes its atomics from its parent, so that the model checker in `loom/` can put its own in their place.
 use std::sync::atomic;
 
+pub mod allocations;
 pub mod clock;
 pub mod cores;
 pub mod frame;

@@ -1,0 +1,51 @@
+//! Once warm, nothing between the bytes of a frame and the bytes of an order asks the allocator for anything: the real
+//! books, signal, gate and wire code, on links of memory.
+
+mod in_memory;
+
+use bot4::sys::allocations::{Counting, count};
+use in_memory::{Engine, Frame};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations while `work` runs, and its result.
+fn counted<T>(work: impl FnOnce() -> T) -> (u64, T) {
+    let before = count();
+    let result = work();
+    (count() - before, result)
+}
+
+#[test]
+fn the_count_counts() {
+    assert_eq!(counted(|| drop(Box::new(7))).0, 2);
+}
+
+#[test]
+fn from_frame_to_quote_to_wish_nothing_is_allocated() {
+    let mut engine = Engine::new();
+    for _ in 0..3 {
+        for (venue, frame) in [(0, Frame::Even), (1, Frame::Even), (1, Frame::Far)] {
+            engine.read(venue, frame);
+        }
+        engine.recover();
+    }
+    for (venue, frame) in [(0, Frame::Even), (1, Frame::Even), (1, Frame::Far), (0, Frame::Rich)] {
+        assert_eq!(counted(|| engine.read(venue, frame)).0, 0, "venue {venue}, frame {}", frame as usize);
+        let (allocations, worked) = counted(|| engine.wish());
+        assert_eq!((allocations, worked), (0, true));
+    }
+}
+
+#[test]
+fn from_frame_to_both_orders_nothing_is_allocated() {
+    let mut engine = Engine::new();
+    for _ in 0..3 {
+        let bytes = engine.trade();
+        assert!(bytes.iter().all(|&bytes| bytes > 200), "both are written: {bytes:?} {:#?}", engine.told());
+        engine.recover();
+    }
+    let (allocations, bytes) = counted(|| engine.trade());
+    assert!(bytes.iter().all(|&bytes| bytes > 200), "both orders are written: {bytes:?}");
+    assert_eq!(allocations, 0);
+}
