@@ -72,8 +72,18 @@ pub enum Need {
     Cancel,
 }
 
+/// Fills of one order that find room without allocating.
+const FILLS_SEEN: usize = 32;
+
 impl Order {
     pub fn new(spec: OrderSpec, leg: usize, expected: Price) -> Self {
+        Self::in_place_of(None, spec, leg, expected)
+    }
+
+    /// As [`Order::new`], with the list of fills of an order that is over: a decision allocates nothing.
+    pub fn in_place_of(spent: Option<Self>, spec: OrderSpec, leg: usize, expected: Price) -> Self {
+        let mut fills_seen = spent.map_or_else(|| Vec::with_capacity(FILLS_SEEN), |spent| spent.fills_seen);
+        fills_seen.clear();
         Self {
             spec,
             leg,
@@ -98,7 +108,7 @@ impl Order {
             queries: 0,
             next_query: Nanos::NEVER,
             clean_reads: 0,
-            fills_seen: Vec::with_capacity(32),
+            fills_seen,
         }
     }
 

@@ -207,7 +207,8 @@ impl Pair {
         }
         for order in intent.orders.iter().flatten() {
             let leg = usize::from(order.leg);
-            self.orders[leg] = Some(Order::new(order.spec, leg, order.expected));
+            let spent = self.orders[leg].take();
+            self.orders[leg] = Some(Order::in_place_of(spent, order.spec, leg, order.expected));
         }
         if intent.kind.is_some() {
             self.decision = Some(*intent);
