@@ -258,7 +258,12 @@ impl Progress {
             }
             Some("ENTRY_EXECUTED") => self.opened += 1,
             Some("EXIT_EXECUTED") => self.closed += 1,
-            Some("SUMMARY") => self.summary = event,
+            Some("SUMMARY") => self.summary.extend(event),
+            Some("LATENCY") => {
+                let told = ["hops_us", "worst_orders"].map(str::to_owned).into_iter();
+                self.summary
+                    .extend(told.filter_map(|field| Some((field.clone(), event.get(&field)?.clone()))));
+            }
             _ => {}
         }
     }
@@ -346,13 +351,17 @@ mod tests {
             r#"{"event_type":"ENTRY_EXECUTED"}"#,
             "not json",
             r#"{"event_type":"EXIT_EXECUTED"}"#,
+            r#"{"event_type":"LATENCY","level":"INFO","hops_us":{"first":1},"worst_orders":[]}"#,
             r#"{"event_type":"SUMMARY","updates":12}"#,
         ] {
             progress.read(line);
         }
         assert_eq!((progress.opportunities, progress.opened, progress.closed), (1, 1, 1));
         assert_eq!(progress.spread.as_deref(), Some("0.31"));
-        assert_eq!(progress.summary["updates"], 12);
+        assert_eq!(
+            (&progress.summary["updates"], &progress.summary["hops_us"]["first"]),
+            (&12.into(), &1.into())
+        );
     }
 
     #[test]

@@ -110,14 +110,24 @@ impl Outcome {
             let of = |p: &str| self.find(&["tick_to_wire_us", leg, p]).map_or("-".into(), |v| plain(&v));
             format!("{} / {} / {}", of("p50"), of("p99"), of("max"))
         };
+        let hop = |leg: &str, name: &str| {
+            let of = |p: &str| self.find(&["hops_us", leg, name, p]).map_or("-".into(), |v| plain(&v));
+            let label = format!("  {}", name.replace('_', " "));
+            format!("    {label:<26}{} / {} / {}", of("p50"), of("p99"), of("max"))
+        };
+        let hops = |leg: &str, names: &[&str]| names.iter().map(|name| hop(leg, name)).collect::<Vec<_>>();
         let venue = |p: &crate::meter::Percentiles| format!("{} / {} / {}", p.p50, p.p99, p.max);
         let view = &self.stats.venue_view_us;
-        vec![
-            format!("    {:<26}{}", "engine, first leg", engine("first")),
-            format!("    {:<26}{}", "engine, second leg", engine("second")),
-            format!("    {:<26}{}", "venues, first leg", venue(&view.first)),
-            format!("    {:<26}{}", "venues, second leg", venue(&view.second)),
+        let row = |label: &str, times: String| vec![format!("    {label:<26}{times}")];
+        [
+            row("engine, first leg", engine("first")),
+            hops("first", &["wire_to_book", "book_to_decide", "decide_to_gate", "gate_to_send"]),
+            row("engine, second leg", engine("second")),
+            hops("second", &["decide_to_gate", "gate_to_send"]),
+            row("venues, first leg", venue(&view.first)),
+            row("venues, second leg", venue(&view.second)),
         ]
+        .concat()
     }
 
     fn positions_text(&self) -> String {

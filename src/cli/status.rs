@@ -58,14 +58,26 @@ const TIMES: [Column; 4] = [
     Column::cut("p99", "/times/p99", 3),
     Column::cut("max", "/times/max", 3),
 ];
+const WORST: [Column; 8] = [
+    Column::text("slowest orders", "order"),
+    Column::text("exchange", "exchange"),
+    Column::text("purpose", "purpose"),
+    Column::cut("us to wire", "tick_to_wire_us", 1),
+    Column::cut("book", "wire_to_book_us", 1),
+    Column::cut("decide", "book_to_decide_us", 1),
+    Column::cut("gate", "decide_to_gate_us", 1),
+    Column::cut("send", "gate_to_send_us", 1),
+];
 /// What is timed, its unit in the name, and where it stands in the object.
-const TIMED: [(&str, &str); 8] = [
+const TIMED: [(&str, &str); 10] = [
     ("tick to wire, first leg, us", "/tick_to_wire_us/first"),
+    ("  wire to book, us", "/hops_us/first/wire_to_book"),
+    ("  book to decision, us", "/hops_us/first/book_to_decide"),
+    ("  decision to gate, us", "/hops_us/first/decide_to_gate"),
+    ("  gate to send, us", "/hops_us/first/gate_to_send"),
     ("tick to wire, second leg, us", "/tick_to_wire_us/second"),
-    ("  wire to book, us", "/hops_us/wire_to_book"),
-    ("  book to decision, us", "/hops_us/book_to_decide"),
-    ("  decision to gate, us", "/hops_us/decide_to_gate"),
-    ("  gate to send, us", "/hops_us/gate_to_send"),
+    ("  decision to gate, us", "/hops_us/second/decide_to_gate"),
+    ("  gate to send, us", "/hops_us/second/gate_to_send"),
     ("decision to terminal, ms", "/decision_to_terminal_ms"),
     ("fill skew, ms", "/fill_skew_ms"),
 ];
@@ -84,7 +96,9 @@ pub(super) fn write(status: &Value, out: &mut dyn Write) -> io::Result<()> {
         let rows = status.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         section(columns, rows, out)?;
     }
-    section(&TIMES, &times(status), out)
+    section(&TIMES, &times(status), out)?;
+    let slow = status.get("worst_orders").and_then(Value::as_array);
+    section(&WORST, slow.map_or(&[][..], Vec::as_slice), out)
 }
 
 /// What a person wants first: does it trade, what does it hold, what has it earned.

@@ -3,7 +3,7 @@
 
 use crate::types::order::VenueOrderId;
 use crate::types::planted::planted;
-use crate::types::record::Stamps;
+use crate::types::record::{OrderTimes, Stamps};
 use crate::types::report::OrderQuery;
 use crate::types::settings::ExecutionSettings;
 use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Side, Usd};
@@ -38,6 +38,8 @@ pub struct Order {
     pub acked_at: Nanos,
     /// First time anything was known to be filled.
     pub filled_at: Nanos,
+    /// The venue's own time of its last news.
+    pub t_venue: Nanos,
     /// The venue closed it with this much filled, but not all fills have come.
     pub closed_with: Option<Qty>,
     /// Since when the outcome is not known.
@@ -97,6 +99,7 @@ impl Order {
             sent_at: Nanos::NEVER,
             acked_at: Nanos::NEVER,
             filled_at: Nanos::NEVER,
+            t_venue: Nanos::NEVER,
             closed_with: None,
             unknown_since: Nanos::NEVER,
             cancelled_at: Nanos::NEVER,
@@ -109,6 +112,21 @@ impl Order {
             next_query: Nanos::NEVER,
             clean_reads: 0,
             fills_seen,
+        }
+    }
+
+    /// Its whole way, when it is closed now.
+    pub fn times(&self, now: Nanos) -> OrderTimes {
+        OrderTimes {
+            id: self.id(),
+            venue: self.spec.venue,
+            pair: self.spec.pair,
+            purpose: self.spec.purpose,
+            stamps: self.stamps,
+            t_acked: self.acked_at,
+            t_filled: self.filled_at,
+            t_closed: now,
+            t_venue: self.t_venue,
         }
     }
 

@@ -75,7 +75,10 @@ impl Core {
 
     pub(super) fn take_news(&mut self, now: Nanos, venue: VenueId, event: TraderEvent, fx: &mut Effects) {
         match event {
-            TraderEvent::Order { key, news, .. } => self.take_order_news(now, venue, key, news, fx),
+            TraderEvent::Order { key, news, t_venue } => {
+                self.note_time(venue, key, t_venue);
+                self.take_order_news(now, venue, key, news, fx);
+            }
             TraderEvent::Ready(ready) => self.set_ready(now, venue, ready, fx),
             TraderEvent::LinkDown { role, why } => self.link_down(now, venue, role, why, fx),
             TraderEvent::BadFrame { why } => fx.push(Effect::Log(RecordKind::BadFrame { venue, why })),
@@ -121,6 +124,13 @@ impl Core {
             OrderNews::Busted(fill) => self.busted(now, index, id, fill, fx),
         }
         self.settle(now, index, fx);
+    }
+
+    fn note_time(&mut self, venue: VenueId, key: OrderKey, t_venue: Nanos) {
+        let found = self.find(venue, key).and_then(|(index, id)| self.pairs[index].order_mut(id));
+        if let Some(order) = found.filter(|_| t_venue != Nanos::NEVER) {
+            order.t_venue = t_venue;
+        }
     }
 
     /// News of an order that is in no slot: one that was closed before (a late copy), or not ours.
@@ -317,6 +327,7 @@ impl Core {
         }
         let (state, filled, spec) = (order.closed_state(), order.filled, order.spec);
         let (average, fee, latency_ns) = (order.average(), order.fee, now.since(order.sent_at));
+        fx.push(Effect::Log(RecordKind::OrderTimes(order.times(now))));
         self.record(Entry::Closed { id, state, filled, reason, at: now }, fx);
         if !filled.is_zero() {
             fx.push(Effect::Log(RecordKind::OrderFilled {
@@ -361,6 +372,7 @@ impl Core {
             return self.doubt(now, index, id, fx);
         }
         let (state, filled, leg) = (OrderState::Rejected, order.filled, order.leg);
+        fx.push(Effect::Log(RecordKind::OrderTimes(order.times(now))));
         self.record(Entry::Closed { id, state, filled, reason: reject.code, at: now }, fx);
         match reject.class {
             RejectClass::Halt => self.halt(now, venue, reject.code.as_str(), fx),

@@ -60,6 +60,11 @@ fn ms(ns: u64) -> impl std::fmt::Display {
     std::fmt::from_fn(move |f| write!(f, "{}.{:03}", micros / 1000, micros % 1000))
 }
 
+/// A duration in nanoseconds as microseconds with three decimals.
+fn us(ns: u64) -> impl std::fmt::Display {
+    std::fmt::from_fn(move |f| write!(f, "{}.{:03}", ns / 1000, ns % 1000))
+}
+
 /// Word of a side in fields of orders.
 pub const fn side(side: Side) -> &'static str {
     match side {

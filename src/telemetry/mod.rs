@@ -5,6 +5,7 @@
 //! hot path.
 
 pub mod alerts;
+pub mod attribution;
 mod counts;
 pub mod latency;
 pub mod log;

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::latency::{HopsReport, Percentiles};
+use super::attribution::{LegHops, SlowOrder};
+use super::latency::Percentiles;
 use super::summary::{Legs, Pnl};
 use crate::store::number;
 use crate::types::{Qty, Rate};
@@ -28,7 +29,9 @@ pub struct Status {
     pub one_leg_count: u64,
     pub pnl_usd: Pnl,
     pub tick_to_wire_us: Legs,
-    pub hops_us: HopsReport,
+    pub hops_us: LegHops,
+    /// The ten slowest from the book to the wire, slowest first.
+    pub worst_orders: Vec<SlowOrder>,
     /// By venue: from the order on the wire to the acknowledgement and to the fill, and how often it missed.
     pub venues: Vec<VenueStatus>,
     pub decision_to_terminal_ms: Percentiles,

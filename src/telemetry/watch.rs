@@ -3,13 +3,15 @@
 //! pairs, profit, what is still open) comes from the journal.
 
 use super::alerts::{Alert, AlertWatch, Kind};
+use super::attribution::Attribution;
 use super::counts::{Feed, VenueTimes};
-use super::latency::{Hops, Times};
+use super::latency::Times;
 use super::status::{FeedStatus, LinkStatus, PairStatus, SpreadStatus, Status, VenueStatus};
 use super::summary::{Legs, Pnl, Summary};
 use crate::journal::entry::Entry;
 use crate::position::Ledger;
 use crate::store::follow::Follow;
+use crate::store::line::Line;
 use crate::store::{Names, Observer};
 use crate::sys::ring::{Rx, Tx};
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
@@ -53,7 +55,7 @@ pub struct Telemetry {
 #[derive(Default)]
 struct RunTimes {
     tick_to_wire: [Times; 2],
-    hops: Hops,
+    attribution: Attribution,
     decision_to_terminal: Times,
     fill_skew: Times,
     miss_to_mend: Times,
@@ -154,6 +156,11 @@ impl Telemetry {
         }
     }
 
+    /// What stands before the summary: where the orders' time went.
+    pub fn latency_line(&self, now: Nanos) -> Line {
+        self.times.attribution.line(&self.names, now)
+    }
+
     /// The engine at `now`.
     pub fn status(&self, now: Nanos) -> Status {
         Status {
@@ -173,7 +180,8 @@ impl Telemetry {
             one_leg_count: self.one_leg_count,
             pnl_usd: Pnl::from(&self.ledger),
             tick_to_wire_us: self.tick_to_wire(),
-            hops_us: self.times.hops.micros(),
+            hops_us: self.times.attribution.hops(),
+            worst_orders: self.times.attribution.worst(&self.names),
             venues: self.venue_rows(now),
             decision_to_terminal_ms: self.times.decision_to_terminal.millis(),
             fill_skew_ms: self.times.fill_skew.millis(),
@@ -267,7 +275,7 @@ impl Telemetry {
             && let Some(times) = self.times.tick_to_wire.get_mut(usize::from(nth))
         {
             times.add_between(stamps.t_wire, stamps.t_send);
-            self.times.hops.add(stamps);
+            self.times.attribution.placed(nth, stamps);
         }
     }
 
@@ -301,6 +309,7 @@ impl Observer for Telemetry {
             RecordKind::OrderFilled { venue, latency_ns, .. } => {
                 self.venues[venue.index()].filled(latency_ns);
             }
+            RecordKind::OrderTimes(times) => self.times.attribution.closed(&times),
             RecordKind::OrderRejected { venue, class, .. } if class != RejectClass::Ambiguous => {
                 self.venues[venue.index()].rejected += 1;
             }

@@ -99,6 +99,7 @@ impl Worker for StoreWorker {
 
     fn on_stop(&mut self, now: Nanos) {
         self.thread.finish(now);
+        self.output.write(self.thread.observer().latency_line(now));
         self.output.write(self.thread.observer().summary(now).line(now));
     }
 }

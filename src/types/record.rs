@@ -41,6 +41,54 @@ pub struct Stamps {
     pub ready: bool,
 }
 
+/// The whole way of one order, from the last byte of the book that started it to its end. `NEVER` = not reached, or not
+/// told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderTimes {
+    pub id: ClientId,
+    pub venue: VenueId,
+    pub pair: PairId,
+    pub purpose: Purpose,
+    pub stamps: Stamps,
+    pub t_acked: Nanos,
+    /// First fill heard of.
+    pub t_filled: Nanos,
+    pub t_closed: Nanos,
+    /// By the venue's own clock, of its last news.
+    pub t_venue: Nanos,
+}
+
+impl OrderTimes {
+    /// Every part of the way that was gone, ns, under the name that its figure in microseconds has.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Stamps { t_wire, t_book, t_decide, t_gate, t_send } = self.stamps;
+        let parts = [
+            ("wire_to_book_us", t_wire, t_book),
+            ("book_to_decide_us", t_book, t_decide),
+            ("decide_to_gate_us", t_decide, t_gate),
+            ("gate_to_send_us", t_gate, t_send),
+            ("tick_to_wire_us", t_wire, t_send),
+            ("send_to_ack_us", t_send, self.t_acked),
+            ("send_to_fill_us", t_send, self.t_filled),
+            ("send_to_close_us", t_send, self.t_closed),
+        ];
+        let gone = parts.into_iter().filter(|(_, from, to)| *from != Nanos::NEVER && *to != Nanos::NEVER);
+        gone.map(|(name, from, to)| (name, to.since(from)))
+    }
+
+    /// From the book's last byte to the order's, ns; `None` for an order that bad news and no book started.
+    pub fn tick_to_wire_ns(&self) -> Option<u64> {
+        let opens_or_closes = matches!(self.purpose, Purpose::Enter | Purpose::Exit);
+        self.parts().find(|(name, _)| opens_or_closes && *name == "tick_to_wire_us").map(|(_, ns)| ns)
+    }
+
+    /// The venue's clock at its last news minus ours at the send, ms: transport, matching and the offset of the clocks.
+    pub fn venue_ms(&self) -> Option<i64> {
+        let both = self.t_venue != Nanos::NEVER && self.stamps.t_send != Nanos::NEVER;
+        both.then(|| self.t_venue.ms().cast_signed() - self.stamps.t_send.ms().cast_signed())
+    }
+}
+
 /// One fact with its time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {
@@ -168,6 +216,8 @@ pub enum RecordKind {
         fee: Usd,
         latency_ns: u64,
     },
+    /// An order is over.
+    OrderTimes(OrderTimes),
     OrderRejected {
         id: ClientId,
         venue: VenueId,

@@ -2,7 +2,7 @@
 
 use super::super::line::{Level, Line};
 use super::super::names::Names;
-use super::{Scribe, ms, purpose, reject_class, side, stop_reason};
+use super::{Scribe, ms, purpose, reject_class, side, stop_reason, us};
 use crate::types::record::{Record, RecordKind, Role};
 use crate::types::{Direction, Mode, PairId, Rate};
 
@@ -25,6 +25,7 @@ pub fn record(names: &Names, record: &Record) -> Line {
         RecordKind::OrderPlaced { .. }
         | RecordKind::OrderAcked { .. }
         | RecordKind::OrderFilled { .. }
+        | RecordKind::OrderTimes(_)
         | RecordKind::OrderRejected { .. }
         | RecordKind::OrderUnknown { .. }
         | RecordKind::OrderResolved { .. } => orders(scribe, &record.kind),
@@ -140,6 +141,13 @@ fn orders(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
             let line = scribe.both(scribe.info("ORDER_FILLED", "Order filled"), pair, venue);
             let line = line.text("order", id).text("side", side(way)).number("size", qty);
             line.number("price", average).number("fee", fee).number("latency_ms", ms(latency_ns))
+        }
+        RecordKind::OrderTimes(times) => {
+            let line = scribe.info("ORDER_TIMES", "Where the order's time went");
+            let line = scribe.both(line, times.pair, times.venue).text("order", times.id);
+            let line = line.text("purpose", purpose(times.purpose));
+            let line = times.parts().fold(line, |line, (name, ns)| line.number(name, us(ns)));
+            times.venue_ms().into_iter().fold(line, |line, ms| line.number("venue_ms", ms))
         }
         RecordKind::OrderRejected { id, venue, pair, class, code } => {
             let line = scribe.warn("ORDER_REJECTED", format_args!("Order rejected: {code}"));
