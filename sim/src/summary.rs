@@ -121,9 +121,19 @@ impl Outcome {
         let row = |label: &str, times: String| vec![format!("    {label:<26}{times}")];
         [
             row("engine, first leg", engine("first")),
-            hops("first", &["wire_to_book", "book_to_decide", "decide_to_gate", "gate_to_send"]),
+            hops(
+                "first",
+                &[
+                    "wire_to_book",
+                    "book_to_decide",
+                    "decide_to_gate",
+                    "gate_to_send",
+                    "tick_to_wire_ready",
+                    "tick_to_wire_cold",
+                ],
+            ),
             row("engine, second leg", engine("second")),
-            hops("second", &["decide_to_gate", "gate_to_send"]),
+            hops("second", &["decide_to_gate", "gate_to_send", "tick_to_wire_ready", "tick_to_wire_cold"]),
             row("venues, first leg", venue(&view.first)),
             row("venues, second leg", venue(&view.second)),
         ]

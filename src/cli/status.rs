@@ -69,15 +69,19 @@ const WORST: [Column; 8] = [
     Column::cut("send", "gate_to_send_us", 1),
 ];
 /// What is timed, its unit in the name, and where it stands in the object.
-const TIMED: [(&str, &str); 10] = [
+const TIMED: [(&str, &str); 14] = [
     ("tick to wire, first leg, us", "/tick_to_wire_us/first"),
     ("  wire to book, us", "/hops_us/first/wire_to_book"),
     ("  book to decision, us", "/hops_us/first/book_to_decide"),
     ("  decision to gate, us", "/hops_us/first/decide_to_gate"),
     ("  gate to send, us", "/hops_us/first/gate_to_send"),
+    ("  signed ahead, us", "/hops_us/first/tick_to_wire_ready"),
+    ("  not signed ahead, us", "/hops_us/first/tick_to_wire_cold"),
     ("tick to wire, second leg, us", "/tick_to_wire_us/second"),
     ("  decision to gate, us", "/hops_us/second/decide_to_gate"),
     ("  gate to send, us", "/hops_us/second/gate_to_send"),
+    ("  signed ahead, us", "/hops_us/second/tick_to_wire_ready"),
+    ("  not signed ahead, us", "/hops_us/second/tick_to_wire_cold"),
     ("decision to terminal, ms", "/decision_to_terminal_ms"),
     ("fill skew, ms", "/fill_skew_ms"),
 ];

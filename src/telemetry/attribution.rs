@@ -3,7 +3,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::latency::{Hops, HopsReport, Thousandths};
+use super::latency::{Hops, HopsReport, Percentiles, Thousandths, Times};
 use crate::store::Names;
 use crate::store::line::{Level, Line};
 use crate::store::lines::{self, purpose};
@@ -17,16 +17,33 @@ const WORST: usize = 10;
 #[derive(Default)]
 pub struct Attribution {
     /// By place in the order of sending.
-    hops: [Hops; 2],
+    legs: [Leg; 2],
     /// Slowest first.
     worst: Vec<OrderTimes>,
 }
 
-/// Hops of the leg that is sent first and of the other, µs.
+/// Hops of one leg, and its whole way from the book to the wire: for orders that were signed ahead and for the others.
+#[derive(Default)]
+struct Leg {
+    hops: Hops,
+    ready: Times,
+    cold: Times,
+}
+
+/// [`Leg`] as it is reported, µs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LegReport {
+    #[serde(flatten)]
+    pub hops: HopsReport,
+    pub tick_to_wire_ready: Percentiles,
+    pub tick_to_wire_cold: Percentiles,
+}
+
+/// Of the leg that is sent first and of the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LegHops {
-    pub first: HopsReport,
-    pub second: HopsReport,
+    pub first: LegReport,
+    pub second: LegReport,
 }
 
 /// One slow order, for people and scripts.
@@ -36,6 +53,8 @@ pub struct SlowOrder {
     pub pair: String,
     pub exchange: &'static str,
     pub purpose: &'static str,
+    /// It was signed ahead.
+    pub ready: bool,
     #[serde(flatten, serialize_with = "as_map")]
     pub parts: Vec<(&'static str, Thousandths)>,
     /// The venue's clock at its last news minus ours at the send.
@@ -45,9 +64,10 @@ pub struct SlowOrder {
 impl Attribution {
     /// An order that opens or closes a pair has left, as the `nth` of its decision.
     pub fn placed(&mut self, nth: u8, stamps: &Stamps) {
-        if let Some(hops) = self.hops.get_mut(usize::from(nth)) {
-            hops.add(stamps);
-        }
+        let Some(leg) = self.legs.get_mut(usize::from(nth)) else { return };
+        leg.hops.add(stamps);
+        let times = if stamps.ready { &mut leg.ready } else { &mut leg.cold };
+        times.add_between(stamps.t_wire, stamps.t_send);
     }
 
     /// An order is over. Mending orders start from news and not from a book: they are not compared.
@@ -61,8 +81,12 @@ impl Attribution {
     }
 
     pub fn hops(&self) -> LegHops {
-        let [first, second] = &self.hops;
-        LegHops { first: first.micros(), second: second.micros() }
+        let [first, second] = self.legs.each_ref().map(|leg| LegReport {
+            hops: leg.hops.micros(),
+            tick_to_wire_ready: leg.ready.micros(),
+            tick_to_wire_cold: leg.cold.micros(),
+        });
+        LegHops { first, second }
     }
 
     /// The slowest orders from the book to the wire, slowest first.
@@ -72,6 +96,7 @@ impl Attribution {
             pair: names.pair(order.pair).to_owned(),
             exchange: names.venue(order.venue),
             purpose: purpose(order.purpose),
+            ready: order.stamps.ready,
             parts: order.parts().map(|(name, ns)| (name, Thousandths(ns))).collect(),
             venue_ms: order.venue_ms(),
         };
@@ -138,7 +163,8 @@ mod tests {
         attribution.placed(1, &order(1, Purpose::Enter, 40).stamps);
         attribution.placed(7, &order(1, Purpose::Enter, 40).stamps);
         let hops = attribution.hops();
-        assert_eq!((hops.first.wire_to_book.max.0, hops.second.wire_to_book.max.0), (500, 500));
+        assert_eq!((hops.first.hops.wire_to_book.max.0, hops.second.hops.wire_to_book.max.0), (500, 500));
+        assert_eq!((hops.first.tick_to_wire_cold.max.0 / 100, hops.first.tick_to_wire_ready.max.0), (100, 0));
         let line = attribution.line(&names(), Nanos(1)).finish();
         let json: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(

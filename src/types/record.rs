@@ -61,7 +61,7 @@ pub struct OrderTimes {
 impl OrderTimes {
     /// Every part of the way that was gone, ns, under the name that its figure in microseconds has.
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let Stamps { t_wire, t_book, t_decide, t_gate, t_send } = self.stamps;
+        let Stamps { t_wire, t_book, t_decide, t_gate, t_send, .. } = self.stamps;
         let parts = [
             ("wire_to_book_us", t_wire, t_book),
             ("book_to_decide_us", t_book, t_decide),

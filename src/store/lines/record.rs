@@ -145,7 +145,7 @@ fn orders(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
         RecordKind::OrderTimes(times) => {
             let line = scribe.info("ORDER_TIMES", "Where the order's time went");
             let line = scribe.both(line, times.pair, times.venue).text("order", times.id);
-            let line = line.text("purpose", purpose(times.purpose));
+            let line = line.text("purpose", purpose(times.purpose)).flag("ready", times.stamps.ready);
             let line = times.parts().fold(line, |line, (name, ns)| line.number(name, us(ns)));
             times.venue_ms().into_iter().fold(line, |line, ms| line.number("venue_ms", ms))
         }
