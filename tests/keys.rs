@@ -60,8 +60,9 @@ const MOVES_MONEY: [&str; 8] = [
     "transfer_on_l2",
     "requestWithdrawal",
 ];
-/// Switches of tests: what they would change must not be in the binary that trades.
-const SWITCHES: [&str; 4] = ["BOT4_TEST", "BOT4_FUZZ", "BOT4_KILLS", "planted"];
+/// Switches of tests: what they would change must not be in the binary that trades. The last one is the function that
+/// makes a deliberate mistake, as a symbol.
+const SWITCHES: [&str; 4] = ["BOT4_TEST", "BOT4_FUZZ", "BOT4_KILLS", "7planted5plant"];
 
 /// Calls that the binary must know: the search would find the others.
 const TRADES: [&str; 2] = ["/orders/cancel", "order.create"];
