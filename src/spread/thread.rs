@@ -239,6 +239,23 @@ mod tests {
     }
 
     #[test]
+    fn a_trade_near_its_threshold_is_told_to_the_signer_before_it_is_wished() {
+        let (to_signer, mut near) = ring(8);
+        let mut bench = bench();
+        bench.thread = bench.thread.with_signer(Some(to_signer));
+        bench.allow();
+        bench.push(0, "100.00", "100.01", 1_000);
+        bench.push(1, "99.99", "100.00", 1_001);
+        assert_eq!(bench.poll(1_001), None);
+        assert!(near.pop().is_none(), "far from thirty basis points");
+        bench.push(0, "100.20", "100.21", 1_050);
+        assert_eq!(bench.poll(1_050), None, "twenty are no wish yet");
+        let told = near.pop().unwrap();
+        assert_eq!((told.direction, told.closes), (crate::types::Direction::B, false));
+        assert_eq!(told.worst, [price("100.20"), price("100.00")]);
+    }
+
+    #[test]
     fn only_the_newest_quote_counts() {
         let mut bench = bench();
         bench.allow();
