@@ -75,9 +75,7 @@ impl Engine {
     ) -> Result<Self, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let plan = plan(&config.threads, &cores::allowed());
-        for note in &plan.notes {
-            tracing::info!(event_type = "LAYOUT", "{note}");
-        }
+        plan.notes.iter().for_each(|note| tracing::info!(event_type = "LAYOUT", "{note}"));
         let wakers = Wakers::new(parts.len()).map_err(|error| text(&error))?;
         let mut maker = Maker { config, plan: &plan, wakers: &wakers, clock, records: Records::default() };
         let names = names(config);
