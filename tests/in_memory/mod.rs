@@ -149,7 +149,7 @@ pub struct Engine {
     records: Vec<Rx<Record>>,
     keepers: Vec<Tx<Answer>>,
     /// Ring ends that nobody uses and that must not close.
-    _held: (Vec<Tx<Answer>>, Tx<Command>),
+    unused: (Vec<Tx<Answer>>, Tx<Command>),
 }
 
 /// The frames that a venue can send.
@@ -228,8 +228,8 @@ impl Engine {
         let (board, journal) = (Arc::new(Board::default()), Box::new(journal));
         let order =
             OrderThread::new(core, effects, 0, board, traders, journal, Box::new(clock.clone()), rings);
-        let _held = (held, commands_tx);
-        let mut engine = Self { md, spread, order, clock, next, written, asks, records, keepers, _held };
+        let unused = (held, commands_tx);
+        let mut engine = Self { md, spread, order, clock, next, written, asks, records, keepers, unused };
         for venue in [0, 1] {
             engine.read(venue, Frame::Even);
         }
