@@ -137,11 +137,15 @@ pub fn cut(dir: &Path, spy: &Spy, place: Place, mark: Mark) -> bool {
     true
 }
 
-/// Cuts the opening of the newest segment: nothing of it was written, or half of it.
+/// Cuts the opening of the newest segment: nothing of it was written, or half of it. A death that came later, when
+/// more stood behind the opening, leaves it whole: what was acted on was written.
 pub fn cut_opening(dir: &Path, half: bool) {
     let segments = segments(dir);
     let newest = segments.last().expect("a segment is in use");
     let opening = newest.frames.iter().find(|(_, _, frame)| frame.rest == 0).expect("an opening ends");
+    if newest.frames.last().is_some_and(|last| last.0 > opening.0) {
+        return;
+    }
     let end = if half { HEADER + (opening.0 + opening.1 - HEADER) / 2 } else { HEADER };
     // The segment before was sealed when this one was begun, and stays so.
     newest.cut(0, end);
