@@ -283,7 +283,9 @@ impl Stage {
         for (count, kind) in self.cuts.iter_mut().zip(all) {
             *count += u64::from(socket == kind || socket == Socket::All);
         }
-        self.unreported_cuts.push(socket);
+        if !self.unreported_cuts.contains(&socket) {
+            self.unreported_cuts.push(socket);
+        }
         for at in 0..self.lines.len() {
             let line = &mut self.lines[at];
             if !line.connection.as_ref().is_some_and(|connection| connection.is_kind(socket)) {
