@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tick to wire and as the venues see it: the engine beside the usual stack and the Python stack, in one run on this machine.
-# Prints the table and writes it with the host to perf/runs/<date>-compare.txt, all samples beside it (.tsv).
+# Tick to wire and as the venues see it: the engine beside the usual stack and the Python stack, in one run on this
+# machine. Prints the table and writes it with the host to perf/runs/<date>-compare.txt, all samples beside it (.tsv).
 #
 #   perf/compare.sh                     50 round trips each, two turns: about ten minutes
 #   perf/compare.sh --rounds 20 --turns 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Instructions of each pure part of the path, counted by callgrind: a figure that does not swing with the machine's mood.
-# Compared with the last recorded ones (perf/instructions.tsv). A report: it never fails because of a figure.
+# Instructions of each pure part of the path, counted by callgrind: a figure that does not swing with the machine's
+# mood. Compared with the last recorded ones (perf/instructions.tsv). A report: it never fails because of a figure.
 #
 #   perf/instructions.sh              counts and compares
 #   perf/instructions.sh --record     and keeps the figures as the ones to compare with

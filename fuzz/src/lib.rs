@@ -1,5 +1,5 @@
-//! What each target does with its bytes: they go in by the seams that the engine itself uses, and any outcome will do but
-//! a panic, an endless loop or memory without bound. Targets for a venue choose it by their first byte.
+//! What each target does with its bytes: they go in by the seams that the engine itself uses, and any outcome will do
+//! but a panic, an endless loop or memory without bound. Targets for a venue choose it by their first byte.
 
 use std::collections::BTreeMap;
 
