@@ -61,7 +61,7 @@ case $name in
 esac
 export BOT4_SEED=$seed BOT4_WORKERS=$workers
 
-# One test of the release build, with all that it prints.
+# One test of the release build, with all that it prints; it is built together with the production binary.
 run_test() {
     cargo test --release --locked --quiet -p bot4 --test "$1" -- --exact "$2" --nocapture
 }
@@ -119,10 +119,6 @@ heading() {
     echo
 }
 
-case $name in
-    simulation | crash-* | determinism | planted) ;;
-    *) cargo build --release --locked --workspace --bins 1>&2 ;;
-esac
 file=perf/campaigns/$(date -u +%F)/$name$tag.txt
 mkdir -p "$(dirname "$file")"
 began=$SECONDS

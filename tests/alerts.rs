@@ -60,8 +60,8 @@ fn the_latch_is_told_with_its_reason_and_the_command_that_takes_it_away() {
     let alert = receiver.wait_for("HALTED");
     assert_eq!(text(&alert, "message"), "latched: SIGUSR1");
     assert_eq!(text(&alert, "next_command"), "bot4 unlatch --reason \"<why>\"");
+    receiver.wait_for_ping();
     receiver.listen(Duration::from_secs(2));
-    assert!(receiver.pings > 0, "the dead man's switch was pinged");
     assert_eq!(receiver.alerts.len(), 1, "{:?}", receiver.alerts);
     assert_eq!(bench.stop(), 0, "{}", bench.tail());
 }
@@ -77,9 +77,9 @@ fn a_cut_of_any_socket_that_heals_pages_nobody() {
     bench.close_pair();
     assert_eq!(bench.stop(), 0, "{}", bench.tail());
     bench.assert_flat_and_settled();
+    receiver.wait_for_ping();
     receiver.listen(Duration::from_secs(1));
     assert!(receiver.alerts.is_empty(), "{:?}", receiver.alerts);
-    assert!(receiver.pings > 0);
 }
 
 #[test]

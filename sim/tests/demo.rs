@@ -1,5 +1,6 @@
 //! The demo end to end, with a small program in the engine's place: how it is called, stopped and judged.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -43,13 +44,14 @@ fn a_profit_that_the_venues_do_not_know_is_a_failure() {
 
 #[test]
 fn an_interrupt_is_passed_on_and_the_summary_still_comes() {
-    let child = demo("0").args(["--seconds", "600"]).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(2));
-    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    let mut child = demo("0").args(["--seconds", "600"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    // The first line of progress: the engine runs, and signals are waited for.
+    let mut text = lines.find(|line| line.contains("updates")).expect("it shows its progress");
+    let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
+    lines.for_each(|line| text += &format!("\n{line}"));
+    assert!(child.wait().unwrap().success(), "{text}");
     assert!(text.contains("all accounts agree"), "{text}");
     assert!(text.contains("spread 0.33"), "{text}");
 }

@@ -262,7 +262,12 @@ fn no_answer(ask: Ask, asked: Nanos) -> Fact {
     }
 }
 
-/// Venue's clock minus ours in ms, half the round trip corrected; `None` where the venue does not tell the time.
+/// A round trip up to this leaves the offset as good as known, ms; what a longer one leaves open is not held against the
+/// clocks.
+const ROUND_TRIP_MS: u64 = 100;
+
+/// Venue's clock minus ours in ms, half the round trip corrected; `None` where the venue does not tell the time. Of a
+/// slow exchange only what is certain: a venue that answers late is no reason to halt.
 pub fn clock_offset(
     desk: &mut dyn Desk,
     http: &mut dyn Http,
@@ -271,6 +276,27 @@ pub fn clock_offset(
     let before = clock.now();
     let told = desk.venue_time_ms(http, before)?;
     let after = clock.now();
-    let middle = before.ms() + after.ms_since(before) / 2;
-    Ok(told.map(|ms| ms as i64 - middle as i64))
+    Ok(told.map(|ms| certain_offset(ms, before, after)))
+}
+
+fn certain_offset(told_ms: u64, before: Nanos, after: Nanos) -> i64 {
+    let round_trip = after.ms_since(before);
+    let offset = told_ms as i64 - (before.ms() + round_trip / 2) as i64;
+    let open = (round_trip.saturating_sub(ROUND_TRIP_MS) / 2) as i64;
+    offset - offset.clamp(-open, open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_answer_says_nothing_against_the_clock() {
+        let offset = |told, round_trip| {
+            certain_offset(told, Nanos::from_ms(10_000), Nanos::from_ms(10_000 + round_trip))
+        };
+        assert_eq!((offset(10_040, 80), offset(10_400, 80), offset(9_000, 80)), (0, 360, -1_040));
+        assert_eq!((offset(12_900, 3_000), offset(10_010, 3_000)), (0, -40));
+        assert_eq!((offset(14_000, 3_000), offset(8_000, 3_000)), (1_050, -2_050), "certain all the same");
+    }
 }

@@ -333,6 +333,7 @@ impl Drop for Bench {
     }
 }
 
+/// Small cool-downs, and limits that a busy machine would meet (late orders are refused by the venues) out of the way.
 fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
     let ends = &sim.endpoints;
     let path = |name: &str| dir.join(name).display().to_string();
@@ -356,6 +357,8 @@ fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
         link_cooldown_s = 0.3
         max_entries_per_hour = 3600
         max_entries_per_day = 10000
+        max_order_errors_per_min = 100
+        losing_pairs_pause = 100
         [throttle]
         max_entries_per_min = 1000
         max_failed_entries = 1000
@@ -376,6 +379,8 @@ fn config_text(sim: &Running, dir: &Path, extra: &str) -> String {
         url = "sqlite:{}"
         [maintenance]
         entries_on_after_s = 1
+        [stop]
+        deadline_s = 55
         [journal]
         dir = "{}"
         free_min_mb = 64

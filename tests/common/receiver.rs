@@ -72,6 +72,15 @@ impl AlertReceiver {
         panic!("no {kind} came in; there were {:?}", self.alerts);
     }
 
+    /// Waits for a ping of the dead man's switch.
+    pub fn wait_for_ping(&mut self) {
+        let end = Instant::now() + patience();
+        while self.pings == 0 {
+            assert!(Instant::now() < end, "the dead man's switch was never pinged");
+            self.listen(Duration::from_millis(100));
+        }
+    }
+
     /// Takes in what comes within this time.
     pub fn listen(&mut self, time: Duration) {
         let end = Instant::now() + time;
