@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_slow_answer_says_nothing_against_the_clock() {
-        let offset = |told, round_trip| {
+        let offset = |told, round_trip: u64| {
             certain_offset(told, Nanos::from_ms(10_000), Nanos::from_ms(10_000 + round_trip))
         };
         assert_eq!((offset(10_040, 80), offset(10_400, 80), offset(9_000, 80)), (0, 360, -1_040));

@@ -156,7 +156,7 @@ impl Core {
             if !planted("snapshot_forgets_books") {
                 entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
             }
-            for order in pair.live_orders().filter(|_| !planted("snapshot_forgets_orders")) {
+            for order in pair.unsettled_orders().filter(|_| !planted("snapshot_forgets_orders")) {
                 entries.push(Entry::OrderSnapshot {
                     order: IntentOrder { spec: order.spec, leg: order.leg as u8, expected: order.expected },
                     state: order.state,

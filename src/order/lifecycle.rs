@@ -50,6 +50,8 @@ pub struct Order {
     pub alarmed: bool,
     /// Funding still to be read from the venue after a close without fill messages.
     pub unconfirmed: bool,
+    /// That funding was read and booked.
+    pub funding_told: bool,
     /// Something other than an acknowledgement was told of it.
     pub heard: bool,
     /// When the venue's row of it first showed less than had filled.
@@ -105,6 +107,7 @@ impl Order {
             cancelled_at: Nanos::NEVER,
             alarmed: false,
             unconfirmed: false,
+            funding_told: false,
             heard: false,
             shrunk: Nanos::NEVER,
             position_clean: false,
@@ -136,6 +139,12 @@ impl Order {
 
     pub fn is_live(&self) -> bool {
         !self.state.is_terminal()
+    }
+
+    /// A close whose fills told no funding and whose row was not read, as far as the journal knows: the row is read again.
+    pub fn may_owe_funding(&self) -> bool {
+        let untold = !self.funding_told && self.fills_seen.iter().all(|fill| fill.funding.is_zero());
+        self.spec.reduce_only && !self.filled.is_zero() && untold
     }
 
     /// Average price of what is filled; zero when nothing is.

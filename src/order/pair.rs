@@ -195,6 +195,7 @@ impl Pair {
             Entry::Funding { venue, amount, .. } => {
                 if let Some(leg) = self.leg_of(*venue) {
                     self.book.legs[leg].funding += *amount;
+                    self.orders[leg].iter_mut().for_each(|order| order.funding_told = true);
                 }
             }
             _ => {}
@@ -265,6 +266,11 @@ impl Pair {
 
     pub fn live_orders(&self) -> impl Iterator<Item = &Order> {
         self.orders.iter().flatten().filter(|order| order.is_live())
+    }
+
+    /// Orders that a segment's opening must carry on: those without an end, and closes whose funding is still to be read.
+    pub fn unsettled_orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders.iter().flatten().filter(|order| order.is_live() || order.may_owe_funding())
     }
 
     pub fn has_live_orders(&self) -> bool {

@@ -11,8 +11,8 @@ use crate::types::report::Ask;
 use crate::types::settings::RiskSettings;
 use crate::types::{Mode, Nanos, OrderState, Purpose, Qty, Rate, RecordKind, StopReason, VenueId, VenueMode};
 
-/// A confirmation that has not come by then is not waited for, ms.
-const CONFIRM_MAX_MS: u64 = 3_000;
+/// A confirmation that has not come by then is not waited for, ms: time for a query without an answer and one with.
+const CONFIRM_MAX_MS: u64 = 12_000;
 const ALARM_EVERY_MS: u64 = 5_000;
 /// Longest pause between two mending orders, ms.
 const MEND_PAUSE_MAX_MS: u64 = 1_000;
@@ -323,6 +323,9 @@ impl Core {
                         continue;
                     }
                     self.doubt(now, index, id, fx);
+                } else if order.may_owe_funding() {
+                    order.unconfirmed = true;
+                    order.ask_now(now);
                 }
             }
             let pair = &mut self.pairs[index];

@@ -31,11 +31,12 @@ pub fn name(venue: VenueName) -> &'static str {
     }
 }
 
-/// The sockets of both venues and the line that says that they serve again.
+/// The sockets of both venues and the line that says that they serve again. Of the order connections of Vest one may
+/// outlive the cut, while it is being made: then the venue was never gone.
 pub const SOCKETS: [(VenueName, Socket, &str); 5] = [
     (VenueName::Vest, Socket::Md, "CONNECTED"),
     (VenueName::Vest, Socket::Private, "RECONCILED"),
-    (VenueName::Vest, Socket::Orders, "RECONCILED"),
+    (VenueName::Vest, Socket::Orders, "CONNECTED"),
     (VenueName::Paradex, Socket::Md, "CONNECTED"),
     (VenueName::Paradex, Socket::Orders, "RECONCILED"),
 ];

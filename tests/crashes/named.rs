@@ -208,7 +208,8 @@ impl Campaign {
         let class = self.pick(&[Class::Query, Class::Cancel]);
         self.bench.control().watch(venue, class, 0, kill);
         self.bench.signal(Signal::INT);
-        if self.bench.ended_within(patience()).is_some_and(|status| status.success()) {
+        let status = self.bench.ended_within(patience());
+        if status.unwrap_or_else(|| panic!("K19: it lives on\n{}", self.bench.tail())).success() {
             // It had nothing to cancel: the next one dies at its first question.
             self.bench.start();
             let kill = self.bench.killer();

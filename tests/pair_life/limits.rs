@@ -9,7 +9,7 @@ use bot4::types::*;
 use crate::rig::*;
 
 /// The next run: what the journal says now is carried into a fresh segment, and nothing else is.
-fn restart(rig: &mut Rig, wanted: Mode) {
+pub fn restart(rig: &mut Rig, wanted: Mode) {
     let mut core = Core::new(rig.core.settings().clone());
     rig.journal.iter().for_each(|entry| core.recover(entry));
     core.end_recovery(rig.now);

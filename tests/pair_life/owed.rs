@@ -1,0 +1,62 @@
+//! Funding that a close settles and only its row tells, when the engine dies between the close and the reading.
+
+use bot4::journal::entry::Entry;
+use bot4::types::order::{OrderReport, Reason, VenueOrderId};
+use bot4::types::report::Fact;
+use bot4::types::*;
+
+use crate::limits::restart;
+use crate::rig::*;
+
+/// What the venue's row of a closed order says.
+fn row(rig: &Rig, order: usize, funding: i64) -> Fact {
+    let spec = rig.sent[order];
+    let report = OrderReport {
+        venue: spec.venue,
+        id: spec.id,
+        venue_id: VenueOrderId::cut("v1"),
+        pair: spec.pair,
+        side: spec.side,
+        qty: spec.qty,
+        terminal: true,
+        rejected: None,
+        filled: spec.qty,
+        average: spec.limit,
+        fee: usd(0),
+        funding: Usd::from_raw(funding),
+        at: rig.now,
+    };
+    Fact::Order { venue: spec.venue, id: spec.id, asked: rig.now, report: Some(report) }
+}
+
+/// Both closes filled and journalled, and the row of the first one not read.
+fn closed_unread() -> Rig {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    let spec = rig.sent[2];
+    // As a venue without fill messages tells it.
+    let (filled, average) = (spec.qty, price("100.11"));
+    rig.news(2, OrderNews::Closed { filled, average, fee: usd(0), reason: Reason::EMPTY });
+    rig.fill(3, "x", "1", "100.10");
+    rig.close(3, "1");
+    assert!(
+        !rig.journal.iter().any(|entry| matches!(entry, Entry::PairClosed { .. })),
+        "it waits for the row"
+    );
+    rig
+}
+
+#[test]
+fn it_is_read_after_one_restart_and_after_two() {
+    for restarts in [1, 2] {
+        let mut rig = closed_unread();
+        (0..restarts).for_each(|_| restart(&mut rig, Mode::Active));
+        let row = row(&rig, 2, -7);
+        rig.fact(row);
+        rig.wait_ms(13_000);
+        assert_eq!(rig.core.totals().ledger.funding, Usd::from_raw(-7), "after {restarts}");
+        assert!(rig.core.pairs()[0].book.is_flat());
+    }
+}
