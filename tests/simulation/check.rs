@@ -8,7 +8,7 @@ use bot4::config::Config;
 use bot4::journal::entry::{Entry, IntentEntry};
 use bot4::store::follow::Follow;
 use bot4::types::{ClientId, Mode, OrderSpec, PairId, Purpose, Side};
-use bot4_sim::core::OrderView;
+use bot4_sim::core::Arrival;
 use bot4_sim::core::account::LedgerKind;
 
 use super::engine::Engine;
@@ -265,28 +265,29 @@ impl Checker {
     }
 
     /// A venue has taken an order.
-    fn placed(&mut self, world: &mut World, venue: usize, placed: &OrderView) -> Result<(), Violation> {
-        if placed.client_ref.is_empty() {
+    fn placed(&mut self, world: &mut World, venue: usize, placed: &Arrival) -> Result<(), Violation> {
+        let order = &placed.order;
+        if order.client_ref.is_empty() {
             return Ok(());
         }
         self.orders += 1;
-        let Some(id) = self.named(venue, &placed.client_ref) else {
-            if self.journal_gone || world.tags.count("journal put away") > 0 {
-                return Ok(());
-            }
+        let Some(id) = self.named(venue, &order.client_ref) else {
             return broken(format_args!(
-                "I2: venue {venue} took {:?}, which no intent names",
-                placed.client_ref
+                "I2: venue {venue} met {:?}, which no intent names",
+                order.client_ref
             ));
         };
         let meant = self.meant[&id];
         let spec = meant.spec;
-        let same = placed.size == spec.qty.raw()
-            && (placed.side == bot4_sim::core::Side::Buy) == (spec.side == Side::Buy)
-            && placed.limit == spec.limit.raw()
-            && (placed.reduce_only == spec.reduce_only || !spec.reduce_only);
+        let same = order.size == spec.qty.raw()
+            && (order.side == bot4_sim::core::Side::Buy) == (spec.side == Side::Buy)
+            && order.limit == spec.limit.raw()
+            && (order.reduce_only == spec.reduce_only || !spec.reduce_only);
         if !same {
-            return broken(format_args!("I3: {id} was meant as {spec:?} and arrived as {placed:?}"));
+            return broken(format_args!("I3: {id} was meant as {spec:?} and arrived as {order:?}"));
+        }
+        if placed.outcome.is_err() {
+            return Ok(());
         }
         if meant.closed && !world.venue_clock_was_off(venue) {
             return broken(format_args!("I3: {id} was taken after it was called dead"));
@@ -300,7 +301,13 @@ impl Checker {
     /// A venue has executed something.
     fn deal(&mut self, world: &mut World, venue: usize, deal: &Deal) -> Result<(), Violation> {
         let Some(id) = self.named(venue, &deal.reference) else {
-            self.meet_stranger();
+            // What shrinks a position of ours is a loss to be followed; anything else is a stranger's.
+            let shrinks =
+                deal.after.abs() < deal.before.abs() && deal.after.signum() * deal.before.signum() >= 0;
+            self.strange_money = true;
+            if !shrinks {
+                self.meet_stranger();
+            }
             return Ok(());
         };
         world.trace.note(world.now, "deal", format_args!("{venue} {id} {} at {}", deal.size, deal.price));
@@ -309,6 +316,10 @@ impl Checker {
         let spec = meant.spec;
         if meant.done > spec.qty.raw() {
             return broken(format_args!("I3: {id} executed {} of {}", meant.done, spec.qty));
+        }
+        if world.rolled_back {
+            self.meet_stranger();
+            return Ok(());
         }
         let (before, after) = (deal.before, deal.after);
         if spec.purpose.reduce_only() && (after.abs() > before.abs() || after.signum() * before.signum() < 0)
@@ -459,8 +470,12 @@ impl Checker {
             if let Some(order) = self.truth.open_order(world, venue) {
                 return broken(format_args!("I7: venue {venue} still has {order:?}"));
             }
+            let stranger = self.truth.cancelled_stranger(world, venue);
+            if let Some(order) = stranger.filter(|_| !self.config.settings.dedicated_account) {
+                return broken(format_args!("rule: a stranger's order was cancelled: {order:?}"));
+            }
         }
-        if !self.strange_money {
+        if !self.strange_money && !world.rolled_back {
             self.money_adds_up(world, engine)?;
         }
         Ok(())
@@ -471,7 +486,8 @@ impl Checker {
     /// counted.
     fn money_adds_up(&self, world: &mut World, engine: &Engine) -> Result<(), Violation> {
         let deposits = 2 * DEPOSIT_USD * 100_000_000;
-        let earned = world.venues.iter().map(|venue| venue.truth().balance()).sum::<i64>() - deposits;
+        let balances = world.venues.iter().map(|venue| venue.truth().balance()).sum::<i64>();
+        let earned = balances + world.moved - deposits;
         let ledger = engine.order.core().totals().ledger;
         let entries = world.venues.iter().flat_map(|venue| &venue.exchange().accounts()[0].ledger);
         let funding = entries.filter(|entry| entry.kind == LedgerKind::Funding).map(|entry| entry.amount);

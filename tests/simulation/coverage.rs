@@ -29,7 +29,7 @@ pub const TABLE: &[(&str, By, &str)] = &[
     ("O3", Simulation, "order delayed inside its window"),
     ("O4", Simulation, "order arrives after its window"),
     ("O5", Simulation, "execution of an order that was called dead"),
-    ("O6", Ci, "the same bytes twice: nothing is ever resent"),
+    ("O6", Simulation, "the same order arrives twice"),
     ("O7", Simulation, "connection breaks in a send"),
     ("O8", Simulation, "one leg filled in part"),
     ("O9", Simulation, "both legs filled in part"),

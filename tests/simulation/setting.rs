@@ -122,6 +122,8 @@ pub fn world(options: &Options) -> Shared {
         trace: Trace::new(START_NS, options.loud),
         tags: Tags::default(),
         dead: false,
+        rolled_back: false,
+        moved: 0,
         power_lost: false,
         effects: 0,
         crash_at: None,

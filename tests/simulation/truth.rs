@@ -2,12 +2,9 @@
 //! by pair. A look at a venue where nothing has happened costs a few comparisons. Nothing of it reaches the engine.
 
 use bot4::config::Config;
-use bot4_sim::core::{FillView, OrderView, Side};
+use bot4_sim::core::{Arrival, OrderView, Reject, Side};
 
 use super::world::World;
-
-/// The run's only account.
-const TRADER: usize = 0;
 
 /// An execution.
 #[derive(Clone, Debug)]
@@ -25,8 +22,9 @@ pub struct Deal {
 /// One venue.
 #[derive(Default)]
 struct Seen {
-    last_order: String,
-    last_fill: String,
+    version: u64,
+    arrivals: usize,
+    fills: usize,
     /// By market.
     held: Vec<i64>,
 }
@@ -37,7 +35,7 @@ pub struct Truth {
     markets: Vec<[usize; 2]>,
     symbols: Vec<[String; 2]>,
     /// New since the last look, oldest first.
-    pub placed: Vec<OrderView>,
+    pub placed: Vec<Arrival>,
     pub deals: Vec<Deal>,
     /// Differences under this are nothing that could be traded away, by pair.
     dust: i64,
@@ -68,23 +66,17 @@ impl Truth {
         if self.markets.is_empty() {
             self.find_markets(world);
         }
-        let exchange = world.venues[venue].exchange();
+        let truth = world.venues[venue].truth();
         let seen = &mut self.venues[venue];
-        let newest_order = exchange.orders(TRADER).next_back().map_or("", |order| order.id.as_str());
-        let newest_fill = exchange.fills(TRADER).next_back().map_or("", |fill| fill.id.as_str());
-        let markets = exchange.spec().markets.len();
+        let markets = world.venues[venue].exchange().spec().markets.len();
         seen.held.resize(markets, 0);
-        let moved = (0..markets).any(|market| exchange.held(TRADER, market) != seen.held[market]);
-        if newest_order == seen.last_order && newest_fill == seen.last_fill && !moved {
+        if truth.version() == seen.version {
             return false;
         }
-        let new: Vec<OrderView> =
-            exchange.orders(TRADER).rev().take_while(|order| order.id != seen.last_order).cloned().collect();
-        self.placed.extend(new.into_iter().rev());
-        newest_order.clone_into(&mut seen.last_order);
-        let new: Vec<&FillView> =
-            exchange.fills(TRADER).rev().take_while(|fill| fill.id != seen.last_fill).collect();
-        for fill in new.into_iter().rev() {
+        seen.version = truth.version();
+        self.placed.extend_from_slice(truth.arrivals().get(seen.arrivals..).unwrap_or_default());
+        seen.arrivals = truth.arrivals().len();
+        for fill in truth.fills().get(seen.fills..).unwrap_or_default() {
             let before = seen.held[fill.market];
             let after = before + if fill.side == Side::Buy { fill.size } else { -fill.size };
             seen.held[fill.market] = after;
@@ -92,11 +84,9 @@ impl Truth {
             let (market, size, price) = (fill.market, fill.size, fill.price);
             self.deals.push(Deal { reference, market, size, price, before, after });
         }
-        newest_fill.clone_into(&mut seen.last_fill);
-        for market in 0..markets {
-            let held = exchange.held(TRADER, market);
-            seen.held[market] = held;
-        }
+        seen.fills = truth.fills().len();
+        // What was taken back or undone.
+        (0..markets).for_each(|market| seen.held[market] = truth.position(market));
         true
     }
 
@@ -129,15 +119,22 @@ impl Truth {
     }
 
     /// Another order of ours that lives on the leg of a new one.
-    pub fn other_live<'a>(&self, world: &'a World, venue: usize, new: &OrderView) -> Option<&'a OrderView> {
-        let exchange = world.venues[venue].exchange();
-        exchange
-            .open_orders(TRADER)
-            .find(|order| order.market == new.market && order.id != new.id && !order.client_ref.is_empty())
+    pub fn other_live<'a>(&self, world: &'a World, venue: usize, new: &Arrival) -> Option<&'a OrderView> {
+        let order = &new.order;
+        world.venues[venue].truth().open_orders().find(|other| {
+            let ours = !other.client_ref.is_empty() && other.client_ref != order.client_ref;
+            ours && other.market == order.market
+        })
+    }
+
+    /// A stranger's order that was cancelled from outside the venue.
+    pub fn cancelled_stranger<'a>(&self, world: &'a World, venue: usize) -> Option<&'a OrderView> {
+        let cancelled = |order: &&OrderView| order.reason == Some(Reject::UserCancelled);
+        world.venues[venue].truth().orders().filter(|order| order.client_ref.is_empty()).find(cancelled)
     }
 
     /// An order that is open at a venue.
     pub fn open_order<'a>(&self, world: &'a World, venue: usize) -> Option<&'a OrderView> {
-        world.venues[venue].exchange().open_orders(TRADER).find(|order| !order.client_ref.is_empty())
+        world.venues[venue].truth().open_orders().find(|order| !order.client_ref.is_empty())
     }
 }

@@ -1,10 +1,10 @@
 //! What the venues themselves do wrong: messages lost, late and doubled by rules that hold for the whole run, and
 //! deeds at a moment (modes, busts, lies of the book, clocks, trades by hand).
 
-use bot4_sim::core::fault::{Action, Class, Rule};
+use bot4_sim::core::fault::{Action, Class, Http, Rule};
 use bot4_sim::core::model::{Lie, Script};
 use bot4_sim::core::rng::Rng;
-use bot4_sim::core::{Mode, Side, Socket};
+use bot4_sim::core::{Mode, Rules, Side, Socket};
 use bot4_sim::stage::{Command, Login, Size, VenueName};
 
 use super::options::Options;
@@ -31,6 +31,18 @@ pub enum VenueFault {
     Expire,
     /// Someone trades by hand.
     Hand,
+    /// Someone leaves an order in the book.
+    Rest,
+    /// Part of a position is closed by force.
+    Force,
+    /// The venue goes back to an earlier state.
+    Rollback,
+    /// Tick, step, fee and margin of a market change.
+    Rules,
+    /// Money is taken out of the account.
+    Margin,
+    /// Private reads lag behind for a while.
+    Lag,
     /// A connection is closed with a code.
     CloseCode,
     /// Bytes that are no message.
@@ -50,7 +62,7 @@ pub enum VenueFault {
 }
 
 impl VenueFault {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::Mode,
         Self::Bust,
         Self::Lie,
@@ -58,6 +70,12 @@ impl VenueFault {
         Self::Clock,
         Self::Expire,
         Self::Hand,
+        Self::Rest,
+        Self::Force,
+        Self::Rollback,
+        Self::Rules,
+        Self::Margin,
+        Self::Lag,
         Self::CloseCode,
         Self::Garbage,
         Self::Funding,
@@ -91,6 +109,7 @@ enum Undo {
     Clock(usize),
     Stall(usize),
     Funding(usize),
+    Money(usize, i64),
 }
 
 pub struct VenueFaults {
@@ -167,6 +186,23 @@ impl VenueFaults {
             VenueFault::Freeze => self.freeze(world, venue, now),
             VenueFault::Clock => self.move_clock(world, venue, now),
             VenueFault::Hand => self.by_hand(world, venue),
+            VenueFault::Rest => self.rest(world, venue),
+            VenueFault::Force => self.force(world, venue),
+            VenueFault::Rules => self.change_rules(world, venue),
+            VenueFault::Margin => self.move_money(world, venue, now),
+            VenueFault::Rollback => {
+                let ms = self.pick(&[1_000, 10_000, 60_000, 600_000]);
+                world.fault("V5", format_args!("{venue} by {ms} ms"));
+                world.rolled_back = true;
+                perform(world, venue, Command::Rollback { venue: name(venue), ms });
+            }
+            VenueFault::Lag => {
+                let ms = self.pick(&[200, 1_000, 3_000]);
+                world.fault("V13", format_args!("{venue} {ms} ms"));
+                let count = Some(1 << self.rng.between(0, 4));
+                let rule = Rule { count, ..Rule::always(Class::Query, Action::Lag { ms }) };
+                world.venues[venue].fault(rule);
+            }
             VenueFault::CloseCode => self.close(world, venue),
             VenueFault::Garbage => self.say_garbage(world, venue),
             VenueFault::Funding => self.change_funding(world, venue, now),
@@ -318,7 +354,67 @@ impl VenueFaults {
         let Some(market) = symbols(world, venue).into_iter().next() else { return };
         let size = Size(self.pick(&[100_000, 200_000, 400_000]));
         world.fault("V2", format_args!("{venue} {side:?} {size:?}"));
-        perform(world, venue, Command::Trade { venue: name(venue), market, side, size, limit: None });
+        perform(world, venue, Command::Trade { venue: name(venue), market, side, size });
+    }
+
+    /// An order that is not ours stands in the book, far from the market.
+    fn rest(&mut self, world: &mut World, venue: usize) {
+        let Some(market) = symbols(world, venue).into_iter().next() else { return };
+        let exchange = world.venues[venue].exchange();
+        let Some(index) = exchange.market(&market) else { return };
+        let tick = exchange.spec().markets[index].tick;
+        let far = exchange.ticker(index, 0).index / 100 * 97;
+        let (size, limit) = (Size(100_000), Size(far / tick * tick));
+        world.fault("V2", format_args!("{venue} rests"));
+        perform(world, venue, Command::Rest { venue: name(venue), market, side: Side::Buy, size, limit });
+    }
+
+    /// Liquidation, or deleveraging against a loser.
+    fn force(&mut self, world: &mut World, venue: usize) {
+        let share_ppm = self.pick(&[100_000, 500_000, 1_000_000]);
+        let market = symbols(world, venue).into_iter().find(|symbol| {
+            let exchange = world.venues[venue].exchange();
+            exchange.market(symbol).is_some_and(|market| exchange.held(TRADER, market) != 0)
+        });
+        let Some(market) = market else { return };
+        let (name, liquidates) = (name(venue), self.rng.chance(500_000));
+        world.fault("V3", format_args!("{venue} {share_ppm} ppm, liquidates={liquidates}"));
+        let command = match liquidates {
+            true => Command::Liquidate { venue: name, market, share_ppm },
+            false => Command::Deleverage { venue: name, market, share_ppm },
+        };
+        perform(world, venue, command);
+    }
+
+    fn change_rules(&mut self, world: &mut World, venue: usize) {
+        let Some(market) = symbols(world, venue).into_iter().next() else { return };
+        let exchange = world.venues[venue].exchange();
+        let Some(spec) = exchange.market(&market).map(|at| &exchange.spec().markets[at]) else { return };
+        let rules = match self.rng.between(0, 3) {
+            0 => Rules { tick: Some(spec.tick * 10), ..Rules::default() },
+            1 => Rules { step: Some(spec.step * 2), ..Rules::default() },
+            2 => Rules { taker_fee: Some(spec.taker_fee + 1_000), ..Rules::default() },
+            _ => Rules { imf: Some(spec.imf + 100_000), mmf: Some(spec.mmf + 50_000), ..Rules::default() },
+        };
+        if spec.tick > 100_000_000 || spec.step > 100_000_000 {
+            return;
+        }
+        world.fault("V7", format_args!("{venue} {rules:?}"));
+        perform(world, venue, Command::Rules { venue: name(venue), market, rules });
+    }
+
+    /// The account is drained to little more than nothing for a while.
+    fn move_money(&mut self, world: &mut World, venue: usize, now: u64) {
+        let balance = world.venues[venue].truth().balance();
+        let taken = balance - self.pick(&[60, 200, 500]) * 100_000_000;
+        if taken <= 0 {
+            return;
+        }
+        world.fault("V9", format_args!("{venue} {taken}"));
+        world.moved += taken;
+        perform(world, venue, Command::Transfer { venue: name(venue), usd: Size(-taken) });
+        let until = now + self.span(10_000, 6);
+        self.undo_later(world, until, Undo::Money(venue, taken));
     }
 
     /// Everything is as it should be again.
@@ -352,6 +448,19 @@ fn rules(rng: &mut Rng) -> Vec<(Class, Action)> {
         all.push((class, Action::DelayRequest { ms: ms(2_500) + 500 }));
         all.push((class, Action::DelayAck { ms: ms(6_000) }));
     }
+    for class in [Class::Order, Class::Cancel, Class::Query, Class::Auth, Class::PublicQuery] {
+        let acted = ms(2) == 1;
+        all.push((
+            class,
+            Action::Respond { http: Http::of([500, 502, 503, 429][ms(4) as usize - 1]), acted },
+        ));
+    }
+    for class in [Class::Order, Class::Cancel] {
+        all.push((class, Action::DuplicateRequest { ms: ms(2_000) }));
+    }
+    all.push((Class::Order, Action::PartialAny));
+    all.push((Class::Order, Action::Requote));
+    all.push((Class::Query, Action::Lag { ms: ms(3_000) }));
     for class in events {
         all.push((class, Action::DropEvent));
         all.push((class, Action::DuplicateEvent));
@@ -379,6 +488,11 @@ fn rule_tag(rule: &Rule) -> &'static str {
         (Class::Order, Action::DelayRequest { ms }) if *ms < 450 => "O3",
         (Class::Order, Action::DelayRequest { .. }) => "O4",
         (Class::Order, Action::DelayAck { .. }) => "O14",
+        (Class::Order, Action::DuplicateRequest { .. }) => "O6",
+        (Class::Order, Action::PartialAny) => "O8",
+        (Class::Order, Action::Requote) => "O12",
+        (_, Action::Lag { .. }) => "V13",
+        (_, Action::Respond { http, .. }) if http.status == 429 => "C9",
         (Class::BookEvent | Class::TickerEvent, Action::DropEvent) => "M1",
         (Class::BookEvent | Class::TickerEvent, _) => "M2",
         (_, Action::DropEvent) => "O15",
@@ -425,6 +539,10 @@ fn undo(world: &mut World, what: Undo) {
     match what {
         Undo::Mode(venue) => perform(world, venue, Command::Mode { venue: name(venue), mode: Mode::Ok }),
         Undo::Script(venue) => script_all(world, venue, &Script::default()),
+        Undo::Money(venue, usd) => {
+            world.moved -= usd;
+            perform(world, venue, Command::Transfer { venue: name(venue), usd: Size(usd) });
+        }
         Undo::Clock(venue) => world.venues[venue].set_clock(now_us, 0, 0),
         Undo::Stall(venue) => world.venues[venue].stall(now_us, Socket::All, false),
         Undo::Funding(venue) => {

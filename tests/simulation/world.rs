@@ -71,6 +71,10 @@ pub struct World {
     pub tags: Tags,
     /// The engine has crashed: whatever its code still does reaches nobody.
     pub dead: bool,
+    /// A venue has gone back to an earlier state: what was true of the past is no more.
+    pub rolled_back: bool,
+    /// Money taken out of the accounts and not yet put back.
+    pub moved: i64,
     /// The last death was a power cut: what was not synced may be lost.
     pub power_lost: bool,
     /// Effects of the present run of the engine, and at which of them it dies.
