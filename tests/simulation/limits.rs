@@ -11,7 +11,7 @@ use bot4_sim::core::Mode;
 
 use super::check::{Violation, broken};
 use super::run::SECOND;
-use super::world::{State, World};
+use super::world::{State, Wire, World};
 
 /// A mode or an offset that a venue shows for so long must be known: asked for every 5 s and every 30 s.
 const MODE_KNOWN: u64 = 15 * SECOND;
@@ -95,8 +95,9 @@ impl Limits {
             return broken(format_args!("I6: entry {} while the clock of venue {venue} is off", spec.id));
         }
         let up = |wanted: Role| {
-            let ours = world.wires.iter().filter(|wire| wire.venue == venue && wire.state != State::Cut);
-            ours.into_iter().any(|wire| wire.role == wanted)
+            // A cut is learned at the next look.
+            let lives = |wire: &Wire| wire.state != State::Cut || world.now < wire.cut_at + SECOND / 10;
+            world.wires.iter().any(|wire| wire.venue == venue && wire.role == wanted && lives(wire))
         };
         if !up(Role::Orders) && !up(Role::Private) || venue == 0 && !up(Role::Private) {
             return broken(format_args!("I6: entry {} without the private stream of venue {venue}", spec.id));

@@ -340,7 +340,7 @@ impl Connector for SimConnector {
         };
         world.note("connect", format_args!("{} {}", self.venue, role.name()));
         let id = world.wires.len();
-        world.wires.push(Wire { venue: self.venue, role, way, state: State::Up });
+        world.wires.push(Wire { venue: self.venue, role, way, state: State::Up, cut_at: 0 });
         Ok(Box::new(SimLink { world: Arc::clone(&self.world), id, bytes: Vec::new() }))
     }
 }

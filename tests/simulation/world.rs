@@ -44,6 +44,8 @@ pub struct Wire {
     pub role: Role,
     pub way: Way,
     pub state: State,
+    /// When it was cut, ns.
+    pub cut_at: u64,
 }
 
 /// How a venue's network behaves at this moment.
@@ -168,11 +170,11 @@ impl World {
 
     /// Ends a connection on both sides; the engine sees it when it looks.
     pub fn cut(&mut self, id: usize) {
-        let (now, wire) = (self.us(), &mut self.wires[id]);
+        let (now, at, wire) = (self.us(), self.now, &mut self.wires[id]);
         if wire.state == State::Cut {
             return;
         }
-        wire.state = State::Cut;
+        (wire.state, wire.cut_at) = (State::Cut, at);
         if let Way::Socket(socket) = wire.way {
             self.venues[wire.venue].close(now, socket);
         }

@@ -96,9 +96,13 @@ impl Calls {
         }
     }
 
-    pub fn foresee(&self, call: Call) -> Option<(i64, &Response)> {
-        match self.pending.get(&call)? {
-            Pending::Ready { due_us, response } => Some((*due_us, response)),
+    /// Takes an answer out before it is due.
+    pub fn foresee(&mut self, call: Call) -> Option<(i64, Response)> {
+        if matches!(self.pending.get(&call)?, Pending::Held { .. }) {
+            return None;
+        }
+        match self.pending.remove(&call)? {
+            Pending::Ready { due_us, response } => Some((due_us, response)),
             Pending::Held { .. } => None,
         }
     }
