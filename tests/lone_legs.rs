@@ -73,7 +73,8 @@ struct Cell {
 fn trade(legs: &str, miss: u32, entries: usize, seed: u64) -> Cell {
     let mut bench = Bench::with(Options { seed, ..Options::default() }, &config(legs));
     let mut rng = Rng::new(seed, "lone legs");
-    bench.start();
+    bench.spawn(&["--live", "--auto-resume", "--flatten-on-stop"]);
+    bench.wait_for("STARTED");
     for venue in VENUES {
         let rule = Rule::always(Class::Order, Action::PartialFill { size: 0 });
         bench.control().fault(venue, Rule { probability_ppm: Some(miss * 10_000), ..rule });
@@ -95,6 +96,7 @@ fn trade(legs: &str, miss: u32, entries: usize, seed: u64) -> Cell {
         seen = now;
     }
     bench.control().clear();
+    bench.gap_bps(0);
     bench.stop_and_settle_journal();
     measure(&bench, legs)
 }
