@@ -1,6 +1,6 @@
-//! The database fails again and again while the engine trades: Postgres is killed, hangs, refuses to write, has no room,
-//! loses its connection at COMMIT or anywhere else. Trading goes on each time, and after the fault the rows are those
-//! of the journal.
+//! The database fails again and again while the engine trades: Postgres is killed, hangs, refuses to write, has no
+//! room, loses its connection at COMMIT or anywhere else. Trading goes on each time, and after the fault the rows are
+//! those of the journal.
 //!
 //! `scripts/campaign.sh postgres --count 200`, or `BOT4_DATABASE_FAULTS` and `BOT4_SEED` by hand.
 

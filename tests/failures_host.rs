@@ -81,8 +81,8 @@ fn held(line: &Line) -> bool {
     line["what"] == "entries held: the journal has little room"
 }
 
-/// No file of the engine may grow any more, which needs neither a mount nor rights: new segments cannot be allocated. The
-/// engine trades on in those that it has, then opens nothing, and closes what it holds in the one kept for that.
+/// No file of the engine may grow any more, which needs neither a mount nor rights: new segments cannot be allocated.
+/// The engine trades on in those that it has, then opens nothing, and closes what it holds in the one kept for that.
 #[test]
 fn without_new_segments_nothing_is_opened_and_what_is_held_is_closed() {
     let mut bench = Bench::with(Options::default(), "[journal]\nsegment_kb = 16");

@@ -1,7 +1,7 @@
-//! Legs that miss: each order of the legs (`execution.legs`) trades while orders at both venues find nothing to trade with
-//! at a given rate and the prices move on. How often does a leg stay alone, for how long, what does the way home cost,
-//! and was it the cheaper one? Times and positions are those of the venues' own fills; costs are those of the engine's
-//! log (`MEND_ROUTE`).
+//! Legs that miss: each order of the legs (`execution.legs`) trades while orders at both venues find nothing to trade
+//! with at a given rate and the prices move on. How often does a leg stay alone, for how long, what does the way home
+//! cost, and was it the cheaper one? Times and positions are those of the venues' own fills; costs are those of the
+//! engine's log (`MEND_ROUTE`).
 //!
 //! `scripts/campaign.sh lone-legs --count 200`, or `BOT4_ENTRIES`, `BOT4_SEED` and `BOT4_WORKERS` by hand.
 
@@ -104,7 +104,10 @@ fn trade(legs: &str, miss: u32, entries: usize, seed: u64) -> Cell {
 fn measure(bench: &Bench, legs: &str) -> Cell {
     let mut cell = Cell::default();
     let journal = recover(&bench.dir.path().join("journal")).expect("the journal reads");
-    let enters = |entry: &&Entry| matches!(entry, Entry::Intent { intent } if matches!(intent.kind, Some(IntentKind::Enter(_))));
+    let enters = |entry: &&Entry| {
+        let Entry::Intent { intent } = entry else { return false };
+        matches!(intent.kind, Some(IntentKind::Enter(_)))
+    };
     cell.entries = journal.entries.iter().filter(enters).count();
     // With one leg first, the first completion is the second leg itself.
     let usual = usize::from(legs != "together");

@@ -1,5 +1,5 @@
-//! An allocator that counts, for the tests and benches that hold the hot path to "no allocation". The engine itself runs
-//! on the system's allocator and never sees this one.
+//! An allocator that counts, for the tests and benches that hold the hot path to "no allocation". The engine itself
+//! runs on the system's allocator and never sees this one.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,5 +1,5 @@
-//! What this host grants its threads, as the kernel tells it below `/proc` and `/sys`, and how long a spinning thread is
-//! really kept off its core. Called by `bot4 check` only; it changes nothing.
+//! What this host grants its threads, as the kernel tells it below `/proc` and `/sys`, and how long a spinning thread
+//! is really kept off its core. Called by `bot4 check` only; it changes nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,8 +81,8 @@ impl Host {
     }
 }
 
-/// The longest time that a spinning thread does not see, ns: it looks at the clock on this core for so long. The calling
-/// thread is pinned meanwhile.
+/// The longest time that a spinning thread does not see, ns: it looks at the clock on this core for so long. The
+/// calling thread is pinned meanwhile.
 ///
 /// # Errors
 /// When the core is not there or not for us.

@@ -4,6 +4,7 @@
 //! `Telemetry` watches every record and journal entry that the `store` thread sees; nothing here is on the
 //! hot path.
 
+pub mod alert;
 pub mod alerts;
 pub mod attribution;
 mod counts;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::alerts::Alert;
+use super::alert::Alert;
 use crate::store::line::{Level, Line};
 use crate::store::{Names, Output, lines};
 use crate::sys::rest::{Http, Method, Request};
@@ -253,7 +253,7 @@ mod tests {
     use crate::store::{OutputGuard, Redactor};
     use crate::sys::rest::{HttpError, Response};
     use crate::sys::ring::{Tx, ring};
-    use crate::telemetry::alerts::Kind;
+    use crate::telemetry::alert::Kind;
 
     const URL: &str = "https://hooks.example.com:8443/T0KEN";
 

@@ -2,7 +2,8 @@
 //! `store` thread. What may be dropped (records) feeds times and displays; what must be right (orders sent,
 //! pairs, profit, what is still open) comes from the journal.
 
-use super::alerts::{Alert, AlertWatch, Kind};
+use super::alert::{Alert, Kind};
+use super::alerts::AlertWatch;
 use super::attribution::Attribution;
 use super::counts::{Feed, VenueTimes};
 use super::latency::Times;

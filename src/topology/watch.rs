@@ -15,7 +15,7 @@ use crate::sys::process::resident_bytes;
 use crate::sys::ring::Tx;
 use crate::sys::signals::Signals;
 use crate::sys::thread::Handle;
-use crate::telemetry::alerts::{Alert, Kind};
+use crate::telemetry::alert::{Alert, Kind};
 use crate::telemetry::pager::Pulse;
 use crate::types::settings::DatabaseLag;
 use crate::types::{Command, Nanos};

@@ -126,8 +126,8 @@ impl Bench {
         self.spawn_as(command);
     }
 
-    /// As [`Bench::spawn`]; the kernel's signal for a file that grows too large is ignored, so that a limit on its files
-    /// is to the engine what a full disk is: an error.
+    /// As [`Bench::spawn`]; the kernel's signal for a file that grows too large is ignored, so that a limit on its
+    /// files is to the engine what a full disk is: an error.
     pub fn spawn_ignoring_limits(&mut self, args: &[&str]) {
         let engine = self.command("run");
         let mut command = Command::new("sh");

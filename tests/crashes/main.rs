@@ -1,7 +1,8 @@
 //! SIGKILL at any moment. The production binary trades on both simulated venues, which now and then lose or delay
-//! something; it is killed at the named points of SAFETY §2.2 (`points.rs`), at messages of every class, while it starts,
-//! while it stops and at random, and started again. After every few kills all must come home: no leg alone, no order
-//! open, no identity used twice, the journal of all runs equal to the venues' books, the database equal to the journal.
+//! something; it is killed at the named points of SAFETY §2.2 (`points.rs`), at messages of every class, while it
+//! starts, while it stops and at random, and started again. After every few kills all must come home: no leg alone, no
+//! order open, no identity used twice, the journal of all runs equal to the venues' books, the database equal to the
+//! journal.
 //!
 //! `scripts/campaign.sh kills --count 1000`, or `BOT4_KILLS`, `BOT4_SEED`, `BOT4_WORKERS` and
 //! `BOT4_FIRST_POINT` (where the round of named points begins) by hand.

@@ -1,30 +1,31 @@
 //! The named points of SAFETY §2.2 and how each is reached. The process always dies by SIGKILL; three things put the
 //! death at an exact point without a hook in the engine:
 //!
-//! * **Gates** before both venues hold what the engine sends from the moment on at which the journal shows an entry. The
-//!   engine appends before it writes to a socket, and the gate looks into the journal at every piece, so that not one
-//!   byte written after that entry passes (or, for K4, exactly half of the order does).
+//! * **Gates** before both venues hold what the engine sends from the moment on at which the journal shows an entry.
+//!   The engine appends before it writes to a socket, and the gate looks into the journal at every piece, so that not
+//!   one byte written after that entry passes (or, for K4, exactly half of the order does).
 //! * **The cut.** Published entries are a prefix of what would have been written later. So after the death the journal
-//!   is cut back to the byte at which the point lies; the database is kept from seeing more (its proxy is shut meanwhile).
+//!   is cut back to the byte at which the point lies; the database is kept from seeing more (its proxy is shut
+//!   meanwhile).
 //! * **The venues**: they lose acknowledgements, hold fills or refuse, and call the killer at a message.
 //!
 //! | point | reached by |
 //! |---|---|
 //! | K0 decided, nothing written | gates shut at the intent; cut before it |
 //! | K1 torn intent | gates shut at the intent; half of its bytes stay, unpublished |
-//! | K2 written, not synced; K3 synced, not sent | gates shut at the intent; killed at once, or after several syncs (the death of a process leaves the same; a power cut does not) |
+//! | K2 written, not synced; K3 synced, not sent | gates shut at the intent; killed at once, or after several syncs |
 //! | K4 half sent | the gate lets half of one venue's order pass |
-//! | K5 A sent, B not | the second venue's gate shuts; killed when the first has the order; cut after the intent (`Sent` follows both writes) |
+//! | K5 A sent, B not | the second venue's gate shuts; killed when the first has the order; cut after the intent |
 //! | K6 both sent | both venues take the orders, lose the acknowledgements and hold the fills |
 //! | K7 ack in memory | killed after it came; cut before it |
 //! | K8 one ack journalled | the other one is lost, both fills are held |
 //! | K9 fill not journalled | cut before the first fill |
 //! | K10 A filled, B open | one venue holds its fill for half a minute |
-//! | K11, K12 before and after the unwind's intent | one venue refuses; gates shut at the unwind's intent; cut before or after it |
+//! | K11, K12 before and after the unwind's intent | one venue refuses; gates shut at it; cut before or after it |
 //! | K13 unwind sent | the venue holds the unwind's fill |
 //! | K14 unwind filled, not journalled | cut before that fill |
 //! | K15 both filled, database not written | the database is cut off |
-//! | K16 in the database's transaction | every reply of the database is slow; killed when the server shows an open transaction |
+//! | K16 in the database's transaction | its replies are slow; killed when the server shows an open transaction |
 //! | K17 committed, reply not seen | the same; killed when the marker has moved |
 //! | K18 start-up | killed at the nth login or query of a start that finds orders in doubt |
 //! | K19 shutdown | killed at the nth query or cancel after SIGINT |

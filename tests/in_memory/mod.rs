@@ -1,6 +1,6 @@
 //! The hot threads of one engine with real venues' wire code on links of memory and a clock set by hand: frames go in,
-//! orders come out, and every entry is refused by both venues, so that it can be asked for again. For `no_alloc` and the
-//! bench of the whole path.
+//! orders come out, and every entry is refused by both venues, so that it can be asked for again. For `no_alloc` and
+//! the bench of the whole path.
 
 // Each of them uses a part.
 #![allow(dead_code)]

@@ -27,8 +27,9 @@ fn main() -> ExitCode {
         Some("planted") => batch::planted(number("--count", 1_000) as usize, jobs),
         _ => {
             eprintln!(
-                "campaign: one of seed --seed N [--calm|--storm|--busy] [--loud], swarm --count N, storm --cycles N, \
-                 points --scenarios N, twice --count N, planted --count N; with --first N --seconds S --jobs N"
+                "campaign: one of seed --seed N [--calm|--storm|--busy] [--loud], swarm --count N, \
+                 storm --cycles N, points --scenarios N, twice --count N, planted --count N; \
+                 with --first N --seconds S --jobs N"
             );
             return ExitCode::from(2);
         }

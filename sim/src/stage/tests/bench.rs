@@ -1,5 +1,5 @@
 //! What a simulated day costs, and that it leaves nothing behind. The first prints; look at it with
-//! `cargo test --release -p bot4-sim --lib a_day -- --nocapture --ignored`.
+//! `BOT4_STAGE_HOURS=24 cargo test --release -p bot4-sim --lib hours_of_both -- --nocapture`.
 
 use std::time::Instant;
 
@@ -15,10 +15,15 @@ fn sparse() -> Options {
     Options { vest_cadence: cadence, paradex_cadence: cadence, ..slow }
 }
 
-fn a_day(mut run: Run, subscribe: impl Fn(&mut Run) -> SocketId) -> (u64, usize) {
+/// Simulated hours that are measured; in a day's run `BOT4_STAGE_HOURS` says 24.
+fn hours() -> i64 {
+    std::env::var("BOT4_STAGE_HOURS").map_or(1, |text| text.parse().unwrap())
+}
+
+fn listened(mut run: Run, subscribe: impl Fn(&mut Run) -> SocketId) -> (u64, usize) {
     let id = subscribe(&mut run);
     let (mut frames, mut bytes) = (0, 0);
-    while run.now_us < START_US + 86_400 * SECOND {
+    while run.now_us < START_US + hours() * 3_600 * SECOND {
         run.now_us = run.stage.next_due();
         while let Some(frame) = run.stage.recv(run.now_us, id) {
             frames += 1;
@@ -34,8 +39,7 @@ fn a_day(mut run: Run, subscribe: impl Fn(&mut Run) -> SocketId) -> (u64, usize)
 }
 
 #[test]
-#[ignore = "a measurement: it prints"]
-fn a_day_of_both_venues() {
+fn hours_of_both_venues() {
     let vest = |run: &mut Run| {
         let id = run.stage.open(run.now_us, "/ws-api?version=1.0", &[]).unwrap();
         run.send(id, &json!({"method": "SUBSCRIBE", "params": ["BTC-PERP@depth"], "id": 1}));
@@ -50,12 +54,14 @@ fn a_day_of_both_venues() {
         for venue in ["vest", "paradex"] {
             let started = Instant::now();
             let (frames, bytes) = match venue {
-                "vest" => a_day(Run::vest_of(options.clone()), vest),
-                _ => a_day(Run::paradex_of(options.clone()), paradex),
+                "vest" => listened(Run::vest_of(options.clone()), vest),
+                _ => listened(Run::paradex_of(options.clone()), paradex),
             };
             let took = started.elapsed();
+            assert!(frames > 3_600 * hours() as u64, "both venues publish more than once a second");
             println!(
-                "{name} day of {venue}: {:.2} s, {frames} frames of {} bytes, {:.2} us a frame",
+                "{name}, {} h of {venue}: {:.2} s, {frames} frames of {} bytes, {:.2} us a frame",
+                hours(),
                 took.as_secs_f64(),
                 bytes as u64 / frames,
                 took.as_secs_f64() * 1e6 / frames as f64
