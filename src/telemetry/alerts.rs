@@ -225,6 +225,7 @@ mod tests {
     use super::*;
     use crate::journal::samples;
     use crate::store::names::tests::names;
+    use crate::types::Qty;
     use crate::types::order::Reason;
 
     const RULES: AlertRules = AlertRules {
