@@ -226,10 +226,8 @@ impl Core {
             Some(ready) => (ready.spec.limit, ready.spec.signed_ms, ready.spec.nonce),
             None => (draft.limit, now.ms(), self.next_nonce(now)),
         };
-        if let Some(ready) = ready {
-            self.raise_nonce(nonce);
-            self.shelf.lay_out(id, ready.signature);
-        }
+        self.raise_nonce(nonce);
+        self.shelf.lay_out(id, ready.map(|ready| ready.signature));
         self.shelf.spend(venue, nonce);
         OrderSpec {
             id,

@@ -107,10 +107,14 @@ impl Shelf {
         Some(row.orders[at])
     }
 
-    /// Keeps the signature of a taken order for the write that follows.
-    pub fn lay_out(&mut self, id: ClientId, signature: SignedText) {
-        self.taken[self.next_taken] = Some((id, signature));
-        self.next_taken = (self.next_taken + 1) % TAKEN;
+    /// Keeps the signature of a taken order for the write that follows; `None` = it is signed at the send. What lay
+    /// there under this name is gone: the gate refused that attempt, and its name is given again.
+    pub fn lay_out(&mut self, id: ClientId, signature: Option<SignedText>) {
+        let _ = self.pick_up(id);
+        if let Some(signature) = signature {
+            self.taken[self.next_taken] = Some((id, signature));
+            self.next_taken = (self.next_taken + 1) % TAKEN;
+        }
     }
 
     /// Whether a signature is laid out for this order.
@@ -243,11 +247,23 @@ mod tests {
     fn a_signature_is_picked_up_once_and_not_after_a_halt() {
         let mut shelf = Shelf::new(1, 1);
         let id = |seq| ClientId { epoch: 1, seq, leg: 0 };
-        shelf.lay_out(id(1), SignedText::cut("one"));
-        shelf.lay_out(id(2), SignedText::cut("two"));
+        shelf.lay_out(id(1), Some(SignedText::cut("one")));
+        shelf.lay_out(id(2), Some(SignedText::cut("two")));
         assert_eq!(shelf.pick_up(id(2)).map(|text| text.to_string()), Some("two".to_owned()));
         assert_eq!(shelf.pick_up(id(2)), None);
         shelf.void_all(NOW);
         assert_eq!(shelf.pick_up(id(1)), None);
+    }
+
+    #[test]
+    fn a_refused_attempt_leaves_nothing_under_its_name() {
+        let mut shelf = Shelf::new(1, 1);
+        let id = ClientId { epoch: 1, seq: 1, leg: 0 };
+        shelf.lay_out(id, Some(SignedText::cut("refused")));
+        shelf.lay_out(id, Some(SignedText::cut("sent")));
+        assert_eq!(shelf.pick_up(id).map(|text| text.to_string()), Some("sent".to_owned()));
+        shelf.lay_out(id, Some(SignedText::cut("refused")));
+        shelf.lay_out(id, None);
+        assert!(!shelf.lays_out(id), "signed at the send, and by nothing older");
     }
 }
