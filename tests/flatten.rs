@@ -67,7 +67,9 @@ fn a_hung_engine_is_flattened_and_opens_nothing_when_it_comes_back() {
     bench.gap_bps(60);
     bench.signal(Signal::CONT);
     let line = bench.wait_until("the halt", |line| line["mode"] == "Halted");
-    assert_eq!(line["why"], "the file HALT is there");
+    // It reads first that the file is there, or that orders of its own account are not its own.
+    let why = line["why"].as_str().unwrap_or_default();
+    assert!(why == "the file HALT is there" || why.contains("bot4 flatten"), "{line}");
     bench.saw_within(Duration::from_secs(5), |_| false);
     assert!(bench.count("STALLED") > 0, "{}", bench.tail());
     let truth = bench.control().truth();

@@ -232,7 +232,7 @@ impl Core {
     /// Orders of ours that this run did not make: another engine trades on the account (SAFETY L10).
     pub(super) fn meet_another_engine(&mut self, now: Nanos, venue: VenueId, fx: &mut Effects) {
         if self.mode != Mode::Halted {
-            self.halt(now, venue, "another engine trades on this account", fx);
+            self.halt(now, venue, "another engine or bot4 flatten traded on this account", fx);
         }
     }
 

@@ -111,7 +111,7 @@ fn list(rig: &mut Rig, orders: Vec<OpenOrder>) {
 
 #[test]
 fn orders_of_another_engine_halt_and_are_left_alone() {
-    let why = "another engine trades on this account";
+    let why = "another engine or bot4 flatten traded on this account";
     let mut rig = Rig::new();
     list(&mut rig, vec![named(2)]);
     assert!(is_halted_for(&rig, why));
