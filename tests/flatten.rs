@@ -65,6 +65,8 @@ fn a_hung_engine_is_flattened_and_opens_nothing_when_it_comes_back() {
     assert!(bench.dir.path().join("journal/HALT").exists());
     assert!(bench.dir.path().join("journal/flatten").is_dir(), "its own journal");
     bench.gap_bps(60);
+    // Long enough to be noticed as a stall, however fast the command was.
+    std::thread::sleep(Duration::from_millis(1_500));
     bench.signal(Signal::CONT);
     let line = bench.wait_until("the halt", |line| line["mode"] == "Halted");
     // It reads first that the file is there, or that orders of its own account are not its own.

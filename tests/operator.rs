@@ -43,7 +43,8 @@ fn halt_latches_over_a_restart_until_unlatch() {
     wait_mode(&mut bench, "Halted");
     bench.close_pair();
     assert_eq!(bench.stop(), 0, "{}", bench.tail());
-    bench.start();
+    // Which of the latch and the start is told first is nobody's promise.
+    bench.spawn(&["--live", "--auto-resume"]);
     wait_mode(&mut bench, "Halted");
     let (_, page, _) = verb(&bench, "status", &[]);
     assert!(page.starts_with("Halted (operator: halt) for "), "{page}");

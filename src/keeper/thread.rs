@@ -262,8 +262,8 @@ fn no_answer(ask: Ask, asked: Nanos) -> Fact {
     }
 }
 
-/// A round trip up to this leaves the offset as good as known, ms; what a longer one leaves open is not held against the
-/// clocks.
+/// A round trip up to this leaves the offset as good as known, ms; what a longer one leaves open is not held against
+/// the clocks.
 const ROUND_TRIP_MS: u64 = 100;
 
 /// Venue's clock minus ours in ms, half the round trip corrected; `None` where the venue does not tell the time. Of a

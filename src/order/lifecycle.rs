@@ -141,7 +141,8 @@ impl Order {
         !self.state.is_terminal()
     }
 
-    /// A close whose fills told no funding and whose row was not read, as far as the journal knows: the row is read again.
+    /// A close whose fills told no funding and whose row was not read, as far as the journal knows: the row is read
+    /// again.
     pub fn may_owe_funding(&self) -> bool {
         let untold = !self.funding_told && self.fills_seen.iter().all(|fill| fill.funding.is_zero());
         self.spec.reduce_only && !self.filled.is_zero() && untold

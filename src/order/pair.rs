@@ -268,8 +268,8 @@ impl Pair {
         self.orders.iter().flatten().filter(|order| order.is_live())
     }
 
-    /// Orders that a segment's opening must carry on: those without an end, closes whose funding is still to be read, and
-    /// those that were called dead, so that a late word of them finds them (SAFETY O5).
+    /// Orders that a segment's opening must carry on: those without an end, closes whose funding is still to be read,
+    /// and those that were called dead, so that a late word of them finds them (SAFETY O5).
     pub fn unsettled_orders(&self) -> impl Iterator<Item = &Order> {
         let unsettled = |order: &&Order| {
             order.is_live() || order.may_owe_funding() || order.state == OrderState::NeverAccepted

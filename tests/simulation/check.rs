@@ -2,7 +2,6 @@
 //! nothing: entries are looked at once as the journal's bytes bring them, a venue's truth when its version has moved.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use bot4::config::Config;
 use bot4::journal::entry::{Entry, IntentEntry};
@@ -16,17 +15,8 @@ use super::limits::Limits;
 use super::options::Options;
 use super::run::SECOND;
 use super::truth::{Deal, Truth};
+use super::violation::{Violation, broken};
 use super::world::{Shared, World, lock};
-
-/// A broken promise.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation(pub String);
-
-impl fmt::Display for Violation {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
 
 /// How long one leg may be alone while nothing interferes, ns: what is unknown has to be resolved first.
 const LONE_MAX: u64 = 60 * SECOND;
@@ -76,10 +66,6 @@ pub struct Checker {
     calm: bool,
     /// Found where nothing could be returned.
     late: Option<Violation>,
-}
-
-pub fn broken<T>(what: impl fmt::Display) -> Result<T, Violation> {
-    Err(Violation(what.to_string()))
 }
 
 impl Checker {

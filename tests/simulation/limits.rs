@@ -9,8 +9,8 @@ use bot4::types::record::Role;
 use bot4::types::{Nanos, OrderSpec, Purpose, Usd};
 use bot4_sim::core::Mode;
 
-use super::check::{Violation, broken};
 use super::run::SECOND;
+use super::violation::{Violation, broken};
 use super::world::{State, Wire, World};
 
 /// A mode or an offset that a venue shows for so long must be known: asked for every 5 s and every 30 s.

@@ -28,4 +28,6 @@ pub mod simulate;
 pub mod trace;
 pub mod truth;
 pub mod venue_faults;
+pub mod venue_rules;
+pub mod violation;
 pub mod world;

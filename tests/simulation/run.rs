@@ -8,12 +8,13 @@ use bot4::order::pair::Phase;
 use bot4::types::{Command, Nanos};
 use bot4_sim::core::rng::Rng;
 
-use super::check::{Checker, Violation};
+use super::check::Checker;
 use super::engine::{Engine, NotStarted, start};
 use super::faults::Faults;
 use super::options::Options;
 use super::progress::Progress;
 use super::setting;
+use super::violation::Violation;
 use super::world::{Shared, lock};
 
 pub const MS: u64 = 1_000_000;

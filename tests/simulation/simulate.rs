@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bot4::types::Command;
 
-use super::check::Violation;
 use super::coverage::Tags;
 use super::options::Options;
 use super::run::{Run, SECOND};
+use super::violation::Violation;
 use super::world::lock;
 
 /// Virtual seconds that the engine gets to come to rest once nothing goes wrong any more, and to stop.

@@ -9,6 +9,7 @@ use bot4_sim::stage::{Command, Login, Size, VenueName};
 
 use super::options::Options;
 use super::run::{MS, SECOND};
+use super::venue_rules::{CODES, code_tags, rule_tag, rules};
 use super::world::World;
 
 /// The run's only account.
@@ -86,21 +87,6 @@ impl VenueFault {
         Self::Stall,
     ];
 }
-
-/// Codes with which orders are refused, by venue: definitive, for later, for a person, and one that no sheet knows.
-const CODES: [&[&str]; 2] = [
-    &["3001", "3002", "3003", "3010", "1131", "1132", "429", "1148", "1002", "3018", "3019", "3015", "7777"],
-    &[
-        "NOT_ENOUGH_MARGIN",
-        "INVALID_TIMESTAMP",
-        "GEO_IP_BLOCK",
-        "MARKET_NOT_OPEN",
-        "ORDER_EXCEEDS_POSITION_LIMIT",
-        "INTERNAL_ERROR",
-        "DUPLICATED_CLIENT_ID",
-        "WHATEVER",
-    ],
-];
 
 #[derive(Clone, Copy, Debug)]
 enum Undo {
@@ -428,47 +414,6 @@ impl VenueFaults {
     }
 }
 
-fn rules(rng: &mut Rng) -> Vec<(Class, Action)> {
-    let mut ms = |most: i64| rng.between(1, most) as u32;
-    let requests =
-        [Class::Order, Class::Cancel, Class::Query, Class::Auth, Class::PublicQuery, Class::Socket];
-    let events = [
-        Class::OrderEvent,
-        Class::FillEvent,
-        Class::PositionEvent,
-        Class::AccountEvent,
-        Class::BookEvent,
-        Class::TickerEvent,
-    ];
-    let mut all = Vec::new();
-    for class in requests {
-        all.push((class, Action::DropRequest));
-        all.push((class, Action::DropAck));
-        all.push((class, Action::DelayRequest { ms: ms(400) }));
-        all.push((class, Action::DelayRequest { ms: ms(2_500) + 500 }));
-        all.push((class, Action::DelayAck { ms: ms(6_000) }));
-    }
-    for class in [Class::Order, Class::Cancel, Class::Query, Class::Auth, Class::PublicQuery] {
-        let acted = ms(2) == 1;
-        all.push((
-            class,
-            Action::Respond { http: Http::of([500, 502, 503, 429][ms(4) as usize - 1]), acted },
-        ));
-    }
-    for class in [Class::Order, Class::Cancel] {
-        all.push((class, Action::DuplicateRequest { ms: ms(2_000) }));
-    }
-    all.push((Class::Order, Action::PartialAny));
-    all.push((Class::Order, Action::Requote));
-    all.push((Class::Query, Action::Lag { ms: ms(3_000) }));
-    for class in events {
-        all.push((class, Action::DropEvent));
-        all.push((class, Action::DuplicateEvent));
-        all.push((class, Action::DelayEvent { ms: ms(5_000) }));
-    }
-    all
-}
-
 /// How often the rules of the run fired: each began with all of `u32` left.
 fn count_rules(world: &mut World) {
     for venue in 0..2 {
@@ -478,39 +423,6 @@ fn count_rules(world: &mut World) {
                 world.tags.count_up(rule_tag(&rule), u64::from(fired));
             }
         }
-    }
-}
-
-fn rule_tag(rule: &Rule) -> &'static str {
-    match (rule.class, &rule.action) {
-        (Class::Order, Action::DropAck) => "O1",
-        (Class::Order, Action::DropRequest) => "O2",
-        (Class::Order, Action::DelayRequest { ms }) if *ms < 450 => "O3",
-        (Class::Order, Action::DelayRequest { .. }) => "O4",
-        (Class::Order, Action::DelayAck { .. }) => "O14",
-        (Class::Order, Action::DuplicateRequest { .. }) => "O6",
-        (Class::Order, Action::PartialAny) => "O8",
-        (Class::Order, Action::Requote) => "O12",
-        (_, Action::Lag { .. }) => "V13",
-        (_, Action::Respond { http, .. }) if http.status == 429 => "C9",
-        (Class::BookEvent | Class::TickerEvent, Action::DropEvent) => "M1",
-        (Class::BookEvent | Class::TickerEvent, _) => "M2",
-        (_, Action::DropEvent) => "O15",
-        (_, Action::DuplicateEvent | Action::DelayEvent { .. }) => "O16",
-        (Class::Auth, _) => "C7",
-        _ => "C10",
-    }
-}
-
-/// Rows of the catalogue that a code belongs to.
-fn code_tags(code: &str) -> &'static [&'static str] {
-    match code {
-        "429" => &["C9"],
-        "1131" | "1132" | "INVALID_TIMESTAMP" => &["C16"],
-        "1002" | "GEO_IP_BLOCK" => &["C17"],
-        "3003" | "3010" | "ORDER_EXCEEDS_POSITION_LIMIT" => &["V10"],
-        "3002" | "NOT_ENOUGH_MARGIN" => &["V9"],
-        _ => &[],
     }
 }
 

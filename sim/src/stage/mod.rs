@@ -117,8 +117,8 @@ impl Stage {
         }
     }
 
-    /// The answer that a call will get and when, as far as it is settled; a client that blocks looks ahead with this. The
-    /// call is forgotten with it.
+    /// The answer that a call will get and when, as far as it is settled; a client that blocks looks ahead with this.
+    /// The call is forgotten with it.
     pub fn foresee(&mut self, call: Call) -> Option<(i64, Response)> {
         let (due_us, response) = self.calls.foresee(call)?;
         Some((self.clock.hidden(due_us), response))

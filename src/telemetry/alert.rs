@@ -1,0 +1,108 @@
+//! One call of a person: what it is about, which leg, how many USD, what bot4 is doing and what to type next. Raised by
+//! `alerts`, sent by `pager`, written to the log as it is sent.
+
+use crate::store::line::{Level, Line};
+use crate::store::{Names, lines};
+use crate::types::{Nanos, PairId, Qty, Usd, VenueId};
+
+/// What an alert is about; its name is a contract with whoever routes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    LoneLeg,
+    UnknownOrder,
+    Halted,
+    ForeignPosition,
+    /// An alarm of the order stage: margin, keys, busts, late fills; the text says which.
+    Alarm,
+    LinkDown,
+    Margin,
+    KeyExpiry,
+    ClockOffset,
+    DatabaseLag,
+    ThreadBlocked,
+    MemoryGrowth,
+    /// A thread ended; the engine stops.
+    Broken,
+    DailySummary,
+}
+
+impl Kind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LoneLeg => "LONE_LEG",
+            Self::UnknownOrder => "UNKNOWN_ORDER",
+            Self::Halted => "HALTED",
+            Self::ForeignPosition => "FOREIGN_POSITION",
+            Self::Alarm => "ALARM",
+            Self::LinkDown => "LINK_DOWN",
+            Self::Margin => "MARGIN",
+            Self::KeyExpiry => "KEY_EXPIRY",
+            Self::ClockOffset => "CLOCK_OFFSET",
+            Self::MemoryGrowth => "MEMORY_GROWTH",
+            Self::DatabaseLag => "DATABASE_LAG",
+            Self::ThreadBlocked => "THREAD_BLOCKED",
+            Self::Broken => "BROKEN",
+            Self::DailySummary => "DAILY_SUMMARY",
+        }
+    }
+}
+
+/// One call of a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    pub kind: Kind,
+    pub at: Nanos,
+    pub pair: Option<PairId>,
+    pub venue: Option<VenueId>,
+    /// What that leg holds, signed.
+    pub leg: Option<Qty>,
+    pub usd: Option<Usd>,
+    pub what: String,
+    /// What bot4 is doing about it.
+    pub doing: &'static str,
+    /// What a person types next.
+    pub next_command: String,
+}
+
+impl Alert {
+    /// About the engine as a whole.
+    pub fn new(kind: Kind, at: Nanos, what: impl ToString, doing: &'static str, next: &str) -> Self {
+        let (what, next_command) = (what.to_string(), next.to_owned());
+        Self { kind, at, pair: None, venue: None, leg: None, usd: None, what, doing, next_command }
+    }
+
+    pub(super) fn about(self, pair: PairId, venue: VenueId) -> Self {
+        Self { pair: Some(pair), venue: Some(venue), ..self }
+    }
+
+    /// The log line, which is also the body of the POST: flat JSON, texts escaped and capped.
+    pub fn line(&self, names: &Names) -> Line {
+        let level = if self.kind == Kind::DailySummary { Level::Info } else { Level::Error };
+        let mut line = Line::new(self.at, level, lines::TARGET, &self.what).event("ALERT");
+        line = line.text("kind", self.kind.name());
+        if let Some(pair) = self.pair {
+            line = line.text("pair", names.pair(pair));
+        }
+        if let Some(venue) = self.venue {
+            line = line.text("exchange", names.venue(venue));
+        }
+        if let Some(leg) = self.leg {
+            line = line.text("side", if leg.raw() < 0 { "short" } else { "long" });
+            line = line.number("size", leg.abs());
+        }
+        if let Some(usd) = self.usd {
+            line = line.number("usd", usd);
+        }
+        line = line.text("doing", self.doing).text("next_command", &self.next_command);
+        line.text("text", self.sentence(names))
+    }
+
+    /// Everything in one sentence, for chat services.
+    fn sentence(&self, names: &Names) -> String {
+        let pair = self.pair.map(|pair| format!(" {}", names.pair(pair))).unwrap_or_default();
+        let venue = self.venue.map(|venue| format!(" {}", names.title(venue))).unwrap_or_default();
+        let usd = self.usd.map(|usd| format!(" ({usd} USD)")).unwrap_or_default();
+        let (kind, what, doing) = (self.kind.name(), &self.what, self.doing);
+        format!("bot4 {kind}{pair}{venue}: {what}{usd}. bot4: {doing}. Next: {}", self.next_command)
+    }
+}
