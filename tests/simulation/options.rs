@@ -141,7 +141,7 @@ impl Options {
             durability: if one(&[0, 1]) == 0 { Durability::Process } else { Durability::Power },
             segment_bytes: one(&[16, 64]) as usize * 1024,
             cooldown_s: 0,
-            entries_per_hour: 30_000,
+            entries_per_hour: 4_000,
             basis_cbps: 4_000,
             half_life_ms: one(&[2_000, 5_000]) as i64,
             slow_venues: one(&[0, 1]) == 1,
