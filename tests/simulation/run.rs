@@ -104,6 +104,8 @@ impl Run {
                 Some(actor) => self.turn(actor, at),
             }
             if lock(&self.world).dead {
+                // What it did before it died is judged by the connections that it had.
+                self.check.after_event(&self.world, None)?;
                 self.bury();
             }
             self.check.after_event(&self.world, self.engine.as_ref())?;
