@@ -161,7 +161,9 @@ impl Disk {
     fn append(&mut self, entry: &Entry, torn: Option<usize>) -> Result<(), JournalError> {
         let frame = codec::encode(&Frame { seq: self.seq, rest: 0, entry: *entry });
         let bytes = frame.bytes();
-        let left = |disk: &Self| disk.segments.last().map_or(0, |segment| disk.room - segment.bytes.len());
+        let left = |disk: &Self| {
+            disk.segments.last().map_or(0, |segment| disk.room.saturating_sub(segment.bytes.len()))
+        };
         if bytes.len() > left(self) {
             self.advance(bytes.len())?;
         }
@@ -281,7 +283,11 @@ impl Journal for SimJournal {
 
     fn wants_rotation(&self) -> bool {
         let world = lock(&self.0);
-        let left = world.disk.segments.last().map_or(0, |segment| world.disk.room - segment.bytes.len());
+        let left = world
+            .disk
+            .segments
+            .last()
+            .map_or(0, |segment| world.disk.room.saturating_sub(segment.bytes.len()));
         left < world.disk.room / 4
     }
 
