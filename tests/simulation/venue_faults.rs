@@ -1,7 +1,7 @@
 //! What the venues themselves do wrong: messages lost, late and doubled by rules that hold for the whole run, and
 //! deeds at a moment (modes, busts, lies of the book, clocks, trades by hand).
 
-use bot4_sim::core::fault::{Action, Class, Http, Rule};
+use bot4_sim::core::fault::{Action, Class, Rule};
 use bot4_sim::core::model::{Lie, Script};
 use bot4_sim::core::rng::Rng;
 use bot4_sim::core::{Mode, Rules, Side, Socket};
