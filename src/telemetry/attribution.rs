@@ -30,7 +30,7 @@ struct Leg {
     cold: Times,
 }
 
-/// [`Leg`] as it is reported, µs.
+/// One leg as it is reported, µs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LegReport {
     #[serde(flatten)]

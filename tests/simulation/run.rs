@@ -142,8 +142,8 @@ impl Run {
                 }
             }
         }
-        for venue in 0..2 {
-            if awake[venue] && self.engine.is_some() {
+        for (venue, woken) in awake.into_iter().enumerate() {
+            if woken && self.engine.is_some() {
                 self.wake(MD + venue);
                 self.wake(ORDER);
             }
