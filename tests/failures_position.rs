@@ -162,7 +162,7 @@ fn a_journal_damaged_in_the_middle_begins_halted_and_the_venues_tell_the_rest() 
     bench.kill();
     damage_the_journal(&bench);
     std::fs::remove_file(bench.dir.path().join("bot4.db")).expect("the database is there");
-    bench.start();
+    bench.spawn(&["--live", "--auto-resume"]);
     let halted = bench.wait_for("HALT");
     assert_eq!(halted["why"], "the journal is damaged: compare both venues");
     bench.wait_for("FOREIGN_POSITION");
