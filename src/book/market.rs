@@ -253,6 +253,7 @@ pub mod tests {
             initial_margin: Rate::ZERO,
             maintenance_margin: Rate::ZERO,
             price_band: Rate::ZERO,
+            ends_ms: None,
             status: MarketStatus::Trading,
         }
     }

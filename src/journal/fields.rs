@@ -192,7 +192,9 @@ tags! {
     Direction { A = 0, B = 1 }
     Purpose { Enter = 0, Exit = 1, Complete = 2, Unwind = 3 }
     Mode { Active = 0, Paused = 1, Reducing = 2, Halted = 3 }
-    StopReason { Threshold = 0, Widening = 1, MaxHold = 2, Carry = 3, Margin = 4, Operator = 5, Gone = 6 }
+    StopReason {
+        Threshold = 0, Widening = 1, MaxHold = 2, Carry = 3, Margin = 4, Operator = 5, Gone = 6, Ended = 7
+    }
     OrderState {
         Intent = 0, Sent = 1, Acked = 2, Unknown = 3, Filled = 4, NoFill = 5, Rejected = 6, NeverAccepted = 7
     }

@@ -207,6 +207,7 @@ impl Core {
         }
         self.look_urgently(now, fx);
         self.tick_margin(now, fx);
+        self.tick_ends(now, fx);
         self.tick_keys(now, fx);
         if self.halt_flattens {
             self.flatten_pairs(now, fx);
@@ -284,11 +285,12 @@ impl Core {
 
     fn exposure(&self, now: Nanos, pair: &Pair) -> ExposureState {
         let idle = pair.phase == Phase::Idle && !pair.has_live_orders();
-        let ready = pair.settings.venues.iter().all(|venue| self.venues[venue.index()].ready);
-        if !idle || !ready {
+        if !idle {
             return ExposureState::Blocked;
         }
-        if let (true, Some(direction)) = (pair.opened && now >= pair.exit_after, pair.book.direction) {
+        let venues = &pair.settings.venues;
+        let may_exit = pair.opened && now >= pair.exit_after && self.takes_both_closes(pair);
+        if let (true, Some(direction)) = (may_exit, pair.book.direction) {
             return ExposureState::Held {
                 direction,
                 qty: pair.book.hedged(),
@@ -303,7 +305,8 @@ impl Core {
             && now >= pair.cool_until
             && pair.book.is_flat()
             && !pair.foreign.contains(&true)
-            && (self.paper || pair.settings.venues.iter().all(|v| self.venues[v.index()].reconciled));
+            && venues.iter().all(|v| self.venues[v.index()].ready)
+            && (self.paper || venues.iter().all(|v| self.venues[v.index()].reconciled));
         if open { ExposureState::MayEnter } else { ExposureState::Blocked }
     }
 

@@ -146,6 +146,9 @@ impl Gate {
             let leg = pair.leg_of(spec.venue).ok_or(Refusal::Minimum)?;
             let venue = facts.get(spec.venue.index()).ok_or(Refusal::LinkDown)?;
             let rules = pair.rules[leg].ok_or(Refusal::NotReconciled)?;
+            if pair.ends_before(self.needed_until(now)) {
+                return Err(Refusal::VenueState);
+            }
             self.check_venue(now, spec.venue, venue)?;
             self.check_book(now, pair, leg)?;
             check_minimums(spec, &rules, intent.mid, self.max_unwind)?;
@@ -227,7 +230,7 @@ impl Gate {
         if !mode_ok || planned.is_some_and(|at| near_maintenance(now, at, &self.upkeep)) {
             return Err(Refusal::VenueState);
         }
-        if venue.key_expires_ms.is_some_and(|at| at < self.key_needed_until(now)) {
+        if venue.key_expires_ms.is_some_and(|at| at < self.needed_until(now)) {
             return Err(Refusal::KeyExpiry);
         }
         let off_ms = venue.clock_offset_ms.unsigned_abs();
@@ -237,8 +240,9 @@ impl Gate {
         Ok(())
     }
 
-    /// A key must outlive the longest hold and a day to spare; closing is never blocked by it (SAFETY C8).
-    fn key_needed_until(&self, now: Nanos) -> u64 {
+    /// A key, and the market itself, must outlive the longest hold and a day to spare; closing is never blocked by it
+    /// (SAFETY C8, V11).
+    fn needed_until(&self, now: Nanos) -> u64 {
         let spare = u64::from(self.upkeep.keys.spare_h) * HOUR_MS;
         now.ms() + u64::from(self.risk.max_hold_s) * 1_000 + spare
     }

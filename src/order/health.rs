@@ -1,6 +1,6 @@
-//! What is watched beside orders: margin, signing keys, clocks, funding. A person is told in time, entries stop by
-//! themselves, and pairs are reduced on both legs before a venue does it on one (SAFETY C8, C15, V6, V9). Part of
-//! `order::core`.
+//! What is watched beside orders: margin, signing keys, clocks, funding, the ends of markets. A person is told in time,
+//! entries stop by themselves, and pairs are reduced on both legs before a venue does it on one (SAFETY C8, C15, V6,
+//! V9, V11). Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
 use super::gate::{floor_lot, gross};
@@ -89,6 +89,17 @@ impl Core {
                 if pair.leg_of(venue).is_some() && settled && pair.phase == Phase::Idle {
                     self.close_part(now, index, StopReason::Margin, half(pair), fx);
                 }
+            }
+        }
+    }
+
+    /// Closes what is held on a market that its venue is about to take off (SAFETY V11).
+    pub(super) fn tick_ends(&mut self, now: Nanos, fx: &mut Effects) {
+        let lead_ms = u64::from(self.settings.upkeep.keys.spare_h) * HOUR_MS;
+        for index in 0..self.pairs.len() {
+            let pair = &self.pairs[index];
+            if pair.opened && pair.ends_before(now.ms() + lead_ms) {
+                self.close_part(now, index, StopReason::Ended, pair.book.hedged(), fx);
             }
         }
     }

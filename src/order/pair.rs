@@ -309,6 +309,11 @@ impl Pair {
         self.settings.venues.iter().position(|&other| other == venue)
     }
 
+    /// A venue takes one of its markets off before this moment, ms since the epoch.
+    pub fn ends_before(&self, at_ms: u64) -> bool {
+        self.rules.iter().flatten().any(|rules| rules.ends_ms.is_some_and(|end| end < at_ms))
+    }
+
     /// Smallest step that both venues can trade; `None` until both rules are known.
     pub fn common_lot(&self) -> Option<Qty> {
         let [Some(a), Some(b)] = self.rules else { return None };

@@ -310,6 +310,11 @@ impl Core {
         (facts.ready || by_rest) && matches!(facts.mode, VenueMode::Ok)
     }
 
+    /// Both legs can be closed now.
+    pub(super) fn takes_both_closes(&self, pair: &Pair) -> bool {
+        pair.settings.venues.iter().all(|&venue| self.takes_closes(venue))
+    }
+
     /// What recovery found: orders without an outcome are in doubt, pairs without `PairOpened` are settled anew.
     pub(super) fn resume_recovered(&mut self, now: Nanos, fx: &mut Effects) {
         for index in 0..self.pairs.len() {

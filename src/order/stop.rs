@@ -107,8 +107,7 @@ impl Core {
     ) {
         let pair = &self.pairs[index];
         let idle = pair.phase == Phase::Idle && !pair.has_live_orders() && now >= pair.exit_after;
-        let ready = pair.settings.venues.iter().all(|venue| self.venues[venue.index()].ready);
-        if !pair.opened || !idle || !ready {
+        if !pair.opened || !idle || !self.takes_both_closes(pair) {
             return;
         }
         let routes = [0, 1].map(|leg| mend::unwind(pair, leg, qty, &self.settings));

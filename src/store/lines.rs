@@ -91,6 +91,7 @@ pub const fn stop_reason(reason: StopReason) -> &'static str {
         StopReason::Margin => "margin",
         StopReason::Operator => "operator",
         StopReason::Gone => "gone",
+        StopReason::Ended => "ended",
     }
 }
 

@@ -25,6 +25,8 @@ pub struct MarketRules {
     pub maintenance_margin: Rate,
     /// How far from mark an aggressive limit may be; zero = not published.
     pub price_band: Rate,
+    /// When the venue ends the market, ms since the epoch; `None` = not told.
+    pub ends_ms: Option<u64>,
     pub status: MarketStatus,
 }
 

@@ -89,6 +89,8 @@ pub enum StopReason {
     Operator,
     /// A leg was gone at its venue: closed by hand, liquidated, taken back.
     Gone,
+    /// The venue takes the market off soon.
+    Ended,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! Deliberate mistakes: each is one small branch where somebody could really make it, and the simulation must find it
-//! (`scripts/campaign.sh planted`). Without the feature `planted`, which no production build has (`tests/tidy.rs`
+//! (`scripts/campaign.sh planted`). Without the feature `planted`, which no production build has (`tests/keys.rs`
 //! looks), the question is a constant and the branch is not there.
 
 #[cfg(feature = "planted")]

@@ -426,6 +426,7 @@ fn rules() -> MarketRules {
         initial_margin: Rate::from_bps(1_000),
         maintenance_margin: Rate::from_bps(500),
         price_band: Rate::ZERO,
+        ends_ms: None,
         status: MarketStatus::Trading,
     }
 }

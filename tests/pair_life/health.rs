@@ -131,6 +131,32 @@ fn a_key_that_lapses_is_told_each_hour_and_stops_entries_in_time() {
 }
 
 #[test]
+fn a_market_that_ends_soon_is_not_entered_and_left_in_time() {
+    let mut rig = held();
+    let hour = 3_600_000;
+    let end = rig.now.ms() + 49 * hour;
+    let ends = MarketRules { ends_ms: Some(end), ..rules() };
+    rig.fact(Fact::Rules { venue: P, pair: PairId(0), rules: ends });
+    rig.wait_ms(1);
+    assert_eq!(rig.sent.len(), 2, "two days are left");
+    rig.now = Nanos::from_ms(end - 24 * hour + 1);
+    rig.quotes();
+    rig.wait_ms(1);
+    assert_eq!([rig.sent[2].purpose, rig.sent[3].purpose], [Purpose::Exit; 2]);
+    rig.fill(2, "g", "1", "100.36");
+    rig.fill(3, "g", "1", "99.98");
+    rig.assert_home();
+    assert!(rig.core.pairs()[0].book.is_flat());
+
+    let mut rig = Rig::new();
+    let ends = MarketRules { ends_ms: Some(rig.now.ms() + 47 * hour), ..rules() };
+    rig.fact(Fact::Rules { venue: P, pair: PairId(0), rules: ends });
+    rig.enter();
+    let refused = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::VenueState };
+    assert!(rig.sent.is_empty() && rig.logs.contains(&refused), "the longest hold and a day");
+}
+
+#[test]
 fn one_reading_of_a_clock_halts_nothing_and_two_do() {
     let mut rig = Rig::new();
     let read = |rig: &mut Rig, offset_ms| rig.fact(Fact::Clock { venue: P, offset_ms });

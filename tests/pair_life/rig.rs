@@ -117,6 +117,7 @@ pub fn rules() -> MarketRules {
         initial_margin: Rate::from_bps(1_000),
         maintenance_margin: Rate::from_bps(500),
         price_band: Rate::ZERO,
+        ends_ms: None,
         status: MarketStatus::Trading,
     }
 }

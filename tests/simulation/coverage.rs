@@ -90,7 +90,7 @@ pub const TABLE: &[(&str, By, &str)] = &[
     ("V8", Ci, "different steps"),
     ("V9", Simulation, "margin short"),
     ("V10", Simulation, "price bands and caps"),
-    ("V11", Ci, "delisting"),
+    ("V11", Ci, "a market that ends"),
     ("V12", Simulation, "order pending for long"),
     ("V13", Simulation, "REST behind the stream"),
     ("L1", Simulation, "database lags"),

@@ -129,6 +129,7 @@ fn vest_order(times: u64) -> anyhow::Result<()> {
         initial_margin: Rate::from_bps(1000),
         maintenance_margin: Rate::from_bps(500),
         price_band: Rate::ZERO,
+        ends_ms: None,
         status: MarketStatus::Trading,
     };
     trader.set_rules(PairId(0), &rules);

@@ -218,6 +218,7 @@ mod tests {
                 initial_margin: Rate::from_bps(500),
                 maintenance_margin: Rate::from_bps(250),
                 price_band: Rate::ZERO,
+                ends_ms: None,
                 status: MarketStatus::Trading,
             };
             Ok(vec![(PairId(0), rules)])

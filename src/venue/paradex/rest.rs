@@ -153,6 +153,8 @@ pub struct MarketJson<'a> {
     max_order_size: Option<Word<'a>>,
     #[serde(borrow, default)]
     price_bands_width: Option<Word<'a>>,
+    #[serde(borrow, default)]
+    expiry_at: Option<sonic_rs::LazyValue<'a>>,
     #[serde(borrow)]
     delta1_cross_margin_params: MarginJson<'a>,
     #[serde(borrow, default)]
@@ -209,11 +211,23 @@ impl MarketJson<'_> {
             initial_margin,
             maintenance_margin: product(initial_margin, factor),
             price_band: rate("price_bands_width", &optional(&self.price_bands_width))?,
+            ends_ms: self.ends_ms()?,
             status: match self.trading_mode.as_deref() {
                 None | Some("STANDARD") => MarketStatus::Trading,
                 Some(_) => MarketStatus::Halted,
             },
         })
+    }
+
+    /// A perpetual says zero, or nothing, until it is about to be taken off.
+    fn ends_ms(&self) -> Result<Option<u64>, WireError> {
+        let Some(value) = &self.expiry_at else { return Ok(None) };
+        let text = value.as_raw_str().trim_matches('"');
+        if text.is_empty() || text == "null" {
+            return Ok(None);
+        }
+        let wrong = |_| WireError::new("expiry_at", text.as_bytes(), "milliseconds since the epoch");
+        Ok(Some(text.parse().map_err(wrong)?).filter(|&at| at > 0))
     }
 
     fn must_be_tradable(&self) -> Result<(), WireError> {
@@ -322,6 +336,18 @@ mod tests {
         );
         assert_eq!((rules.price_band, rules.status), (Rate::from_bps(500), MarketStatus::Trading));
         assert_eq!(rules.taker, Rate::from_raw(450_000_000));
+    }
+
+    #[test]
+    fn the_end_of_a_market_is_read() {
+        let ends = |text: &str| {
+            let told = BTC.replacen('{', &format!("{{\"expiry_at\":{text},"), 1);
+            market(&told).rules(Profile::Pro, None).map(|rules| rules.ends_ms)
+        };
+        assert_eq!(market(BTC).rules(Profile::Pro, None).unwrap().ends_ms, None);
+        assert_eq!((ends("0").unwrap(), ends("\"\"").unwrap()), (None, None));
+        assert_eq!(ends("1796860800000").unwrap(), Some(1_796_860_800_000));
+        assert!(ends("\"soon\"").is_err() && ends("-1").is_err());
     }
 
     #[test]

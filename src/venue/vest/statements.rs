@@ -75,6 +75,7 @@ impl SymbolRow<'_> {
             initial_margin: rate("initMarginRatio", self.init_margin_ratio)?,
             maintenance_margin: rate("maintMarginRatio", self.maint_margin_ratio)?,
             price_band: Rate::ZERO,
+            ends_ms: None,
             status: if halted { MarketStatus::Halted } else { MarketStatus::Trading },
         })
     }

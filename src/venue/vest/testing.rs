@@ -74,6 +74,7 @@ pub(super) fn rules(price_places: u8, qty_places: u8) -> MarketRules {
         initial_margin: Rate::from_bps(1000),
         maintenance_margin: Rate::from_bps(500),
         price_band: Rate::ZERO,
+        ends_ms: None,
         status: MarketStatus::Trading,
     }
 }
