@@ -39,7 +39,7 @@ pub fn settings(legs: Legs) -> Settings {
         orders_per_s: 50,
         orders_per_day: 0,
         maintenance_minute: None,
-        order_fallback: false,
+        order_fallback: id == P,
     };
     Settings {
         pairs: vec![PairSettings {
