@@ -109,7 +109,7 @@ impl Cycle {
         assert_near(rows.iter().fold(Usd::ZERO, |sum, row| sum + row.pnl), change);
         let pnl = read::pnl(&self.target).unwrap();
         assert_eq!((pnl.len(), pnl[0].closed), (1, pairs as i64));
-        assert_near(pnl[0].total, change);
+        assert_near(pnl[0].pnl.total, change);
     }
 
     /// Nothing open, nothing held, and an orderly end as the last word.

@@ -41,7 +41,7 @@ fn both_databases_hold_equal_rows_and_the_role_can_do_no_more_than_it_must() {
     let target = postgres(&server, "bot4");
     assert_eq!(rows(&target), expected(&run, "a.db"));
     let pnl = read::pnl(&target).unwrap();
-    assert_eq!(pnl[0].total.raw(), 31_000_000 - 1_000_001 - 8_000_000);
+    assert_eq!(pnl[0].pnl.total.raw(), 31_000_000 - 1_000_001 - 8_000_000);
     for sql in ["DELETE FROM positions", "DROP TABLE fills", "CREATE TABLE extra (x BIGINT)"] {
         let error = target.open().unwrap().query(&Statement { sql, params: Vec::new() }).unwrap_err();
         assert!(matches!(error, DbError::Query(_)), "{sql}: {error}");

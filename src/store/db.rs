@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(rows[0].long_price, crate::types::Price::from_raw(9_900_000_000));
         assert_eq!(rows[0].short_price, crate::types::Price::from_raw(10_100_000_000));
         let pnl = read::pnl(&target).unwrap();
-        assert_eq!((pnl[0].closed, pnl[0].total), (1, Usd::from_raw(92_000_000)));
+        assert_eq!((pnl[0].closed, pnl[0].pnl.total), (1, Usd::from_raw(92_000_000)));
         let before = (rows, pnl);
         let mut again = target.open().unwrap();
         again.transact(&[Statement { sql: "DELETE FROM marker", params: Vec::new() }]).unwrap();

@@ -12,6 +12,7 @@ pub mod names;
 pub mod number;
 pub mod output;
 pub mod postgres;
+pub mod profit;
 pub mod project;
 pub mod read;
 pub mod redact;

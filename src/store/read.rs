@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::number;
+use super::profit::Pnl;
 use super::schema;
 use super::sql::{Database, DbError, Row, Statement, Target, Value};
 use crate::types::{Nanos, Price, Qty, Rate, Usd};
@@ -45,20 +46,8 @@ pub struct PositionRow {
 pub struct PnlRow {
     pub pair: String,
     pub closed: i64,
-    #[serde(serialize_with = "number::money")]
-    pub entry_edge: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub exit_cost: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub slippage: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub fees: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub funding: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub unwinds: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub total: Usd,
+    #[serde(flatten)]
+    pub pnl: Pnl,
 }
 
 /// Creates or completes the schema; on a server this takes an administrator's URL.
@@ -177,9 +166,7 @@ fn position(row: &Row) -> PositionRow {
 
 fn profit(row: &Row) -> PnlRow {
     let usd = |at| Usd::from_raw(int(row, at));
-    PnlRow {
-        pair: text(row, 0),
-        closed: int(row, 1),
+    let pnl = Pnl {
         entry_edge: usd(2),
         exit_cost: usd(3),
         slippage: usd(4),
@@ -187,7 +174,8 @@ fn profit(row: &Row) -> PnlRow {
         funding: usd(6),
         unwinds: usd(7),
         total: usd(8),
-    }
+    };
+    PnlRow { pair: text(row, 0), closed: int(row, 1), pnl }
 }
 
 fn int(row: &Row, at: usize) -> i64 {

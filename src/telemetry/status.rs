@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::attribution::{LegHops, SlowOrder};
 use super::latency::Percentiles;
-use super::summary::{Legs, Pnl};
+use super::summary::Legs;
 use crate::store::number;
+use crate::store::profit::Pnl;
 use crate::types::{Qty, Rate};
 
 /// The engine at one moment.

@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 use super::latency::Percentiles;
-use crate::position::Ledger;
 use crate::store::line::{Level, Line};
-use crate::store::{lines, number};
-use crate::types::{Nanos, Usd};
+use crate::store::lines;
+use crate::store::profit::Pnl;
+use crate::types::Nanos;
 
 /// Everything a run ends with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -39,39 +39,6 @@ pub struct Legs {
     pub second: Percentiles,
 }
 
-/// A ledger for people: lines signed so that they add up to the total, positive = earned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Pnl {
-    #[serde(serialize_with = "number::money")]
-    pub entry_edge: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub exit_cost: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub slippage: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub fees: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub funding: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub unwinds: Usd,
-    #[serde(serialize_with = "number::money")]
-    pub total: Usd,
-}
-
-impl From<&Ledger> for Pnl {
-    fn from(ledger: &Ledger) -> Self {
-        Self {
-            entry_edge: ledger.entry_edge,
-            exit_cost: ledger.exit_cost,
-            slippage: ledger.slippage,
-            fees: ledger.fees,
-            funding: ledger.funding,
-            unwinds: ledger.unwinds,
-            total: ledger.total(),
-        }
-    }
-}
-
 impl Summary {
     /// The event's log line: the fields stand beside `timestamp`, `level`, `target`, `message`.
     pub fn line(&self, at: Nanos) -> Line {
@@ -89,6 +56,8 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::position::Ledger;
+    use crate::types::Usd;
 
     #[test]
     fn the_fields_are_the_contract() {
