@@ -49,7 +49,7 @@ pub struct Run {
     /// A keeper in a blocking call.
     busy: [bool; 2],
     rng: Rng,
-    /// When each run of the engine began.
+    /// When each run of the engine began; one killed while it started would have begun later than its successor.
     began: Vec<u64>,
     pub events: u64,
     /// Runs of the engine that began, and attempts that did not.
@@ -341,7 +341,7 @@ impl Run {
                 world.crash_at = world.crash_at.or(crash.map(|at| world.effects + at));
                 world.progress.starting = false;
                 self.began.push(begin);
-                let recent = self.began.iter().rev().take_while(|at| begin - **at < 600 * SECOND).count();
+                let recent = self.began.iter().rev().take_while(|at| begin < **at + 600 * SECOND).count();
                 if recent >= 4 {
                     world.tags.hit("L16");
                 }
