@@ -148,9 +148,25 @@ impl PairBook {
         self.legs.iter().all(|leg| leg.qty.is_zero())
     }
 
-    /// Anything was executed since it was last flat and booked.
+    /// Anything was executed since it was last booked.
     pub fn has_traded(&self) -> bool {
-        self.legs.iter().any(|leg| !leg.cash.is_zero() || !leg.fees.is_zero())
+        let moved = |leg: &LegBook| leg.cash != -self.reference.times(leg.qty) || !leg.fees.is_zero();
+        self.legs.iter().any(moved)
+    }
+
+    /// The books once what was traded is booked: empty, or what no venue takes for being less than a step (SAFETY V7),
+    /// at the reference price, as the ledger has valued it.
+    pub fn rest(&self) -> Self {
+        if self.is_flat() {
+            return Self::default();
+        }
+        let left = |leg: LegBook| LegBook {
+            qty: leg.qty,
+            cash: -self.reference.times(leg.qty),
+            ..LegBook::default()
+        };
+        let (direction, reference, opened_at) = (self.direction, self.reference, self.opened_at);
+        Self { legs: self.legs.map(left), direction, reference, opened_at, ..Self::default() }
     }
 
     /// Net signed quantity over both legs: zero when hedged.
@@ -231,6 +247,21 @@ mod tests {
         assert_eq!(ledger.slippage, usd("-0.02"));
         assert_eq!(ledger.fees, usd("-0.08"));
         assert_eq!(ledger.total(), usd("0.17"));
+    }
+
+    #[test]
+    fn what_is_left_of_a_booked_pair_stays_at_its_reference_and_adds_nothing_twice() {
+        let mut book = PairBook::default();
+        book.open(Direction::A, price("100"), Rate::ZERO, Rate::ZERO, Nanos(1));
+        book.execute(&execution(0, Side::Buy, Purpose::Enter, "100.01", "100.01"));
+        let first = book.ledger().total();
+        let mut rest = book.rest();
+        assert_eq!((rest.net(), rest.ledger().total(), rest.has_traded()), (book.net(), Usd::ZERO, false));
+        let last = execution(0, Side::Sell, Purpose::Unwind, "99.95", "99.96");
+        rest.execute(&last);
+        book.execute(&last);
+        assert!(rest.has_traded() && rest.is_flat() && rest.rest() == PairBook::default());
+        assert_eq!(first + rest.ledger().total(), book.ledger().total());
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl Pair {
             Entry::PairClosed { .. } => {
                 self.opened = false;
                 self.gone = false;
-                self.book = PairBook::default();
+                self.book = self.book.rest();
                 self.orders = [None, None];
             }
             Entry::Funding { venue, amount, .. } => {

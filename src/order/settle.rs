@@ -134,6 +134,10 @@ impl Core {
                 fill_skew_ns: skew,
             }));
         }
+        if !self.pairs[index].book.is_flat() {
+            let (venue, what) = (VenueId(0), Reason::cut("less than a step is left: close it at the venue"));
+            fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
+        }
         self.check_losses(now, fx);
     }
 

@@ -8,8 +8,8 @@ use super::core::{Core, Effect, Effects, Input};
 use super::gate::Approved;
 use super::news::SendOutcome;
 use super::pair::Pair;
-use crate::journal::Journal;
 use crate::journal::entry::Entry;
+use crate::journal::{Journal, JournalError};
 use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::order::Reason;
@@ -50,6 +50,16 @@ pub struct SignerEnds {
     pub rules: Tx<(VenueId, PairId, MarketRules)>,
 }
 
+/// How far the journal holds what has happened in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trust {
+    Whole,
+    /// Entries found no room (SAFETY L5), until a segment opens with all that is known.
+    Gap,
+    /// The disk failed: nothing of it is believed again before a restart (SAFETY L6).
+    Lost,
+}
+
 pub struct OrderThread {
     core: Core,
     traders: Vec<Box<dyn Trader>>,
@@ -65,7 +75,7 @@ pub struct OrderThread {
     untold: Vec<Option<Exposure>>,
     next_tick: Nanos,
     last_turn: Nanos,
-    journal_failed: bool,
+    trust: Trust,
     /// Orders that stand in the journal, and orders given to a trader: the second never passes the first.
     meant: u64,
     written: u64,
@@ -103,7 +113,7 @@ impl OrderThread {
             untold: vec![None; pairs],
             next_tick: Nanos::NEVER,
             last_turn: Nanos::NEVER,
-            journal_failed: false,
+            trust: Trust::Whole,
             meant: 0,
             written: 0,
             config_hash,
@@ -289,26 +299,30 @@ impl OrderThread {
             }
             (Ok(()), _) => {}
             (Err(error), _) => {
-                self.journal_failed = true;
+                let gap = matches!(error, JournalError::Full { .. });
+                self.trust = self.trust.max(if gap { Trust::Gap } else { Trust::Lost });
                 tracing::error!(event_type = "JOURNAL", "{error}");
             }
         }
     }
 
     fn watch_journal(&mut self, now: Nanos) {
-        let low = self.journal_failed || self.journal.free_bytes() < self.journal_free_min;
+        let low = self.trust != Trust::Whole || self.journal.free_bytes() < self.journal_free_min;
         self.core.hold_for_journal(low, &mut self.effects);
         self.run_effects(now);
     }
 
-    /// Goes on in a fresh journal segment, at a moment when nothing is in flight.
+    /// Goes on in a fresh journal segment, at a moment when nothing is in flight. It opens with all that is known, also
+    /// with what found no room before it.
     fn rotate(&mut self, now: Nanos) {
         if !self.journal.wants_rotation() || self.core.pairs().iter().any(Pair::has_live_orders) {
             return;
         }
         let opening = self.core.snapshot(self.core.epoch(), self.config_hash, now);
-        if let Err(error) = self.journal.rotate(&opening) {
-            tracing::error!(event_type = "JOURNAL", "{error}");
+        match self.journal.rotate(&opening) {
+            Ok(()) if self.trust == Trust::Gap => (self.trust, self.written) = (Trust::Whole, self.meant),
+            Ok(()) => {}
+            Err(error) => tracing::error!(event_type = "JOURNAL", "{error}"),
         }
     }
 
@@ -316,8 +330,9 @@ impl OrderThread {
     /// does not hold, except that without a journal what closes may still go (SAFETY L5).
     fn write(&mut self, now: Nanos, approved: &Approved, nth: u8) {
         let spec = *approved.spec();
-        let closes_unwritten = self.journal_failed && spec.purpose.reduce_only();
-        let outcome = if (self.journal_failed || self.written >= self.meant) && !closes_unwritten {
+        let failed = self.trust != Trust::Whole;
+        let closes_unwritten = failed && spec.purpose.reduce_only();
+        let outcome = if (failed || self.written >= self.meant) && !closes_unwritten {
             SendOutcome::Nothing(Reason::cut("it does not stand in the journal"))
         } else {
             self.written += 1;

@@ -69,7 +69,7 @@ impl Follow {
                 return Touched { orders: [None; 2], held: Some(pair) };
             }
             Entry::PairClosed { pair, .. } => {
-                self.books[pair.index()] = PairBook::default();
+                self.books[pair.index()] = self.books[pair.index()].rest();
                 self.whole[pair.index()] = false;
             }
             Entry::PairOpened { pair, .. } | Entry::PairHeld { pair, .. } => self.whole[pair.index()] = true,

@@ -1,5 +1,6 @@
 //! Each rung of the ladder made the one that works (SAFETY §2.3).
 
+use bot4::types::order::Reason;
 use bot4::types::report::Fact;
 use bot4::types::*;
 
@@ -141,4 +142,13 @@ fn a_close_leaves_what_a_larger_step_cannot_carry() {
     rig.fill(3, "g", "0.9", "100.10");
     rig.wait_ms(2_000);
     assert_eq!(rig.sent.len(), 4, "nothing that no venue takes is sent");
+    // What is left stays in the books, so that nobody takes it for a stranger's.
+    rig.account(P, "0.1");
+    rig.wait_ms(2_000);
+    rig.account(P, "0.1");
+    let pair = &rig.core.pairs()[0];
+    assert_eq!((pair.book.net(), pair.opened, pair.foreign), (qty("0.1"), false, [false; 2]));
+    let told = Reason::cut("less than a step is left: close it at the venue");
+    assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == told)), 1);
+    rig.assert_replay();
 }

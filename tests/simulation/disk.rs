@@ -4,6 +4,7 @@
 use bot4::journal::codec::{self, FRAME_MAX, Frame};
 use bot4::journal::entry::Entry;
 use bot4::journal::recover::{Shelf, recover_from};
+use bot4::journal::supply::SPARES;
 use bot4::journal::{Durability, Journal, JournalError, Recovered, SEGMENT_HEADER, SegmentHeader};
 use bot4_sim::core::rng::Rng;
 
@@ -11,6 +12,8 @@ use super::world::{Shared, lock};
 
 /// What a disk writes at once: a power cut keeps or loses it whole.
 const SECTOR: usize = 512;
+/// Room of a disk that is not full, bytes.
+const ROOMY: u64 = 1 << 40;
 
 /// One segment file, as long as what was written to it.
 struct Segment {
@@ -65,6 +68,10 @@ pub struct Disk {
     durability: Durability,
     /// No segment can be prepared.
     pub full: bool,
+    /// Segments prepared ahead, as `Supply` does it.
+    spares: u64,
+    /// Entries found no room, and no segment has opened with all that is known since.
+    pub gap: bool,
     /// Next entry's number.
     seq: u64,
     birth: u64,
@@ -84,6 +91,8 @@ impl Disk {
             room,
             durability,
             full: false,
+            spares: SPARES,
+            gap: false,
             seq: 0,
             birth: 0,
             read: (0, 0),
@@ -137,7 +146,28 @@ impl Disk {
         segment.publish();
         self.segments.push(segment);
         self.rotations += 1;
+        self.gap = false;
         self.after_write();
+    }
+
+    /// The store's other turn: a segment that was moved on to is replaced while the disk has room.
+    pub fn supply(&mut self) {
+        if !self.full {
+            self.spares = SPARES;
+        }
+    }
+
+    fn free_bytes(&self) -> u64 {
+        if self.full { self.left() as u64 + self.spares * self.room as u64 } else { ROOMY }
+    }
+
+    fn left(&self) -> usize {
+        self.segments.last().map_or(0, |segment| self.room.saturating_sub(segment.bytes.len()))
+    }
+
+    fn take_spare(&mut self, wanted: usize) -> Result<(), JournalError> {
+        self.spares = self.spares.checked_sub(1).ok_or(JournalError::Full { wanted })?;
+        Ok(())
     }
 
     fn after_write(&mut self) {
@@ -161,11 +191,8 @@ impl Disk {
     fn append(&mut self, entry: &Entry, torn: Option<usize>) -> Result<(), JournalError> {
         let frame = codec::encode(&Frame { seq: self.seq, rest: 0, entry: *entry });
         let bytes = frame.bytes();
-        let left = |disk: &Self| {
-            disk.segments.last().map_or(0, |segment| disk.room.saturating_sub(segment.bytes.len()))
-        };
-        if bytes.len() > left(self) {
-            self.advance(bytes.len())?;
+        if bytes.len() > self.left() {
+            self.advance(bytes.len()).inspect_err(|_| self.gap = true)?;
         }
         let Some(segment) = self.segments.last_mut() else {
             return Err(JournalError::Full { wanted: bytes.len() });
@@ -183,9 +210,7 @@ impl Disk {
 
     /// The next segment, empty.
     fn advance(&mut self, wanted: usize) -> Result<(), JournalError> {
-        if self.full {
-            return Err(JournalError::Full { wanted });
-        }
+        self.take_spare(wanted)?;
         let index = self.segments.last().map_or(0, |segment| segment.header.index + 1);
         if let Some(last) = self.segments.last_mut() {
             last.sealed = true;
@@ -278,17 +303,12 @@ impl Journal for SimJournal {
     }
 
     fn free_bytes(&self) -> u64 {
-        if lock(&self.0).disk.full { 0 } else { 1 << 40 }
+        lock(&self.0).disk.free_bytes()
     }
 
     fn wants_rotation(&self) -> bool {
         let world = lock(&self.0);
-        let left = world
-            .disk
-            .segments
-            .last()
-            .map_or(0, |segment| world.disk.room.saturating_sub(segment.bytes.len()));
-        left < world.disk.room / 4
+        world.disk.left() < world.disk.room / 4
     }
 
     fn rotate(&mut self, snapshot: &[Entry]) -> Result<(), JournalError> {
@@ -297,9 +317,7 @@ impl Journal for SimJournal {
             return Ok(());
         }
         let disk = &mut world.disk;
-        if disk.full {
-            return Err(JournalError::Full { wanted: FRAME_MAX });
-        }
+        disk.take_spare(FRAME_MAX)?;
         let index = disk.segments.last().map_or(0, |segment| segment.header.index + 1);
         if let Some(last) = disk.segments.last_mut() {
             last.sealed = true;

@@ -314,6 +314,8 @@ impl Faults {
     /// Nothing goes wrong any more, and what went wrong is undone.
     pub fn heal(&mut self, shared: &Shared, now: u64) {
         self.healed = true;
+        // Whoever was called comes now.
+        self.look_at = now;
         self.held = [0; 7];
         self.crash_plan.clear();
         self.undo.iter_mut().for_each(|row| row.0 = now);

@@ -29,5 +29,6 @@ pub mod trace;
 pub mod truth;
 pub mod venue_faults;
 pub mod venue_rules;
+pub mod verdict;
 pub mod violation;
 pub mod world;

@@ -248,6 +248,7 @@ impl Run {
         let world = &mut *lock(&self.world);
         self.check.drain_store(world, engine, now);
         world.disk.sync();
+        world.disk.supply();
         self.next[STORE] = now + 5 * IDLE;
     }
 

@@ -16,7 +16,7 @@ use bot4::venue::Target;
 use bot4_sim::stage;
 use bot4_sim::wire::{self, Frame};
 
-use super::world::{Shared, State, Way, Wire, World, lock};
+use super::world::{Left, Shared, State, Way, Wire, World, lock};
 
 /// Template of a book message in the order-book venue's binary schema.
 const BOOK_TEMPLATE: u16 = 3;
@@ -136,8 +136,7 @@ impl SimLink {
         match (kind_of(message), message) {
             ("cancel", _) => world.tags.hit("O19"),
             ("order", Outbound::Text(bytes) | Outbound::Request(bytes)) => {
-                let (venue, known) = (world.wires[self.id].venue, world.disk.safe_seq());
-                world.orders_out.push((venue, known, name_of(bytes)));
+                order_leaves(world, world.wires[self.id].venue, bytes);
             }
             _ => {}
         }
@@ -197,6 +196,14 @@ fn kind_of(message: Outbound<'_>) -> &'static str {
     } else {
         "send"
     }
+}
+
+/// Notes for the checker that an order is given to a venue's wire (SAFETY I2, L5).
+fn order_leaves(world: &mut World, venue: usize, bytes: &[u8]) {
+    let holds = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+    let reduces = holds(b"\"REDUCE_ONLY\"") || holds(b"\"reduceOnly\":true");
+    let (safe, excused) = (world.disk.safe_seq(), reduces && world.disk.gap);
+    world.orders_out.push(Left { venue, name: name_of(bytes), safe, excused });
 }
 
 /// The name that an order gives itself: its client id, or its nonce.
@@ -284,6 +291,9 @@ impl Http for SimHttp {
         let body = request.body.as_deref().unwrap_or_default().as_bytes();
         let (now, at) = (world.us(), world.now);
         world.trace.note(at, "call", format_args!("{} {method} {path} {}", self.venue, Shown(body)));
+        if method == "POST" && path == "/v1/orders" {
+            order_leaves(world, self.venue, body);
+        }
         let venue = &mut world.venues[self.venue];
         let call = venue.call(now, wire::Request { method, path_and_query: path, headers: &headers, body });
         let deadline_us = now + (DEADLINE_NS / 1_000) as i64;

@@ -37,8 +37,6 @@ pub struct Truth {
     /// New since the last look, oldest first.
     pub placed: Vec<Arrival>,
     pub deals: Vec<Deal>,
-    /// Differences under this are nothing that could be traded away, by pair.
-    dust: i64,
 }
 
 impl Truth {
@@ -50,7 +48,6 @@ impl Truth {
             symbols: pairs.iter().map(|pair| pair.symbols.clone()).collect(),
             placed: Vec::new(),
             deals: Vec::new(),
-            dust: 0,
         }
     }
 
@@ -109,13 +106,16 @@ impl Truth {
         self.position(0, pair) + self.position(1, pair)
     }
 
-    /// A difference beside a hedge that no venue trades: both want some 10 USD.
+    /// A difference beside a hedge that no venue trades: both want some 10 USD, and one step of theirs in common
+    /// (SAFETY §7, net delta tolerance).
     pub fn dust(&self, world: &World, pair: usize) -> i64 {
         let Some(both) = self.markets.get(pair) else { return 0 };
+        let step = |venue: usize| world.venues[venue].exchange().spec().markets[both[venue]].step;
+        let below_a_lot = common_multiple(step(0), step(1)) - 1;
         let exchange = world.venues[1].exchange();
         let price = exchange.ticker(both[1], 0).index.max(1);
         let ten_usd = 10 * 100_000_000_i128 * 100_000_000 / i128::from(price);
-        (ten_usd as i64).max(self.dust)
+        (ten_usd as i64).max(below_a_lot)
     }
 
     /// Another order of ours that lives on the leg of a new one.
@@ -137,4 +137,12 @@ impl Truth {
     pub fn open_order<'a>(&self, world: &'a World, venue: usize) -> Option<&'a OrderView> {
         world.venues[venue].truth().open_orders().find(|order| !order.client_ref.is_empty())
     }
+}
+
+fn common_multiple(a: i64, b: i64) -> i64 {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    a / x.max(1) * b
 }

@@ -48,6 +48,17 @@ pub struct Wire {
     pub cut_at: u64,
 }
 
+/// An order that was given to a wire.
+pub struct Left {
+    pub venue: usize,
+    /// Its own name: the client id or the nonce.
+    pub name: String,
+    /// Number of the first entry that was not safe then.
+    pub safe: u64,
+    /// It can only reduce a position, and the journal had no room when it left.
+    pub excused: bool,
+}
+
 /// How a venue's network behaves at this moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Network {
@@ -90,9 +101,8 @@ pub struct World {
     /// When a fault last interfered, ns: promises in seconds count from there.
     pub disturbed: u64,
     pub progress: Progress,
-    /// Orders given to a wire that the checker has not seen: venue, number of the first entry that was not safe then,
-    /// and the order's own name.
-    pub orders_out: Vec<(usize, u64, String)>,
+    /// Orders given to a wire that the checker has not seen.
+    pub orders_out: Vec<Left>,
     /// When the last market message of each venue was read by the engine, ns.
     pub md_read: [u64; 2],
 }

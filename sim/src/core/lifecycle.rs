@@ -25,15 +25,14 @@ impl Exchange {
     pub fn submit(&mut self, now_us: i64, order: NewOrder) -> Reply<OrderId> {
         let mut plan = Plan::default();
         let mut ack = Ack::at(now_us + self.sample(self.spec.latency.ack));
+        let mut again = None;
         self.is_echoed = false;
         for action in self.order_actions(&order) {
             match action {
                 Action::DropRequest => return Reply::Never,
                 Action::DelayRequest { ms } => return Reply::Hold { until_us: now_us + micros(ms) },
-                Action::DuplicateRequest { ms } => {
-                    let again = Box::new(NewOrder { held: true, ..order.clone() });
-                    self.schedule(now_us + micros(ms), Work::Again(again));
-                }
+                Action::DuplicateRequest { ms } => again = Some(now_us + micros(ms)),
+                // What was refused is not carried to the venue once more.
                 Action::Reject { code, message } => {
                     return self.refuse(now_us, order, ack, Reject::Injected { code, message });
                 }
@@ -46,6 +45,10 @@ impl Exchange {
                     action.inspect(|action| self.side_effect(now_us, action));
                 }
             }
+        }
+        if let Some(due_us) = again {
+            let copy = Box::new(NewOrder { held: true, ..order.clone() });
+            self.schedule(due_us, Work::Again(copy));
         }
         let result = self.take_in(now_us, order, plan);
         ack.answer(result)
@@ -407,5 +410,26 @@ mod tests {
         bench.exchange.add_fault(Rule::once(Class::Order, Action::PartialFill { size: 400_000 }));
         let part = bench.trade(bench.order(Side::Buy, 1_000_000, 73_000));
         assert_eq!((part.state, part.filled), (State::Cancelled, 400_000));
+        let step = bench.exchange.spec().markets[0].step;
+        bench.exchange.add_fault(Rule::once(Class::Order, Action::PartialFill { size: 400_000 + step / 2 }));
+        let part = bench.trade(bench.order(Side::Buy, 1_000_000, 73_000));
+        assert_eq!(part.filled, 400_000, "nothing is traded that is no multiple of the step");
+    }
+
+    #[test]
+    fn a_refused_order_does_not_arrive_again() {
+        let mut bench = Bench::new(Style::OrderBook);
+        for refuses in [false, true] {
+            let before = bench.exchange.arrivals().len();
+            bench.exchange.add_fault(Rule::once(Class::Order, Action::DuplicateRequest { ms: 50 }));
+            if refuses {
+                let (code, message) = ("X".to_owned(), String::new());
+                bench.exchange.add_fault(Rule::once(Class::Order, Action::Reject { code, message }));
+            }
+            let order = bench.order(Side::Buy, 1_000_000, 73_000);
+            bench.submit(order);
+            bench.pass(SECOND);
+            assert_eq!(bench.exchange.arrivals().len() - before, if refuses { 1 } else { 2 });
+        }
     }
 }

@@ -50,7 +50,10 @@ impl Exchange {
         if let Some(wrong) = live.plan.wrong {
             return self.execute_wrongly(now_us, &view, wrong);
         }
-        let wanted = live.plan.fill_at_most.map_or(view.size, |most| most.min(view.size));
+        // Nothing is traded that is no multiple of the step of this moment.
+        let step = self.markets[view.market].spec.step;
+        let most = |most: i64| (most / step * step).min(view.size);
+        let wanted = live.plan.fill_at_most.map_or(view.size, most);
         let limit = (view.limit > 0).then_some(view.limit);
         let taken = self.markets[view.market].book.walk(view.side, wanted, limit);
         let (reached, _) = total(&taken);

@@ -27,8 +27,9 @@ fn price(value: i64, spec: &MarketSpec) -> String {
     money::print(money::to_multiple(value, spec.tick, Round::Nearest), spec.price_decimals)
 }
 
+/// With the market's places; with more where a step has grown and the size is no multiple of it: what is held is told.
 fn size(value: i64, spec: &MarketSpec) -> String {
-    money::print(value, spec.size_decimals)
+    money::print(value, money::places(value).max(spec.size_decimals))
 }
 
 pub fn exchange_info<'a>(markets: impl Iterator<Item = (&'a MarketSpec, Mode)>) -> Value {
@@ -60,7 +61,8 @@ pub fn ticker(t: &TickerView, spec: &MarketSpec) -> Value {
 /// A whole book, at most `limit` levels a side.
 pub fn depth(book: &BookUpdate, spec: &MarketSpec, limit: usize) -> Value {
     let side = |levels: &[Level]| -> Vec<[String; 2]> {
-        let text = |l: &Level| [money::print(l.0, spec.price_decimals), size(l.1, spec)];
+        let text =
+            |l: &Level| [money::print(l.0, spec.price_decimals), money::print(l.1, spec.size_decimals)];
         levels.iter().take(limit).map(text).collect()
     };
     json!({"bids": side(&book.bids), "asks": side(&book.asks)})
@@ -275,5 +277,13 @@ mod tests {
         assert_eq!(twelve(1_230_000_000_000), "1.230000000000");
         assert_eq!(twelve(-5), "-0.000000000005");
         assert_eq!(ratio(8), "0.1250");
+    }
+
+    #[test]
+    fn what_a_grown_step_does_not_carry_is_told() {
+        let spec = &crate::options::Options::default().vest_spec(0).markets[0];
+        let coarse = MarketSpec { size_decimals: 3, ..spec.clone() };
+        let texts = [size(ONE, &coarse), size(50_000, &coarse), size(0, &coarse)];
+        assert_eq!(texts, ["1.000", "0.0005", "0.000"]);
     }
 }
