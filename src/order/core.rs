@@ -142,6 +142,8 @@ impl Core {
         self.started = now;
         self.epoch = start.epoch;
         self.seq = 0;
+        // A clock may have been set back since the last run.
+        self.settings.venues.iter().for_each(|venue| self.shelf.spend(venue.id, self.totals.nonce_high));
         self.start_mode(now, start.mode, fx);
         self.resume_recovered(now, fx);
     }

@@ -1,6 +1,7 @@
 //! Orders that were signed before they were wanted: which one a decision takes, and when it must take none.
 
-use bot4::order::core::Input;
+use bot4::journal::entry::{Entry, Totals};
+use bot4::order::core::{Core, Effects, Input, Start};
 use bot4::types::ready::{Ready, SignedText};
 use bot4::types::report::TraderEvent;
 use bot4::types::*;
@@ -183,4 +184,22 @@ fn the_configured_leg_is_written_first() {
         rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
         assert_eq!([rig.sent[2].venue, rig.sent[3].venue], venues);
     }
+}
+
+#[test]
+fn after_a_clock_was_set_back_no_nonce_of_the_last_run_comes_again() {
+    let mut rig = rig();
+    let nonce_high = rig.now.ms() + 60_000;
+    rig.core = Core::new(settings(settings::Legs::Together));
+    rig.core.recover(&Entry::TotalsSnapshot { totals: Totals { nonce_high, ..Totals::default() } });
+    let mut fx = Effects::new();
+    rig.core.start(rig.now, Start { epoch: 2, mode: Mode::Active, paper: false }, &mut fx);
+    rig.carry_out(fx);
+    rig.connect();
+    rig.wait_ms(900);
+    rig.quotes();
+    ladder(&mut rig, 200);
+    rig.enter();
+    assert_eq!([signature(&mut rig, 0), signature(&mut rig, 1)], [None, None], "signed at the send");
+    assert!(rig.sent.iter().all(|spec| spec.nonce > nonce_high));
 }

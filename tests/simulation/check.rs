@@ -40,7 +40,8 @@ pub struct Checker {
     mode: Mode,
     /// The operator has asked for it since the latch fell.
     meant: BTreeMap<ClientId, Meant>,
-    by_nonce: BTreeMap<u64, ClientId>,
+    /// By venue: nonces are a venue's own names.
+    by_nonce: [BTreeMap<u64, ClientId>; 2],
     /// Names of closing orders that left when the journal had no room.
     unwritten: BTreeSet<String>,
     pub truth: Truth,
@@ -80,7 +81,7 @@ impl Checker {
             follow: Follow::default(),
             mode: Mode::Paused,
             meant: BTreeMap::new(),
-            by_nonce: BTreeMap::new(),
+            by_nonce: [BTreeMap::new(), BTreeMap::new()],
             unwritten: BTreeSet::new(),
             last_seq: None,
             last_epoch: 0,
@@ -185,13 +186,14 @@ impl Checker {
             if self.meant.contains_key(&spec.id) {
                 return broken(format_args!("I11: the name {} is used again", spec.id));
             }
-            if self.by_nonce.last_key_value().is_some_and(|(&last, _)| spec.nonce <= last) {
+            let nonces = &mut self.by_nonce[spec.venue.index()];
+            if nonces.last_key_value().is_some_and(|(&last, _)| spec.nonce <= last) {
                 return broken(format_args!("I11: nonce {} of {} does not rise", spec.nonce, spec.id));
             }
+            nonces.insert(spec.nonce, spec.id);
             if spec.purpose == Purpose::Enter {
                 self.limits.entry(world, &spec)?;
             }
-            self.by_nonce.insert(spec.nonce, spec.id);
             self.meant.insert(spec.id, Meant { spec, seq, done: 0, closed: false });
         }
         Ok(())
@@ -239,7 +241,7 @@ impl Checker {
 
     fn named(&self, venue: usize, reference: &str) -> Option<ClientId> {
         ClientId::parse(reference)
-            .or_else(|| reference.parse().ok().and_then(|nonce: u64| self.by_nonce.get(&nonce).copied()))
+            .or_else(|| reference.parse().ok().and_then(|nonce: u64| self.by_nonce[venue].get(&nonce).copied()))
             .filter(|id| self.meant.get(id).is_some_and(|meant| meant.spec.venue.index() == venue))
     }
 

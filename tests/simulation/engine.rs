@@ -13,7 +13,8 @@ use bot4::journal::recover::{can_be_salvaged, readable};
 use bot4::keeper::thread::{KeeperThread, Rings as KeeperRings};
 use bot4::order::board::Board;
 use bot4::order::core::Core;
-use bot4::order::thread::{OrderThread, Rings as OrderRings};
+use bot4::order::signer::{SignerRings, SignerThread};
+use bot4::order::thread::{OrderThread, Rings as OrderRings, SignerEnds};
 use bot4::spread::thread::{SpreadRings, SpreadThread};
 use bot4::store::{Names, Observer, PairName, VenueName};
 use bot4::sys::clock::Clock;
@@ -23,11 +24,12 @@ use bot4::telemetry::alerts::AlertWatch;
 use bot4::telemetry::watch::Telemetry;
 use bot4::topology::startup::{Opening, begin, open};
 use bot4::topology::{RunOptions, next_epoch};
-use bot4::types::limits::{ALERT_RING, RECORD_RING};
+use bot4::types::limits::{ALERT_RING, READY_RING, RECORD_RING};
 use bot4::types::order::Reason;
+use bot4::types::ready::Near;
 use bot4::types::report::{Ask, Fact};
 use bot4::types::{Command, MarketRules, Mode, Nanos, PairId, Quote, Record, VenueId};
-use bot4::venue::{Answer, Desk, Feed, REGISTRY, Trader};
+use bot4::venue::{Answer, Desk, Feed, Presigner, REGISTRY, Trader};
 
 use super::disk::SimJournal;
 use super::options::Options;
@@ -76,6 +78,8 @@ pub struct Engine {
     pub md: Vec<BookThread>,
     pub spread: SpreadThread,
     pub order: OrderThread,
+    /// Where orders are signed ahead.
+    pub signer: Option<SignerThread>,
     pub keepers: Vec<Keeper>,
     pub commands: Tx<Command>,
     records: Vec<Rx<Record>>,
@@ -95,6 +99,7 @@ pub struct NotStarted {
 struct Part {
     feed: Box<dyn Feed>,
     trader: Box<dyn Trader>,
+    presigner: Option<Box<dyn Presigner>>,
     desk: Box<dyn Desk>,
     opening: Opening,
 }
@@ -106,7 +111,7 @@ pub fn start(world: &Shared, config: &Config, options: &Options) -> Result<(Engi
     let failed = |why: String, damaged| NotStarted { why, after: spent.load(Ordering::Relaxed), damaged };
     let mut parts = Vec::new();
     for (index, venue) in REGISTRY.iter().enumerate() {
-        let part = open_venue(world, config, index, &clock);
+        let part = open_venue(world, config, options.ahead, index, &clock);
         parts.push(part.map_err(|why| failed(format!("{}: {why}", venue.title), false))?);
     }
     let (found, damage) = read_journal(world, &clock).map_err(|why| failed(why, true))?;
@@ -157,23 +162,31 @@ fn read_journal(world: &Shared, clock: &ColdClock) -> Result<(Recovered, Option<
     Ok((Recovered { entries, ..Recovered::default() }, Some(latch)))
 }
 
-fn open_venue(world: &Shared, config: &Config, index: usize, clock: &ColdClock) -> Result<Part, String> {
+fn open_venue(
+    world: &Shared,
+    config: &Config,
+    ahead: bool,
+    index: usize,
+    clock: &ColdClock,
+) -> Result<Part, String> {
     let (section, venue) = (&config.venues[index], &REGISTRY[index]);
     let setup = setup(config, index, lock(world).now / 1_000_000);
     let text = |error: bot4::venue::SetupError| error.to_string();
     let feed = (venue.feed)(&setup).map_err(text)?;
     let mut desk = (venue.desk)(&setup).map_err(text)?;
     let trader = (venue.trader)(&setup).map_err(text)?;
+    let presigner = ahead.then(|| (venue.presigner)(&setup).map_err(text)).transpose()?;
     let mut http = SimHttp { world: Arc::clone(world), venue: index, clock: clock.clone() };
     let leverage = config.settings.risk.leverage;
     let opening = open(section.id, desk.as_mut(), &mut http, clock, true, leverage);
-    Ok(Part { feed, trader, desk, opening: opening.map_err(|error| error.to_string())? })
+    Ok(Part { feed, trader, presigner, desk, opening: opening.map_err(|error| error.to_string())? })
 }
 
 /// Ends of the rings that lead to the threads between the venues, gathered while the venues are wired.
 #[derive(Default)]
 struct Ends {
     traders: Vec<Box<dyn Trader>>,
+    presigners: Vec<Box<dyn Presigner>>,
     facts: Vec<Fact>,
     to_spread: Vec<Rx<Quote>>,
     quotes: Vec<Rx<Quote>>,
@@ -231,12 +244,32 @@ impl Wiring<'_> {
             part.trader.set_rules(*pair, rules);
         }
         self.ends.traders.push(part.trader);
+        self.ends.presigners.extend(part.presigner);
         self.ends.facts.extend(part.opening.facts);
         self.ends.to_spread.push(from_md);
         self.ends.quotes.push(md_quotes);
         self.ends.answers.push(keeper_order);
         self.ends.asks.push(order_keeper);
         (reader, Keeper { thread, clock, pumps: [md_pump, order_pump] })
+    }
+
+    /// The thread that signs ahead, its ends that `order` takes, and the one that `spread` takes.
+    fn signer(&mut self) -> (Option<SignerThread>, Option<SignerEnds>, Option<Tx<Near>>) {
+        let presigners = std::mem::take(&mut self.ends.presigners);
+        if presigners.is_empty() {
+            return (None, None, None);
+        }
+        let depth = self.options.rings;
+        let (near, from_spread) = ring(depth.command);
+        let (to_order, ready) = ring(READY_RING);
+        let (from_order, rules) = ring(depth.keeper);
+        let rings = SignerRings { near: from_spread, rules, ready: to_order };
+        let hand = lock(self.world).clock.clone();
+        let mut thread = SignerThread::new(Box::new(hand), &self.config.settings, presigners, rings);
+        for (venue, listed) in self.rules.iter().enumerate() {
+            listed.iter().for_each(|(pair, rules)| thread.set_rules(VenueId(venue as u8), *pair, rules));
+        }
+        (Some(thread), Some(SignerEnds { ready, rules: from_order }), Some(near))
     }
 
     fn rest(mut self, (core, epoch, now): (Core, u32, Nanos), venues: Vec<(BookThread, Keeper)>) -> Engine {
@@ -247,7 +280,8 @@ impl Wiring<'_> {
         let (rules_tx, rules_rx) = ring(depth.keeper);
         let (quotes, records) = (std::mem::take(&mut self.ends.to_spread), self.ends.record());
         let rings = SpreadRings { quotes, exposure, rules: rules_rx, intents, records };
-        let mut spread = SpreadThread::new(Box::new(hand.clone()), settings, rings);
+        let (signer, signer_ends, near) = self.signer();
+        let mut spread = SpreadThread::new(Box::new(hand.clone()), settings, rings).with_signer(near);
         for (venue, listed) in self.rules.iter().enumerate() {
             listed.iter().for_each(|(pair, rules)| spread.set_rules(VenueId(venue as u8), *pair, rules));
         }
@@ -268,12 +302,13 @@ impl Wiring<'_> {
         };
         let journal = Box::new(SimJournal(Arc::clone(self.world)));
         let board = Arc::new(Board::default());
-        let order = OrderThread::new(core, effects, 0, board, traders, journal, Box::new(hand), rings);
+        let order = OrderThread::new(core, effects, 0, board, traders, journal, Box::new(hand), rings)
+            .with_signer(signer_ends);
         let (raise, alerts) = ring(ALERT_RING);
         let telemetry = Telemetry::new(names(self.config), now, None)
             .with_alerts(AlertWatch::new(self.config.alerts.rules, now), raise);
         let (md, keepers) = venues.into_iter().unzip();
-        Engine { md, spread, order, keepers, commands, records: all_records, telemetry, alerts, epoch }
+        Engine { md, spread, order, signer, keepers, commands, records: all_records, telemetry, alerts, epoch }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Deterministic simulation of the whole engine: the real threads as values, the real rings, journal format, gate,
 //! codecs and state machines, in one thread on a virtual clock, against both simulated venues; a seed decides
 //! everything. Used by `tests/simulation.rs` (what every commit runs) and by the example `campaign` (the long runs).
-//! Only signatures are stubbed, and sockets, clock and file replaced at their seams.
+//! Only signatures are believed unseen in most runs, and sockets, clock and file replaced at their seams.
 //!
 //! ```text
 //!  options ─▶ run ─▶ engine: the threads, wired as `topology` wires them

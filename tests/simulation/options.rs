@@ -30,6 +30,8 @@ pub struct Options {
     pub legs: &'static str,
     pub dedicated: bool,
     pub auto_resume: bool,
+    /// Orders are signed ahead, and the venues look at every signature.
+    pub ahead: bool,
     pub durability: Durability,
     pub rings: Depths,
     pub segment_bytes: usize,
@@ -66,6 +68,7 @@ impl Options {
             legs: "together",
             dedicated: true,
             auto_resume: true,
+            ahead: seed % 7 == 6,
             durability: Durability::Process,
             rings: Depths { quote: 64, intent: 8, exposure: 16, keeper: 64, command: 8 },
             segment_bytes: 64 << 10,
@@ -185,9 +188,9 @@ impl Options {
 
 impl fmt::Display for Options {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, seconds, pairs, legs, dedicated, auto_resume, durability, rings, .. } = self;
+        let Self { seed, seconds, pairs, legs, dedicated, auto_resume, ahead, durability, rings, .. } = self;
         write!(out, "--seed {seed} --seconds {seconds}  pairs={pairs} legs={legs} dedicated={dedicated} ")?;
-        write!(out, "auto_resume={auto_resume} {durability:?} {rings:?} segment={} ", self.segment_bytes)?;
+        write!(out, "auto_resume={auto_resume} ahead={ahead} {durability:?} {rings:?} segment={} ", self.segment_bytes)?;
         write!(
             out,
             "cadence={:?} basis={} half_life={} ",

@@ -30,7 +30,10 @@ const STORE: usize = 6;
 const DRIVER: usize = 7;
 /// Whoever starts the engine again.
 const STARTER: usize = 8;
-const ACTORS: usize = 9;
+const SIGNER: usize = 9;
+const ACTORS: usize = 10;
+/// The threads of the engine.
+const THREADS: [usize; 8] = [MD, MD + 1, SPREAD, ORDER, KEEPER, KEEPER + 1, STORE, SIGNER];
 
 /// How often a thread looks by itself when nothing wakes it. In production all but the cold ones spin; here the clock
 /// jumps, and a deadline is met this late at most.
@@ -176,6 +179,7 @@ impl Run {
             SPREAD => self.turn_spread(now),
             ORDER => self.turn_order(now),
             STORE => self.turn_store(now),
+            SIGNER => self.turn_signer(now),
             KEEPER.. => self.turn_keeper(actor - KEEPER, now),
             _ => self.turn_md(actor - MD, now),
         }
@@ -200,7 +204,21 @@ impl Run {
         self.next[SPREAD] = now + IDLE;
         if worked {
             self.wake(ORDER);
+            self.wake_signer();
         }
+    }
+
+    fn wake_signer(&mut self) {
+        if self.options.ahead {
+            self.wake(SIGNER);
+        }
+    }
+
+    /// One ladder a turn, as in production; it is on the shelf when `order` next looks.
+    fn turn_signer(&mut self, now: u64) {
+        self.next[SIGNER] = u64::MAX;
+        let Some(signer) = self.engine.as_mut().and_then(|engine| engine.signer.as_mut()) else { return };
+        self.next[SIGNER] = now + if signer.poll(Nanos(now)) { MS } else { IDLE };
     }
 
     fn turn_order(&mut self, now: u64) {
@@ -304,9 +322,7 @@ impl Run {
         let world = &mut *lock(&self.world);
         world.drop_wires();
         world.dead = false;
-        for actor in 0..=STORE {
-            self.next[actor] = u64::MAX;
-        }
+        THREADS.into_iter().for_each(|actor| self.next[actor] = u64::MAX);
         self.busy = [false; 2];
         let pause = self.faults.restart_pause(&mut self.rng);
         self.next[STARTER] = now + pause;
@@ -333,7 +349,7 @@ impl Run {
                 self.check.started(&self.world, &engine);
                 self.engine = Some(engine);
                 let begin = now + took;
-                for actor in 0..=STORE {
+                for actor in THREADS.into_iter().filter(|actor| *actor != SIGNER || self.options.ahead) {
                     self.next[actor] = begin + self.rng.next() % 100_000;
                 }
                 let mut world = lock(&self.world);
