@@ -119,6 +119,7 @@ pub const TABLE: &[(&str, By, &str)] = &[
     ("R4", Simulation, "rung: unwound at a wider collar"),
     ("R5", Simulation, "rung: the other venue takes it"),
     ("R7", Simulation, "rung: kept trying, with alarms"),
+    ("S", Simulation, "an order that was signed ahead leaves"),
     ("K0", Simulation, "killed before an intent is written"),
     ("K1", Simulation, "killed in the middle of a write"),
     ("K2", Simulation, "power lost with unsynced writes"),
@@ -194,6 +195,7 @@ impl Tags {
 /// What a record tells of the engine's way.
 pub fn record(tags: &mut Tags, record: &Record) {
     match record.kind {
+        RecordKind::OrderPlaced { stamps, .. } if stamps.ready => tags.hit("S"),
         RecordKind::OrderResolved { .. } => tags.hit("R1"),
         RecordKind::Retry { .. } => tags.hit("R2"),
         RecordKind::AutoClose { .. } => tags.hit("R3"),
