@@ -241,7 +241,9 @@ impl Checker {
 
     fn named(&self, venue: usize, reference: &str) -> Option<ClientId> {
         ClientId::parse(reference)
-            .or_else(|| reference.parse().ok().and_then(|nonce: u64| self.by_nonce[venue].get(&nonce).copied()))
+            .or_else(|| {
+                reference.parse().ok().and_then(|nonce: u64| self.by_nonce[venue].get(&nonce).copied())
+            })
             .filter(|id| self.meant.get(id).is_some_and(|meant| meant.spec.venue.index() == venue))
     }
 

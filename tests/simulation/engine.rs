@@ -308,7 +308,18 @@ impl Wiring<'_> {
         let telemetry = Telemetry::new(names(self.config), now, None)
             .with_alerts(AlertWatch::new(self.config.alerts.rules, now), raise);
         let (md, keepers) = venues.into_iter().unzip();
-        Engine { md, spread, order, signer, keepers, commands, records: all_records, telemetry, alerts, epoch }
+        Engine {
+            md,
+            spread,
+            order,
+            signer,
+            keepers,
+            commands,
+            records: all_records,
+            telemetry,
+            alerts,
+            epoch,
+        }
     }
 }
 

@@ -190,7 +190,11 @@ impl fmt::Display for Options {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, seconds, pairs, legs, dedicated, auto_resume, ahead, durability, rings, .. } = self;
         write!(out, "--seed {seed} --seconds {seconds}  pairs={pairs} legs={legs} dedicated={dedicated} ")?;
-        write!(out, "auto_resume={auto_resume} ahead={ahead} {durability:?} {rings:?} segment={} ", self.segment_bytes)?;
+        write!(
+            out,
+            "auto_resume={auto_resume} ahead={ahead} {durability:?} {rings:?} segment={} ",
+            self.segment_bytes
+        )?;
         write!(
             out,
             "cadence={:?} basis={} half_life={} ",
