@@ -306,7 +306,7 @@ impl Core {
             && !self.is_held_back()
             && now >= pair.cool_until
             && pair.book.is_flat()
-            && !pair.foreign.contains(&true)
+            && !pair.is_strange()
             && venues.iter().all(|v| self.venues[v.index()].ready)
             && (self.paper || venues.iter().all(|v| self.venues[v.index()].reconciled));
         if open { ExposureState::MayEnter } else { ExposureState::Blocked }

@@ -83,7 +83,7 @@ impl Core {
         if now < pair.cool_until {
             return Err(Refusal::Cooldown);
         }
-        if pair.foreign.contains(&true) {
+        if pair.is_strange() {
             return Err(Refusal::Foreign);
         }
         Ok(())

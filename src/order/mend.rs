@@ -1,11 +1,14 @@
 //! Two ways home with one leg too many (SAFETY rule 6 and §2.3): complete the missing leg or unwind the filled one.
 //! Both are priced from the live books, fees included; the cheaper one inside its band is taken. Pure.
 
-use super::gate::floor_lot;
+use super::gate::{floor_lot, within};
 use super::pair::Pair;
 use crate::types::planted::planted;
 use crate::types::settings::Settings;
 use crate::types::{IntentKind, Price, Purpose, Qty, Rate, Side, Usd};
+
+/// A book this far from the mark and from the reference is not priced from (SAFETY M5).
+const FAR: Rate = Rate::from_bps(2_000);
 
 /// One priced order on the way home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,14 +207,18 @@ pub fn bounded(price: Price, side: Side, rate: Rate, tick: Price) -> Price {
     }
 }
 
-/// Best price on the side that this order takes from; the mark or the books' reference where no quote was ever seen.
+/// Best price on the side that this order takes from; the mark or the books' reference where no quote was ever seen,
+/// and where the book is far from both of them.
 pub fn best_price(pair: &Pair, leg: usize, side: Side) -> Option<Price> {
     let quote = &pair.quotes[leg];
     let best = match side {
         Side::Buy => quote.ask,
         Side::Sell => quote.bid,
     };
-    [best, quote.ticker.mark, pair.book.reference].into_iter().find(|price| price.raw() > 0)
+    let known = [quote.ticker.mark, pair.book.reference].into_iter().filter(|price| price.raw() > 0);
+    let lies = known.clone().next().is_some() && known.clone().all(|price| !within(best, price, FAR));
+    let best = Some(best).filter(|price| price.raw() > 0 && !lies);
+    best.or_else(|| known.clone().next())
 }
 
 /// Worst price that an order of this size touches in the last quote.

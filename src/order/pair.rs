@@ -277,6 +277,11 @@ impl Pair {
         self.orders.iter().flatten().filter(unsettled)
     }
 
+    /// A venue shows what our books do not: nothing is opened before it is explained or adopted.
+    pub fn is_strange(&self) -> bool {
+        self.foreign.contains(&true) || self.differs.iter().any(Option::is_some)
+    }
+
     pub fn has_live_orders(&self) -> bool {
         self.live_orders().next().is_some()
     }

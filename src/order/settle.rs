@@ -68,7 +68,9 @@ impl Core {
     /// Nothing in flight and the legs match: the pair is flat or held.
     fn finish(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
         let pair = &self.pairs[index];
-        let (phase, held) = (pair.phase, !pair.book.hedged().is_zero());
+        // Less than a lot on both legs is no pair: no exit could take it along (SAFETY V7).
+        let held = pair.common_lot().is_some_and(|lot| pair.book.hedged() >= lot);
+        let phase = pair.phase;
         self.log_mended(now, index, phase, fx);
         match (held, self.pairs[index].opened) {
             (true, false) => self.opened(now, index, fx),

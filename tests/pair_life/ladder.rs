@@ -118,6 +118,23 @@ fn an_unwind_stays_inside_the_band_that_its_venue_takes() {
 }
 
 #[test]
+fn a_book_that_lies_prices_no_unwind() {
+    for (bid, ask) in [("100300000", "100360000"), ("50.15", "50.18")] {
+        let mut rig = Rig::new();
+        rig.marks[V.index()] = price("100.20");
+        rig.quotes();
+        rig.enter();
+        rig.fill(0, "f", "1", "100.30");
+        rig.quote(P, "103.00", "103.04");
+        rig.quote(V, bid, ask);
+        rig.reject(1, RejectClass::Definitive);
+        let unwind = rig.sent.last().unwrap();
+        assert_eq!((unwind.purpose, unwind.venue), (Purpose::Unwind, V));
+        assert_eq!(unwind.limit, price("100.40"), "20 bps above the mark");
+    }
+}
+
+#[test]
 fn an_entry_far_from_either_mark_is_refused() {
     for venue in [V, P] {
         let mut rig = Rig::new();
@@ -150,5 +167,21 @@ fn a_close_leaves_what_a_larger_step_cannot_carry() {
     assert_eq!((pair.book.net(), pair.opened, pair.foreign), (qty("0.1"), false, [false; 2]));
     let told = Reason::cut("less than a step is left: close it at the venue");
     assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == told)), 1);
+    rig.assert_replay();
+}
+
+#[test]
+fn less_than_a_lot_on_both_legs_is_no_pair() {
+    let mut rig = Rig::new();
+    rig.opened();
+    for venue in [V, P] {
+        rig.fact(Fact::Rules { venue, pair: PairId(0), rules: MarketRules { lot: qty("0.3"), ..rules() } });
+    }
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "0.9", "100.11");
+    rig.fill(3, "g", "0.9", "100.10");
+    rig.wait_ms(2_000);
+    let pair = &rig.core.pairs()[0];
+    assert_eq!((pair.book.hedged(), pair.opened, rig.sent.len()), (qty("0.1"), false, 4));
     rig.assert_replay();
 }

@@ -49,7 +49,16 @@ fn nothing_is_sent_twice_while_orders_are_out() {
 fn a_position_that_is_not_ours_blocks_entries_and_is_not_touched() {
     let mut rig = Rig::new();
     rig.account(V, "3");
-    assert_eq!(rig.exposure, ExposureState::MayEnter, "one read may be old");
+    assert_eq!(
+        rig.exposure,
+        ExposureState::Blocked,
+        "one read may be old, and entries can wait for the next"
+    );
+    rig.account(V, "0");
+    assert_eq!(rig.exposure, ExposureState::MayEnter);
+    rig.account(V, "3");
+    rig.enter();
+    assert!(rig.sent.is_empty());
     rig.wait_ms(500);
     rig.account(V, "3");
     assert_eq!(rig.exposure, ExposureState::Blocked);

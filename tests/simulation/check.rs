@@ -50,6 +50,8 @@ pub struct Checker {
     last_epoch: u32,
     last_intent: u32,
     lone_since: Vec<u64>,
+    /// Until when each pair's lone leg was reported as not ours.
+    reported: Vec<u64>,
     pub longest_lone: u64,
     /// A stranger has traded, or positions were adopted: what the venues hold is not ours alone until both are flat.
     pub strange: bool,
@@ -87,6 +89,7 @@ impl Checker {
             last_epoch: 0,
             last_intent: 0,
             lone_since: vec![0; pairs],
+            reported: vec![0; pairs],
             longest_lone: 0,
             strange: false,
             strange_money: false,
@@ -118,7 +121,7 @@ impl Checker {
         if let Some(engine) = engine.filter(|_| !world.disk.gap) {
             self.books_agree(engine)?;
         }
-        self.lone_legs(world, engine.is_some())
+        self.lone_legs(world, engine)
     }
 
     /// One journal entry, in order.
@@ -163,6 +166,7 @@ impl Checker {
             Entry::PairClosed { ledger, at, .. } => {
                 self.pairs_closed += 1;
                 self.limits.closed(ledger, *at);
+                self.limits.over &= self.mode != Mode::Halted;
             }
             _ => {}
         }
@@ -229,7 +233,7 @@ impl Checker {
                 self.deal(world, venue, &deal)?;
             }
             if !self.strange {
-                self.limits.gross(world, venue, self.truth.held(venue))?;
+                self.limits.gross(world, venue, &self.truth)?;
             }
         }
         Ok(())
@@ -337,8 +341,9 @@ impl Checker {
             ));
         }
         let size = self.config.settings.pairs[spec.pair.index()].size.raw();
-        if after.abs() > size && !self.strange {
-            return broken(format_args!("I5: venue {venue} holds {after} after {id}, more than {size}"));
+        let most = size + self.truth.returned(venue)[deal.market];
+        if after.abs() > most && !self.strange {
+            return broken(format_args!("I5: venue {venue} holds {after} after {id}, more than {most}"));
         }
         Ok(())
     }
@@ -359,8 +364,9 @@ impl Checker {
         Ok(())
     }
 
-    /// I1, while nothing interferes and the engine runs.
-    fn lone_legs(&mut self, world: &World, runs: bool) -> Result<(), Violation> {
+    /// I1, while nothing interferes and the engine runs. What a venue has done to a position and the engine has
+    /// reported as not its own waits for a person (SAFETY V1).
+    fn lone_legs(&mut self, world: &World, engine: Option<&Engine>) -> Result<(), Violation> {
         if self.strange && self.truth.is_flat() && self.follow.held_pairs() == 0 {
             self.strange = false;
         }
@@ -380,8 +386,12 @@ impl Checker {
             if self.lone_since[pair] == 0 {
                 self.lone_since[pair] = world.now;
             }
-            let from = self.lone_since[pair].max(world.disturbed);
-            if runs && world.now > from + LONE_MAX {
+            let Some(engine) = engine else { continue };
+            if world.meddled && engine.order.core().pairs()[pair].foreign.contains(&true) {
+                self.reported[pair] = world.now;
+            }
+            let from = self.lone_since[pair].max(world.disturbed).max(self.reported[pair]);
+            if world.now > from + LONE_MAX {
                 let delta = self.truth.delta(pair);
                 return broken(format_args!("I1: pair {pair} has been off by {delta} for too long"));
             }

@@ -10,6 +10,7 @@ use bot4::types::{Nanos, OrderSpec, Purpose, Usd};
 use bot4_sim::core::Mode;
 
 use super::run::SECOND;
+use super::truth::Truth;
 use super::violation::{Violation, broken};
 use super::world::{State, Wire, World};
 
@@ -47,7 +48,10 @@ impl Limits {
             (true, since) => since,
         };
         let stage = &world.venues[venue];
-        self.closed_since[venue] = since(stage.exchange().mode() != Mode::Ok, self.closed_since[venue]);
+        // The order book has no word for a halt (sheet `paradex`, system state): refusals alone tell it.
+        let untold = if venue == 1 { Mode::Halt } else { Mode::Ok };
+        let closed = ![Mode::Ok, untold].contains(&stage.exchange().mode());
+        self.closed_since[venue] = since(closed, self.closed_since[venue]);
         let off_ms = (stage.shown(world.us()) - world.us()).abs() / 1_000;
         let allowed = i64::from(self.config.settings.risk.clock_no_entries_ms) + 60;
         self.off_since[venue] = since(off_ms > allowed, self.off_since[venue]);
@@ -124,12 +128,13 @@ impl Limits {
         Ok(())
     }
 
-    /// I5: what a venue holds over all pairs, at the index.
-    pub fn gross(&self, world: &World, venue: usize, held: &[i64]) -> Result<(), Violation> {
+    /// I5: what a venue holds over all pairs by our own orders, at the index.
+    pub fn gross(&self, world: &World, venue: usize, truth: &Truth) -> Result<(), Violation> {
         let exchange = world.venues[venue].exchange();
         let mut gross = 0_i128;
-        for (market, held) in held.iter().enumerate() {
-            gross += i128::from(held.abs()) * i128::from(exchange.ticker(market, 0).index) / 100_000_000;
+        for (market, (held, returned)) in truth.held(venue).iter().zip(truth.returned(venue)).enumerate() {
+            let ours = (held.abs() - returned).max(0);
+            gross += i128::from(ours) * i128::from(exchange.ticker(market, 0).index) / 100_000_000;
         }
         let most = i128::from(self.config.settings.risk.max_gross_notional.raw());
         if gross > most * 102 / 100 {

@@ -27,6 +27,8 @@ struct Seen {
     fills: usize,
     /// By market.
     held: Vec<i64>,
+    /// What busts and rollbacks have changed since the market was last flat.
+    returned: Vec<i64>,
 }
 
 pub struct Truth {
@@ -67,6 +69,7 @@ impl Truth {
         let seen = &mut self.venues[venue];
         let markets = world.venues[venue].exchange().spec().markets.len();
         seen.held.resize(markets, 0);
+        seen.returned.resize(markets, 0);
         if truth.version() == seen.version {
             return false;
         }
@@ -82,9 +85,18 @@ impl Truth {
             self.deals.push(Deal { reference, market, size, price, before, after });
         }
         seen.fills = truth.fills().len();
-        // What was taken back or undone.
-        (0..markets).for_each(|market| seen.held[market] = truth.position(market));
+        for market in 0..markets {
+            let (told, held) = (seen.held[market], truth.position(market));
+            let returned = seen.returned[market] + (held - told).abs();
+            seen.returned[market] = if held == 0 { 0 } else { returned };
+            seen.held[market] = held;
+        }
         true
+    }
+
+    /// What a venue's busts and rollbacks have changed of its positions, by market: no limit speaks of it.
+    pub fn returned(&self, venue: usize) -> &[i64] {
+        &self.venues[venue].returned
     }
 
     /// Signed position of a pair's leg, as it was at the last look.

@@ -179,7 +179,7 @@ impl VenueFaults {
             VenueFault::Rollback => {
                 let ms = self.pick(&[1_000, 10_000, 60_000, 600_000]);
                 world.fault("V5", format_args!("{venue} by {ms} ms"));
-                world.rolled_back = true;
+                (world.rolled_back, world.meddled) = (true, true);
                 perform(world, venue, Command::Rollback { venue: name(venue), ms });
             }
             VenueFault::Lag => {
@@ -210,7 +210,9 @@ impl VenueFaults {
     }
 
     fn change_mode(&mut self, world: &mut World, venue: usize, now: u64) {
-        let mode = self.pick(&[Mode::Halt, Mode::CancelOnly, Mode::PostOnly, Mode::Maintenance]);
+        // A house has no orders that rest, and no word for taking nothing else.
+        let modes = [Mode::Halt, Mode::CancelOnly, Mode::Maintenance, Mode::PostOnly];
+        let mode = self.pick(if venue == 0 { &modes[..3] } else { &modes });
         let until = now + self.span(1_000, 9);
         world.fault("V4", format_args!("{venue} {mode:?}"));
         perform(world, venue, Command::Mode { venue: name(venue), mode });
@@ -316,6 +318,7 @@ impl VenueFaults {
         }
         let fill = recent[(self.rng.next() % recent.len() as u64) as usize].clone();
         world.fault("bust", format_args!("{fill}"));
+        world.meddled = true;
         perform(world, 1, Command::Bust { venue: VenueName::Paradex, fill });
     }
 
@@ -340,6 +343,7 @@ impl VenueFaults {
         let Some(market) = symbols(world, venue).into_iter().next() else { return };
         let size = Size(self.pick(&[100_000, 200_000, 400_000]));
         world.fault("V2", format_args!("{venue} {side:?} {size:?}"));
+        world.meddled = true;
         perform(world, venue, Command::Trade { venue: name(venue), market, side, size });
     }
 
@@ -365,6 +369,7 @@ impl VenueFaults {
         let Some(market) = market else { return };
         let (name, liquidates) = (name(venue), self.rng.chance(500_000));
         world.fault("V3", format_args!("{venue} {share_ppm} ppm, liquidates={liquidates}"));
+        world.meddled = true;
         let command = match liquidates {
             true => Command::Liquidate { venue: name, market, share_ppm },
             false => Command::Deleverage { venue: name, market, share_ppm },

@@ -86,6 +86,8 @@ pub struct World {
     pub dead: bool,
     /// A venue has gone back to an earlier state: what was true of the past is no more.
     pub rolled_back: bool,
+    /// Positions have changed in this run by other deeds than our orders.
+    pub meddled: bool,
     /// Money taken out of the accounts and not yet put back.
     pub moved: i64,
     /// The last death was a power cut: what was not synced may be lost.

@@ -167,15 +167,16 @@ impl Account {
         effect
     }
 
-    /// Takes a trade back: the opposite trade at the same price, the fee returned.
+    /// Takes a trade back: the opposite trade at the same price, the fee returned. Funding up to now stays funding.
     pub fn bust(&mut self, trade: Trade) {
         let index = self.index_quantum(trade.funding_index_e12);
         let style = self.style;
         let side = trade.side.opposite();
         let effect = self.positions[trade.market].apply(style, side, trade.price, trade.size, index);
-        let amount = effect.realized_pnl + effect.funding + trade.fee;
+        let (market, amount) = (Some(trade.market), effect.realized_pnl + trade.fee);
         self.positions[trade.market].updated_us = trade.at_us;
-        self.book(trade.at_us, LedgerKind::Bust, Some(trade.market), amount, trade.fill_id);
+        self.book(trade.at_us, LedgerKind::Bust, market, amount, trade.fill_id);
+        self.book(trade.at_us, LedgerKind::Funding, market, effect.funding, trade.fill_id);
     }
 
     pub fn book(
@@ -386,5 +387,16 @@ mod tests {
         account.bust(trade(Side::Buy, "100", "1", "0.5", 0));
         assert_eq!((account.balance, account.positions[0].size), (ONE, 0));
         assert_eq!(account.balance, total(&account));
+    }
+
+    #[test]
+    fn funding_up_to_a_bust_stays_funding() {
+        let mut account = Account::new("a", Style::OrderBook, 1, ONE, 0);
+        account.trade(trade(Side::Buy, "100", "1", "0.5", 0));
+        account.bust(trade(Side::Buy, "100", "1", "0.5", 1_000_000_000_000));
+        let funding = account.ledger.iter().filter(|entry| entry.kind == LedgerKind::Funding);
+        let paid: i64 = funding.map(|entry| entry.amount).sum();
+        assert!(paid < 0, "{:?}", account.ledger);
+        assert_eq!(account.balance, ONE + paid);
     }
 }
