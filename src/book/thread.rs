@@ -297,17 +297,18 @@ impl Markets {
     }
 
     /// Sends the current quote of a market to both readers. `message` marks one caused by an applied market message.
+    /// `order` has it first: no wish that `spread` makes of a quote overtakes it.
     fn send(&mut self, pair: PairId, message: bool) {
         let now = self.clock.now();
         let Some(market) = self.markets.get_mut(pair.index()).and_then(Option::as_mut) else { return };
         let quote = market.quote(now);
-        self.to_spread.offer(quote, message);
         self.to_order.offer(quote, message);
+        self.to_spread.offer(quote, message);
     }
 
     fn flush(&mut self) -> bool {
-        let spread = self.to_spread.flush();
-        self.to_order.flush() | spread
+        let order = self.to_order.flush();
+        self.to_spread.flush() | order
     }
 
     fn invalidate_all(&mut self) {

@@ -202,11 +202,13 @@ impl OrderThread {
         taken > 0
     }
 
-    /// Wishes take the time at which they are looked at: an order is never dated before its decision.
+    /// Wishes take the time at which they are looked at: an order is never dated before its decision. The quotes that a
+    /// wish was made of are here by then, perhaps since a moment ago: it is judged by them and not by older ones.
     fn poll_intents(&mut self) -> bool {
         let mut worked = false;
         while let Some(intent) = self.rings.intents.pop() {
             let now = self.clock.now();
+            self.poll_quotes(now);
             self.core.step(now, Input::Intent(intent), &mut self.effects);
             self.run_effects(now);
             worked = true;
