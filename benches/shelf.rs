@@ -5,7 +5,7 @@ use std::hint::black_box;
 use bot4::order::rungs::{RUNGS, rungs};
 use bot4::order::shelf::{Shelf, Wanted};
 use bot4::types::ready::{Ready, SignedText};
-use bot4::types::{ClientId, Nanos, OrderSpec, PairId, Price, Purpose, Qty, Side, VenueId};
+use bot4::types::{ClientId, Nanos, OrderSpec, PairId, Price, Purpose, Qty, Rate, Side, VenueId};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 const NOW: Nanos = Nanos::from_ms(1_767_225_600_124);
@@ -29,12 +29,12 @@ fn ladder(nonce: u64) -> Vec<Ready> {
         },
         signature: SignedText::EMPTY,
     };
-    rungs(CENTRE, Side::Buy, TICK).map(ready).collect()
+    rungs(CENTRE, Side::Buy, TICK, Some(Rate::from_bps(5))).map(ready).collect()
 }
 
 fn shelf(c: &mut Criterion) {
     let ladders = [ladder(1), ladder(2)].concat();
-    assert_eq!(ladders.len(), 2 * RUNGS);
+    assert!(ladders.len() > RUNGS && ladders.len() <= 2 * RUNGS);
     let full = || {
         let mut shelf = Shelf::new(1, 2);
         ladders.iter().for_each(|ready| shelf.put(0, ready));

@@ -12,44 +12,61 @@ const RENEW_MS: u64 = 200;
 const KEEP_MS: u64 = 2_000;
 /// After a ladder the signer rests for so many times as long as it took.
 const REST_TIMES: u64 = 4;
-/// A ladder is made anew at once when its centre has moved this far.
-const MOVED: Rate = Rate::from_bps(1);
+/// A ladder is made anew at once when its centre has moved this far, quarters of a basis point.
+const MOVED: i64 = 1;
 
-/// Rungs of one ladder. What brings a trade over its threshold is a leg whose price has just become better, so that its
-/// limit lies inward of where it was: the ladder reaches densely that way and thinly the other.
-pub const RUNGS: usize = 61;
-/// Quarters of a basis point: inward one by one, then two by two, then at every whole one, to 20 bps.
-const INWARD: [(i64, i64, usize); 3] = [(0, 1, 33), (34, 2, 16), (68, 4, 4)];
+/// Most rungs of one ladder. What brings a trade over its threshold is a leg whose price has just become better, so that
+/// its limit lies inward of where it was: the ladder reaches far that way and thinly the other.
+pub const RUNGS: usize = 77;
+/// Quarters of a basis point: inward two by two, then at every whole one, to 30 bps.
+const INWARD: [(i64, i64, usize); 2] = [(0, 2, 21), (44, 4, 20)];
 /// And the other way.
 const OUTWARD: [i64; 8] = [1, 2, 3, 4, 8, 16, 32, 80];
+/// An entry's limit may give away a share of what its edge is above the bar, a quarter on each leg as shipped. Rungs
+/// beyond the bar that lie apart by less than that share of their own height leave no height without a rung: from a
+/// sixteenth of a basis point, each farther than the last by a quarter, to 30 bps.
+const OVERSHOOTS: usize = 28;
 
 /// Basis points beyond the entry's price at which taking it back is kept ready: an unwind reaches some twenty beyond
 /// the touch, so that steps of four always leave one that it may use.
 const UNWIND: [i64; 7] = [2, 6, 10, 14, 18, 22, 26];
 
-/// Limits of a ladder around `centre`, rounded inward to the tick; each price once.
-pub fn rungs(centre: Price, side: Side, tick: Price) -> impl Iterator<Item = Price> {
+/// Limits of a ladder around `centre`, rounded inward to the tick; each price once. `missing` = how far an entry's edge
+/// is from its bar: that far the leg that moves will move at least.
+pub fn rungs(centre: Price, side: Side, tick: Price, missing: Option<Rate>) -> impl Iterator<Item = Price> {
+    let over = missing.into_iter().flat_map(overshoots);
     let inward =
         INWARD.into_iter().flat_map(|(from, step, count)| (from..).step_by(step as usize).take(count));
-    distinct(inward.map(|n| -n).chain(OUTWARD), centre, side, tick)
+    let beyond = inward.map(|n| quarters(-n)).chain(over.map(|rate| -rate)).chain(OUTWARD.map(quarters));
+    distinct(beyond, centre, side, tick)
+}
+
+/// Distances inward at which a moving leg brings the edge to its bar and above it, as far as that leads inward.
+fn overshoots(missing: Rate) -> impl Iterator<Item = Rate> {
+    let heights = std::iter::successors(Some(Rate::from_bps(1).raw() / 16), |height| Some(height * 5 / 4));
+    let rates = heights.take(OVERSHOOTS).map(move |height| missing + Rate::from_raw(height));
+    rates.filter(|rate| *rate > Rate::ZERO)
+}
+
+fn quarters(n: i64) -> Rate {
+    Rate::from_raw(Rate::from_bps(n).raw() / 4)
 }
 
 /// Limits at which an entry at `centre` would be taken back. `side` is that of the unwind.
 pub fn unwinds(centre: Price, side: Side, tick: Price) -> impl Iterator<Item = Price> {
-    distinct(UNWIND.into_iter().map(|n| 4 * n), centre, side, tick)
+    distinct(UNWIND.into_iter().map(Rate::from_bps), centre, side, tick)
 }
 
-/// `beyond` is how far each limit reaches to the side that makes it more willing, quarters of a bps.
+/// `beyond` is how far each limit reaches to the side that makes it more willing.
 fn distinct(
-    beyond: impl Iterator<Item = i64>,
+    beyond: impl Iterator<Item = Rate>,
     centre: Price,
     side: Side,
     tick: Price,
 ) -> impl Iterator<Item = Price> {
     let mut seen = [Price::ZERO; RUNGS];
     let mut count = 0;
-    beyond.filter_map(move |quarters| {
-        let rate = Rate::from_raw(Rate::from_bps(quarters).raw() / 4);
+    beyond.filter_map(move |rate| {
         let price = match side {
             Side::Buy => centre.moved(rate).floor_to(tick),
             Side::Sell => centre.moved(-rate).ceil_to(tick),
@@ -118,7 +135,7 @@ impl Slot {
     fn is_due(&self, now: Nanos) -> bool {
         let moved = |leg: usize| {
             let (was, is) = (self.centres[leg], self.near.worst[leg]);
-            was.is_zero() || (is - was).ratio(was).abs() > MOVED
+            was.is_zero() || (is - was).ratio(was).abs() > quarters(MOVED)
         };
         let kept = now.ms_since(self.near.at) <= KEEP_MS;
         kept && (now.ms_since(self.made) >= RENEW_MS || moved(0) || moved(1))
@@ -141,36 +158,61 @@ mod tests {
             closes: false,
             qty: Qty::from_raw(100_000),
             worst: [price(worst), price("90000")],
+            missing: Rate::ZERO,
             at: Nanos::from_ms(ms),
         }
     }
 
     #[test]
-    fn rungs_are_on_the_tick_and_dense_where_a_better_price_will_be() {
+    fn rungs_are_on_the_tick_and_reach_inward() {
         for side in [Side::Buy, Side::Sell] {
             let centre = price("90000.05");
-            let prices: Vec<Price> = rungs(centre, side, price("0.1")).collect();
-            assert_eq!(prices.len(), RUNGS);
+            let prices: Vec<Price> = rungs(centre, side, price("0.1"), None).collect();
             assert_eq!(prices[0], price(if side == Side::Buy { "90000.0" } else { "90000.1" }), "inward");
             let mut reach: Vec<i64> =
                 prices.iter().map(|&rung| (rung - centre).ratio(centre).raw() * side.sign()).collect();
             reach.sort_unstable();
             let bps = |n: i64| Rate::from_bps(n).raw();
-            assert!(reach[0] < bps(-19) && reach[RUNGS - 1] > bps(19));
+            assert!(reach[0] < bps(-29) && reach[prices.len() - 1] > bps(19));
             let widest = |from: i64| {
                 let steps = reach.windows(2).filter(|step| step[0] >= bps(from) && step[1] < bps(1));
                 steps.map(|step| step[1] - step[0]).max().unwrap()
             };
-            assert!(widest(-8) < bps(1) / 3, "a quarter of a bps, and the tick");
-            assert!(widest(-16) < bps(2) / 3);
+            assert!(widest(-10) < bps(2) / 3, "half a bps, and the tick");
+            assert!(widest(-30) < bps(4) / 3);
+        }
+    }
+
+    #[test]
+    fn wherever_the_moving_leg_ends_a_rung_lies_in_its_room() {
+        let (centre, tick) = (price("90000"), price("0.1"));
+        for side in [Side::Buy, Side::Sell] {
+            for missing in [-3_i64, 0, 7, 19] {
+                let missing = Rate::from_bps(missing);
+                let ready: Vec<Price> = rungs(centre, side, tick, Some(missing)).collect();
+                assert!(ready.len() <= RUNGS);
+                let moved = |rate: Rate| centre.moved(Rate::from_raw(-rate.raw() * side.sign()));
+                for tenths in 2..250 {
+                    // So far above the bar; half of it may be given away, half of that on each leg.
+                    let over = Rate::from_raw(Rate::from_bps(tenths).raw() / 10);
+                    if missing + over <= Rate::ZERO {
+                        continue;
+                    }
+                    let worst = moved(missing + over);
+                    let limit = moved(missing + Rate::from_raw(over.raw() * 3 / 4));
+                    let (low, high) = (worst.min(limit), worst.max(limit));
+                    let fits = ready.iter().any(|&rung| rung >= low && rung <= high);
+                    assert!(fits, "{side:?}, missing {missing:?}, {tenths} tenths above");
+                }
+            }
         }
     }
 
     #[test]
     fn a_coarse_tick_makes_few_rungs() {
-        let prices: Vec<Price> = rungs(price("10"), Side::Buy, price("0.01")).collect();
-        assert_eq!(prices.len(), 4, "{prices:?}");
-        assert!(rungs(price("0.0001"), Side::Buy, price("1")).next().is_none(), "no price of zero");
+        let prices: Vec<Price> = rungs(price("10"), Side::Buy, price("0.01"), None).collect();
+        assert_eq!(prices.len(), 5, "{prices:?}");
+        assert!(rungs(price("0.0001"), Side::Buy, price("1"), None).next().is_none(), "no price of zero");
     }
 
     #[test]

@@ -109,7 +109,10 @@ impl SignerThread {
         };
         match purpose {
             Purpose::Unwind => unwinds(spec.limit, side, tick).for_each(|limit| self.sign(&spec, limit)),
-            _ => rungs(spec.limit, side, tick).for_each(|limit| self.sign(&spec, limit)),
+            Purpose::Enter => {
+                rungs(spec.limit, side, tick, Some(near.missing)).for_each(|limit| self.sign(&spec, limit));
+            }
+            _ => rungs(spec.limit, side, tick, None).for_each(|limit| self.sign(&spec, limit)),
         }
     }
 
@@ -129,7 +132,7 @@ mod tests {
     use crate::sys::clock::ManualClock;
     use crate::sys::ring::ring;
     use crate::types::ready::SignedText;
-    use crate::types::{Direction, Qty};
+    use crate::types::{Direction, Qty, Rate};
 
     /// Signs with the limit.
     struct Stamp;
@@ -165,6 +168,7 @@ mod tests {
             closes,
             qty: Qty::from_raw(100),
             worst: [Price::parse(b"100.00").unwrap(), Price::parse(b"100.50").unwrap()],
+            missing: Rate::from_bps(5),
             at: Nanos::from_ms(1_000),
         }
     }

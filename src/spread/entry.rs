@@ -67,7 +67,8 @@ impl EntryRules {
         thin
     }
 
-    /// The trade that will be offered if the edge rises by `within`: at the largest size that the books bear.
+    /// The trade that will be offered if the edge rises by `within`, at the largest size that the books bear, and by how
+    /// much it must rise.
     pub fn approaching(
         &self,
         quotes: &[Quote; 2],
@@ -75,12 +76,14 @@ impl EntryRules {
         direction: Direction,
         basis: Rate,
         within: Rate,
-    ) -> Option<Trade> {
-        if view.touch[direction.index()] < self.bar(quotes, direction, basis) - within {
+    ) -> Option<(Trade, Rate)> {
+        let bar = self.bar(quotes, direction, basis);
+        if view.touch[direction.index()] < bar - within {
             return None;
         }
-        let trades = (0..SIZES).filter_map(|size| Trade::price(quotes, direction, size));
-        { trades }.find(|trade| trade.within_depth)
+        let mut trades = (0..SIZES).filter_map(|size| Trade::price(quotes, direction, size));
+        let trade = trades.find(|trade| trade.within_depth)?;
+        Some((trade, bar - trade.marginal_edge(view.mid)))
     }
 
     /// Raw edge that an entry must have.

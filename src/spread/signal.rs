@@ -159,7 +159,8 @@ impl Signal {
         match self.exposure {
             ExposureState::Held { direction, qty, basis, edge, since } => {
                 let held = Held { direction, qty, basis, edge, since };
-                self.look_ahead(now, true, self.exit.approaching(&held, &self.quotes, &view, NEAR));
+                let near = self.exit.approaching(&held, &self.quotes, &view, NEAR);
+                self.look_ahead(now, true, near.map(|trade| (trade, Rate::ZERO)));
                 self.judge_exit(&held, &view, now, facts)
             }
             _ => {
@@ -174,12 +175,11 @@ impl Signal {
         }
     }
 
-    fn look_ahead(&mut self, now: Nanos, closes: bool, trade: Option<Trade>) {
-        let Some(Trade { direction, qty, worst, .. }) = trade.filter(|_| now >= self.next_near) else {
-            return;
-        };
+    fn look_ahead(&mut self, now: Nanos, closes: bool, near: Option<(Trade, Rate)>) {
+        let Some((trade, missing)) = near.filter(|_| now >= self.next_near) else { return };
+        let Trade { direction, qty, worst, .. } = trade;
         self.next_near = now.plus_ms(NEAR_MS);
-        self.near = Some(Near { pair: self.pair.id, direction, closes, qty, worst, at: now });
+        self.near = Some(Near { pair: self.pair.id, direction, closes, qty, worst, missing, at: now });
     }
 
     /// Basis in direction A, once it is known. An absurd gap does not enter the average.

@@ -1,7 +1,7 @@
 //! Orders signed before they are wanted: what `spread` asks to be kept ready, and what `signer` hands to `order`.
 
 use super::ids::{Direction, PairId};
-use super::money::{Price, Qty};
+use super::money::{Price, Qty, Rate};
 use super::order::OrderSpec;
 use super::text::Text;
 use super::time::Nanos;
@@ -22,6 +22,8 @@ pub struct Near {
     pub qty: Qty,
     /// Worst price that the trade touches now, per leg: where the limits will be.
     pub worst: [Price; 2],
+    /// How far an entry's edge is from what it must be; negative when it is there.
+    pub missing: Rate,
     pub at: Nanos,
 }
 
