@@ -15,8 +15,8 @@ const REST_TIMES: u64 = 4;
 /// A ladder is made anew at once when its centre has moved this far, quarters of a basis point.
 const MOVED: i64 = 1;
 
-/// Most rungs of one ladder. What brings a trade over its threshold is a leg whose price has just become better, so that
-/// its limit lies inward of where it was: the ladder reaches far that way and thinly the other.
+/// Most rungs of one ladder. What brings a trade over its threshold is a leg whose price has just become better, so
+/// that its limit lies inward of where it was: the ladder reaches far that way and thinly the other.
 pub const RUNGS: usize = 77;
 /// Quarters of a basis point: inward two by two, then at every whole one, to 30 bps.
 const INWARD: [(i64, i64, usize); 2] = [(0, 2, 21), (44, 4, 20)];

@@ -67,8 +67,8 @@ impl EntryRules {
         thin
     }
 
-    /// The trade that will be offered if the edge rises by `within`, at the largest size that the books bear, and by how
-    /// much it must rise.
+    /// The trade that will be offered if the edge rises by `within`, at the largest size that the books bear, and by
+    /// how much it must rise.
     pub fn approaching(
         &self,
         quotes: &[Quote; 2],
