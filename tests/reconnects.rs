@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bot4_sim::Options;
@@ -12,6 +13,7 @@ use bot4_sim::control::VenueName;
 use bot4_sim::core::Socket;
 use bot4_sim::core::rng::Rng;
 use common::Bench;
+use common::bench::Line;
 use common::campaign::{Figures, number};
 use common::gate::Gate;
 use common::trouble::{SOCKETS, VENUES, name};
@@ -45,16 +47,33 @@ impl Campaign {
         self.back[SOCKETS.len()].add(answers.elapsed().as_secs_f64() * 1e3);
     }
 
-    /// Market data and the private side serve again.
+    /// Every link that was lost is up again, and the venue has been asked what is there.
     fn wait_back(&mut self, venue: VenueName, from: usize) {
-        let is = |line: &common::bench::Line, event: &str| {
-            line["event_type"] == event && line["exchange"] == name(venue)
-        };
-        for event in ["CONNECTED", "RECONCILED"] {
-            if !self.bench.log[from..].iter().any(|line| is(line, event)) {
-                self.bench.wait_at(venue, event);
-            }
+        let reconciled = |line: &Line| line["event_type"] == "RECONCILED" && line["exchange"] == name(venue);
+        if !self.bench.log[from..].iter().any(reconciled) {
+            self.bench.wait_at(venue, "RECONCILED");
         }
+        let end = Instant::now() + Duration::from_secs(60);
+        while let Some(link) = self.still_down(venue, from) {
+            assert!(Instant::now() < end, "{} {link} stays away\n{}", name(venue), self.bench.tail());
+            self.bench.saw_within(Duration::from_millis(100), |line| line["event_type"] == "CONNECTED");
+        }
+    }
+
+    /// A link of the venue whose last word is that it was lost. By the lines' own times: threads tell side by side.
+    fn still_down(&self, venue: VenueName, from: usize) -> Option<String> {
+        let mut last = BTreeMap::<String, [String; 2]>::new();
+        for line in self.bench.log[from..].iter().filter(|line| line["exchange"] == name(venue)) {
+            let which = match line["event_type"].as_str() {
+                Some("DISCONNECTED") => 0,
+                Some("CONNECTED") => 1,
+                _ => continue,
+            };
+            let at = &mut last.entry(line["link"].to_string()).or_default()[which];
+            let told = line["timestamp"].to_string();
+            *at = std::mem::take(at).max(told);
+        }
+        last.into_iter().find(|(_, [lost, up])| lost > up).map(|(link, _)| link)
     }
 }
 
