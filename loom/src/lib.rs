@@ -6,11 +6,14 @@
 
 #[path = "../../src/sys/parked.rs"]
 mod parked;
+#[path = "../../src/sys/seqlock.rs"]
+mod seqlock;
 
 use loom::sync::atomic::{self, AtomicUsize, Ordering};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 use parked::Parked;
+use seqlock::SeqLock;
 
 /// What stands for the ring (a count of messages) and for the eventfd (a notification that waits for its reader).
 struct Bed {
@@ -113,5 +116,23 @@ fn a_wake_before_the_message_is_lost() {
         let signalled = parked.claim();
         messages.store(1, Ordering::Release);
         signalled
+    });
+}
+
+/// One write while another thread reads twice: what it sees belongs together, and is no older than what it saw before.
+#[test]
+fn words_are_read_as_they_were_written() {
+    loom::model(|| {
+        let lock = Arc::new(SeqLock::new([0, 0]));
+        let writer = Arc::clone(&lock);
+        let writer = thread::spawn(move || writer.write([1, 1]));
+        let mut last = 0;
+        for [a, b] in (0..2).filter_map(|_| lock.read()) {
+            assert_eq!(a, b, "torn");
+            assert!(a >= last, "back in time");
+            last = a;
+        }
+        writer.join().unwrap();
+        assert_eq!(lock.read(), Some([1, 1]));
     });
 }

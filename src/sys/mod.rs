@@ -1,6 +1,7 @@
 //! The machine: threads, clock, rings, sockets, TLS, WebSocket and HTTP connections. It knows bytes, never money.
 
-// `parked` takes its atomics from its parent, so that the model checker in `loom/` can put its own in their place.
+// `parked` and `seqlock` take their atomics from here, so that the model checker in `loom/` can put its own in their
+// place.
 use std::sync::atomic;
 
 pub mod allocations;
@@ -23,6 +24,7 @@ mod parked;
 pub mod process;
 pub mod rest;
 pub mod ring;
+mod seqlock;
 pub mod signals;
 pub mod socket;
 pub mod thread;

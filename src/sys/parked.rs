@@ -1,4 +1,4 @@
-//! The announcement of sleep between one consumer and its producers: the one lock-free protocol of our own. `loom/`
+//! The announcement of sleep between one consumer and its producers: a lock-free protocol of our own. `loom/`
 //! runs this file through every order that the memory model allows.
 
 use super::atomic::{AtomicBool, Ordering, fence};

@@ -2,7 +2,9 @@
 //! `clock`. It never vouches for itself: it is measured against the monotonic clock at the start and every second after
 //! that, and given up for good once the two have parted.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::seqlock::SeqLock;
 
 /// Length of one measurement at the start, ns, and how many of them must agree within [`AGREE_PPM`].
 const MEASURE_NS: u64 = 2_000_000;
@@ -21,16 +23,11 @@ const TRIES: usize = 8;
 /// Ticks between reading both clocks and using what they said: more, and we were interrupted.
 const INTERRUPTED: u64 = 1_000_000;
 
-/// The counter and the line through it: `nanos + (counter - ticks) × speed`. The line is written by one thread at a
-/// time and read by all: an odd version says that it is being written.
+/// The counter and the line through it: `nanos + (counter - ticks) × speed`.
 #[derive(Debug)]
 pub struct Tsc {
-    version: AtomicU64,
-    ticks: AtomicU64,
-    nanos: AtomicU64,
-    /// Nanoseconds a tick, with [`POINT`] binary places.
-    speed: AtomicU64,
-    /// What the monotonic clock said at `ticks`.
+    line: SeqLock<3>,
+    /// What the monotonic clock said where the line begins.
     checked: AtomicU64,
     parted: AtomicBool,
 }
@@ -64,10 +61,7 @@ impl Tsc {
         };
         let Sample { ticks, monotonic } = samples[MEASUREMENTS];
         speeds.iter().all(agrees).then(|| Self {
-            version: AtomicU64::new(0),
-            ticks: AtomicU64::new(ticks),
-            nanos: AtomicU64::new(monotonic),
-            speed: AtomicU64::new(whole),
+            line: SeqLock::new([ticks, monotonic, whole]),
             checked: AtomicU64::new(monotonic),
             parted: AtomicBool::new(false),
         })
@@ -79,15 +73,7 @@ impl Tsc {
         if self.parted.load(Ordering::Relaxed) {
             return None;
         }
-        loop {
-            let version = self.version.load(Ordering::Acquire);
-            let line = self.line();
-            fence(Ordering::Acquire);
-            if version & 1 == 0 && self.version.load(Ordering::Relaxed) == version {
-                return Some(line.at(counter()));
-            }
-            std::hint::spin_loop();
-        }
+        Some(self.line().at(counter()))
     }
 
     /// Compares with the monotonic clock and bends the line so that what differs is gone by the next check, in a
@@ -115,30 +101,27 @@ impl Tsc {
         true
     }
 
+    #[inline]
     fn line(&self) -> Line {
-        Line {
-            ticks: self.ticks.load(Ordering::Relaxed),
-            nanos: self.nanos.load(Ordering::Relaxed),
-            speed: self.speed.load(Ordering::Relaxed),
+        loop {
+            if let Some([ticks, nanos, speed]) = self.line.read() {
+                return Line { ticks, nanos, speed };
+            }
+            std::hint::spin_loop();
         }
     }
 
     /// The new line begins where the old one has come to.
     fn draw(&self, line: Line, checked: u64) {
-        let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version + 1, Ordering::Relaxed);
-        fence(Ordering::Release);
-        self.ticks.store(line.ticks, Ordering::Relaxed);
-        self.nanos.store(line.nanos, Ordering::Relaxed);
-        self.speed.store(line.speed, Ordering::Relaxed);
+        self.line.write([line.ticks, line.nanos, line.speed]);
         self.checked.store(checked, Ordering::Relaxed);
-        self.version.store(version + 2, Ordering::Release);
     }
 }
 
 struct Line {
     ticks: u64,
     nanos: u64,
+    /// Nanoseconds a tick, with [`POINT`] binary places.
     speed: u64,
 }
 
@@ -208,10 +191,7 @@ mod tests {
     fn line(speed: u64) -> Tsc {
         let now = counter();
         Tsc {
-            version: AtomicU64::new(0),
-            ticks: AtomicU64::new(now),
-            nanos: AtomicU64::new(0),
-            speed: AtomicU64::new(speed),
+            line: SeqLock::new([now, 0, speed]),
             checked: AtomicU64::new(0),
             parted: AtomicBool::new(false),
         }
@@ -240,10 +220,11 @@ mod tests {
         off.store(100_000, Ordering::Relaxed);
         while monotonic() < CHECK_MIN_NS {}
         let before = tsc.nanos().unwrap();
-        while !(tsc.check(&monotonic) && tsc.version.load(Ordering::Relaxed) > 0) {}
+        let drawn = tsc.line().ticks;
+        while !(tsc.check(&monotonic) && tsc.line().ticks > drawn) {}
         let after = tsc.nanos().unwrap();
         assert!(after >= before);
-        assert!(tsc.speed.load(Ordering::Relaxed) > 1 << POINT, "it hurries, being behind");
+        assert!(tsc.line().speed > 1 << POINT, "it hurries, being behind");
         assert!(tsc.nanos().unwrap() < monotonic(), "and is not there at once");
     }
 
