@@ -1,5 +1,5 @@
-//! A few words that one thread writes and any thread reads as they were written together. `loom/` runs this file through
-//! every order that the memory model allows. Used by `tsc`; never blocks the writer.
+//! A few words that one thread writes and any thread reads as they were written together. `loom/` runs this file
+//! through every order that the memory model allows. Used by `tsc`; never blocks the writer.
 
 use super::atomic::{AtomicU64, Ordering, fence};
 
