@@ -15,7 +15,7 @@ use super::fields::{FieldError, PAYLOAD_MAX, Reader, Writer};
 /// First bytes of every frame.
 pub const MAGIC: u32 = 0x4a34_b074;
 /// Version of the format that is written; the only one that is read.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Bytes of a frame's header.
 pub const HEADER: usize = 24;
 /// Largest frame, bytes.
@@ -166,9 +166,9 @@ pub(crate) mod tests {
     #[test]
     fn another_version_is_refused_by_name() {
         let mut bytes = encode(&Frame { seq: 1, rest: 0, entry: samples::all()[0] }).bytes().to_vec();
-        bytes[9] = 2;
+        bytes[9] = VERSION + 1;
         reseal(&mut bytes);
-        assert_eq!(decode(&bytes), Err(CodecError::Version(2)));
+        assert_eq!(decode(&bytes), Err(CodecError::Version(VERSION + 1)));
         bytes[9] = VERSION;
         bytes[8] = 99;
         reseal(&mut bytes);

@@ -19,8 +19,8 @@ pub enum Entry {
     PairSnapshot { pair: PairId, book: PairBook },
     /// Totals at the start of a segment.
     TotalsSnapshot { totals: Totals },
-    /// An order that was not terminal at the start of a segment. Followed by the entries of its life so far.
-    OrderSnapshot { order: IntentOrder, state: OrderState, venue_id: VenueOrderId, filled: Qty, at: Nanos },
+    /// The last order of a leg at the start of a segment, over or not: later entries may still name it.
+    OrderSnapshot { order: IntentOrder, state: OrderState, venue_id: VenueOrderId, done: Done, at: Nanos },
     /// What is about to be sent: both legs in one entry, before the first byte of either leaves.
     Intent { intent: IntentEntry },
     /// The bytes of this order were given to the socket.
@@ -60,6 +60,19 @@ pub struct IntentOrder {
     /// Leg of the pair, 0 or 1.
     pub leg: u8,
     pub expected: Price,
+}
+
+/// What has become of an order so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Executed and not taken back, its fees, and the sum of price × quantity.
+    pub filled: Qty,
+    pub fee: Usd,
+    pub cost: Usd,
+    /// Executed and taken back by the venue, whose lists may show it as filled all the same.
+    pub busted: Qty,
+    /// The funding that it settled was read and booked.
+    pub funding_told: bool,
 }
 
 /// A decision as it stands in the journal.

@@ -1,7 +1,7 @@
 //! How each field of an [`Entry`] lies in bytes: little-endian, in the order written here, no padding. Called
 //! by `codec` alone. A change of order, width or meaning is a new version of the format.
 
-use super::entry::{Entry, IntentEntry, IntentOrder, Totals};
+use super::entry::{Done, Entry, IntentEntry, IntentOrder, Totals};
 use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::message::{Mode, StopReason};
@@ -174,6 +174,7 @@ structs! {
     Ledger { entry_edge, exit_cost, slippage, fees, funding, unwinds }
     PairBook { legs, direction, reference, basis, decided_edge, opened_at, entry_edge, exit_cost, unwinds }
     Fill { id, qty, price, fee, funding }
+    Done { filled, fee, cost, busted, funding_told }
     OrderSpec {
         id, venue, pair, side, purpose, qty, limit, reduce_only, signed_ms, nonce, window_ms
     }
@@ -204,7 +205,7 @@ entries! {
     1 Epoch { epoch, config_hash, at }
     2 PairSnapshot { pair, book }
     3 TotalsSnapshot { totals }
-    4 OrderSnapshot { order, state, venue_id, filled, at }
+    4 OrderSnapshot { order, state, venue_id, done, at }
     5 Intent { intent }
     6 Sent { id, at }
     7 Acked { id, venue_id, at }

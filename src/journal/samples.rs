@@ -1,6 +1,6 @@
 //! One entry of every kind, for tests of whoever writes, reads or follows the journal.
 
-use super::entry::{Entry, IntentEntry, IntentOrder, Totals};
+use super::entry::{Done, Entry, IntentEntry, IntentOrder, Totals};
 use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
@@ -118,13 +118,14 @@ pub fn all() -> Vec<Entry> {
         ..PairBook::default()
     };
     let Entry::Filled { id, fill, .. } = filled(3, 0, 100) else { unreachable!("made as a fill") };
-    let (state, venue_id, filled) = (OrderState::Acked, VenueOrderId::cut("0xdef"), Qty::ZERO);
+    let (state, venue_id) = (OrderState::Acked, VenueOrderId::cut("0xdef"));
+    let done = Done { filled: Qty::from_raw(7), busted: Qty::from_raw(2), funding_told: true, ..Done::default() };
     let mut entries = round_trip();
     entries.extend([
         Entry::PairSnapshot { pair: PairId(1), book },
         Entry::PairHeld { pair: PairId(1), spread: Rate::from_bps(31) },
         Entry::TotalsSnapshot { totals: Totals { pairs_opened: 3, halted: true, ..Totals::default() } },
-        Entry::OrderSnapshot { order: order(9, 1, Side::Sell, Purpose::Unwind), state, venue_id, filled, at },
+        Entry::OrderSnapshot { order: order(9, 1, Side::Sell, Purpose::Unwind), state, venue_id, done, at },
         Entry::Unknown { id, at },
         Entry::Busted { id, fill, at },
         Entry::Adjusted {

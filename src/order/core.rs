@@ -158,12 +158,12 @@ impl Core {
             if !planted("snapshot_forgets_books") {
                 entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
             }
-            for order in pair.unsettled_orders().filter(|_| !planted("snapshot_forgets_orders")) {
+            for order in pair.orders.iter().flatten().filter(|_| !planted("snapshot_forgets_orders")) {
                 entries.push(Entry::OrderSnapshot {
                     order: IntentOrder { spec: order.spec, leg: order.leg as u8, expected: order.expected },
                     state: order.state,
                     venue_id: order.venue_id,
-                    filled: order.filled,
+                    done: order.done,
                     at: order.sent_at,
                 });
             }

@@ -1,12 +1,13 @@
 //! The life of one order (SAFETY §2.0): what each piece of news makes of it, when it must be asked after, and when it
 //! may be called dead. Pure; `order::core` owns the table and journals every change before it counts.
 
+use crate::journal::entry::Done;
 use crate::types::order::VenueOrderId;
 use crate::types::planted::planted;
 use crate::types::record::{OrderTimes, Stamps};
 use crate::types::report::OrderQuery;
 use crate::types::settings::ExecutionSettings;
-use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Side, Usd};
+use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, Side};
 
 /// Reads that must not know the order, asked after its window lapsed, before it is called dead.
 const CLEAN_READS: u32 = 2;
@@ -28,10 +29,7 @@ pub struct Order {
     pub expected: Price,
     pub state: OrderState,
     pub venue_id: VenueOrderId,
-    pub filled: Qty,
-    pub fee: Usd,
-    /// Sum of price × quantity of what is filled.
-    pub cost: Usd,
+    pub done: Done,
     /// Where the time went on its way out.
     pub stamps: Stamps,
     pub sent_at: Nanos,
@@ -50,8 +48,6 @@ pub struct Order {
     pub alarmed: bool,
     /// Funding still to be read from the venue after a close without fill messages.
     pub unconfirmed: bool,
-    /// That funding was read and booked.
-    pub funding_told: bool,
     /// Something other than an acknowledgement was told of it.
     pub heard: bool,
     /// When the venue's row of it first showed less than had filled.
@@ -94,9 +90,7 @@ impl Order {
             expected,
             state: OrderState::Intent,
             venue_id: VenueOrderId::EMPTY,
-            filled: Qty::ZERO,
-            fee: Usd::ZERO,
-            cost: Usd::ZERO,
+            done: Done::default(),
             stamps: Stamps::default(),
             sent_at: Nanos::NEVER,
             acked_at: Nanos::NEVER,
@@ -107,7 +101,6 @@ impl Order {
             cancelled_at: Nanos::NEVER,
             alarmed: false,
             unconfirmed: false,
-            funding_told: false,
             heard: false,
             shrunk: Nanos::NEVER,
             position_clean: false,
@@ -144,17 +137,16 @@ impl Order {
     /// A close whose fills told no funding and whose row was not read, as far as the journal knows: the row is read
     /// again.
     pub fn may_owe_funding(&self) -> bool {
-        let untold = !self.funding_told && self.fills_seen.iter().all(|fill| fill.funding.is_zero());
-        self.spec.reduce_only && !self.filled.is_zero() && untold
+        self.spec.reduce_only && !self.done.filled.is_zero() && !self.done.funding_told
     }
 
     /// Average price of what is filled; zero when nothing is.
     pub fn average(&self) -> Price {
-        if self.filled.is_zero() {
+        if self.done.filled.is_zero() {
             return Price::ZERO;
         }
         let one = i128::from(crate::types::money::SCALE);
-        Price::from_raw((i128::from(self.cost.raw()) * one / i128::from(self.filled.raw())) as i64)
+        Price::from_raw((i128::from(self.done.cost.raw()) * one / i128::from(self.done.filled.raw())) as i64)
     }
 
     /// When no copy of it can still be accepted.
@@ -171,7 +163,8 @@ impl Order {
     /// An execution of an order that was held for dead: what proved it dead was wrong (SAFETY O5).
     pub fn is_resurrected_by(&self, fill: &Fill) -> bool {
         let seen = !fill.id.is_empty() && self.fills_seen.iter().any(|seen| seen.id == fill.id);
-        !self.is_live() && self.filled.is_zero() && !seen
+        let executed = !self.done.filled.is_zero() || !self.done.busted.is_zero();
+        !self.is_live() && !executed && !seen
     }
 
     /// Takes one execution into the totals.
@@ -179,41 +172,47 @@ impl Order {
         if !fill.id.is_empty() {
             self.fills_seen.push(*fill);
         }
-        self.filled += fill.qty;
-        self.fee += fill.fee;
-        self.cost += fill.price.times(fill.qty);
+        self.done.filled += fill.qty;
+        self.done.fee += fill.fee;
+        self.done.cost += fill.price.times(fill.qty);
+        self.done.funding_told |= !fill.funding.is_zero();
         if self.filled_at == Nanos::NEVER {
             self.filled_at = at;
         }
     }
 
-    /// Takes an execution back (SAFETY O18).
+    /// Takes an execution back (SAFETY O18). It stays among those seen, with nothing left to take back.
     pub fn bust(&mut self, fill: &Fill) {
-        self.filled -= fill.qty;
-        self.fee -= fill.fee;
-        self.cost -= fill.price.times(fill.qty);
+        self.fills_seen.iter_mut().filter(|seen| seen.id == fill.id).for_each(|seen| seen.qty = Qty::ZERO);
+        self.done.filled -= fill.qty;
+        self.done.fee -= fill.fee;
+        self.done.cost -= fill.price.times(fill.qty);
+        self.done.busted += fill.qty;
     }
 
-    /// The fill of this id, when it was taken before.
+    /// The fill of this id, when it was taken before and still stands.
     pub fn seen_fill(&self, id: VenueOrderId) -> Option<Fill> {
-        self.fills_seen.iter().find(|seen| seen.id == id).copied()
+        self.fills_seen.iter().find(|seen| seen.id == id && !seen.qty.is_zero()).copied()
     }
 
-    /// The part of a report's execution that our fills do not hold yet, as one fill.
+    /// The part of a report's execution that our fills do not hold yet, as one fill. What was taken back stays in the
+    /// venue's lists.
     pub fn missing_fill(&self, report: &OrderReport) -> Option<Fill> {
-        let known = if planted("report_on_top_of_fills") { Qty::ZERO } else { self.filled };
+        let filled = self.done.filled + self.done.busted;
+        let known = if planted("report_on_top_of_fills") { Qty::ZERO } else { filled };
         let qty = report.filled - known;
         if qty.raw() <= 0 {
             return None;
         }
         let whole = report.average.times(report.filled);
         let one = i128::from(crate::types::money::SCALE);
-        let price = i128::from((whole - self.cost).raw()) * one / i128::from(qty.raw());
+        let known_cost = self.done.cost + report.average.times(self.done.busted);
+        let price = i128::from((whole - known_cost).raw()) * one / i128::from(qty.raw());
         Some(Fill {
             id: VenueOrderId::EMPTY,
             qty,
-            price: if self.filled.is_zero() { report.average } else { Price::from_raw(price as i64) },
-            fee: report.fee - self.fee,
+            price: if self.done.filled.is_zero() { report.average } else { Price::from_raw(price as i64) },
+            fee: report.fee - self.done.fee,
             funding: report.funding,
         })
     }
@@ -229,7 +228,7 @@ impl Order {
     /// A row of the ended order, asked for at `asked`, shows less than had filled. True when a row asked for a while
     /// earlier did so too: reads may lag, a history that was rolled back stays so (SAFETY V5, V13).
     pub fn has_shrunk(&mut self, report: &OrderReport, asked: Nanos) -> bool {
-        if !report.terminal || report.filled >= self.filled {
+        if !report.terminal || report.filled >= self.done.filled {
             self.shrunk = Nanos::NEVER;
             return false;
         }
@@ -256,7 +255,7 @@ impl Order {
 
     /// Terminal state that goes with what is filled.
     pub fn closed_state(&self) -> OrderState {
-        if self.filled.is_zero() { OrderState::NoFill } else { OrderState::Filled }
+        if self.done.filled.is_zero() { OrderState::NoFill } else { OrderState::Filled }
     }
 
     /// Starts (or hastens) the queries: the next one is due at once.
@@ -289,7 +288,7 @@ impl Order {
     pub fn is_provably_dead(&self) -> bool {
         let alone = self.clean_reads >= CLEAN_READS_ALONE;
         let position = self.position_clean || alone || planted("position_not_read");
-        self.filled.is_zero() && self.clean_reads >= CLEAN_READS && position
+        self.done.filled.is_zero() && self.clean_reads >= CLEAN_READS && position
     }
 
     /// What the order needs at `now`.
@@ -322,7 +321,7 @@ fn pause(steps: &[u32], nth: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{PairId, Purpose, VenueId};
+    use crate::types::{PairId, Purpose, Usd, VenueId};
 
     fn order() -> Order {
         let spec = OrderSpec {
@@ -358,7 +357,7 @@ mod tests {
         order.fill(&fill("a", 40), Nanos(5));
         assert!(!order.is_new_fill(&fill("a", 40)));
         assert!(order.is_new_fill(&fill("b", 60)));
-        assert_eq!(order.filled, Qty::from_raw(40));
+        assert_eq!(order.done.filled, Qty::from_raw(40));
     }
 
     #[test]

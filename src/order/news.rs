@@ -180,7 +180,7 @@ impl Core {
     /// What is not filled is taken for filled. Only planted mistakes do that.
     fn close_as_filled(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        let (qty, price) = (order.spec.qty - order.filled, order.expected);
+        let (qty, price) = (order.spec.qty - order.done.filled, order.expected);
         let fill = Fill {
             id: VenueOrderId::EMPTY,
             qty,
@@ -203,7 +203,7 @@ impl Core {
         self.record(Entry::Filled { id, fill, at: now }, fx);
         self.check_fill(now, index, id, &fill, fx);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        if order.filled >= order.spec.qty || order.closed_with.is_some_and(|all| order.filled >= all) {
+        if order.done.filled >= order.spec.qty || order.closed_with.is_some_and(|all| order.done.filled >= all) {
             self.close(now, index, id, Reason::EMPTY, fx);
         }
     }
@@ -222,7 +222,7 @@ impl Core {
         let Some(order) = pair.order_mut(id) else { return };
         let tick = rules[order.leg].map_or(Price::ZERO, |rules| rules.tick);
         let venue = order.spec.venue;
-        if order.filled > order.spec.qty {
+        if order.done.filled > order.spec.qty {
             self.halt(now, venue, "filled for more than ordered", fx);
         } else if order.is_beyond_limit(fill.price, tick) {
             self.halt(now, venue, "filled beyond its limit", fx);
@@ -243,9 +243,10 @@ impl Core {
         if planted("late_fill_ignored") {
             return;
         }
+        let filled = order.done.filled + fill.qty;
         self.record(Entry::Filled { id, fill, at: now }, fx);
         let (state, reason) = (OrderState::Filled, Reason::cut("filled after it was dead"));
-        self.record(Entry::Closed { id, state, filled: fill.qty, reason, at: now }, fx);
+        self.record(Entry::Closed { id, state, filled, reason, at: now }, fx);
         if self.pairs[index].phase == Phase::Idle {
             self.pairs[index].phase = Phase::Opening;
         }
@@ -312,7 +313,7 @@ impl Core {
         if planted("partial_is_whole") && !filled.is_zero() {
             return self.close_as_filled(now, index, id, fx);
         }
-        if order.filled >= filled || planted("fills_not_waited_for") {
+        if order.done.filled >= filled || planted("fills_not_waited_for") {
             return self.close(now, index, id, reason, fx);
         }
         order.closed_with = Some(filled);
@@ -325,8 +326,8 @@ impl Core {
         if !order.is_live() {
             return;
         }
-        let (state, filled, spec) = (order.closed_state(), order.filled, order.spec);
-        let (average, fee, latency_ns) = (order.average(), order.fee, now.since(order.sent_at));
+        let (state, filled, spec) = (order.closed_state(), order.done.filled, order.spec);
+        let (average, fee, latency_ns) = (order.average(), order.done.fee, now.since(order.sent_at));
         fx.push(Effect::Log(RecordKind::OrderTimes(order.times(now))));
         self.record(Entry::Closed { id, state, filled, reason, at: now }, fx);
         if !filled.is_zero() {
@@ -371,7 +372,7 @@ impl Core {
             order.ask_now(now);
             return self.doubt(now, index, id, fx);
         }
-        let (state, filled, leg) = (OrderState::Rejected, order.filled, order.leg);
+        let (state, filled, leg) = (OrderState::Rejected, order.done.filled, order.leg);
         fx.push(Effect::Log(RecordKind::OrderTimes(order.times(now))));
         self.record(Entry::Closed { id, state, filled, reason: reject.code, at: now }, fx);
         match reject.class {

@@ -144,12 +144,10 @@ impl Pair {
                 // An entry that stands is told by the `PairHeld` behind it.
                 self.opened = false;
             }
-            Entry::OrderSnapshot { order, state, venue_id, filled, at } => {
+            Entry::OrderSnapshot { order, state, venue_id, done, at } => {
                 let mut restored = Order::new(order.spec, usize::from(order.leg), order.expected);
-                restored.state = *state;
-                restored.venue_id = *venue_id;
-                restored.filled = *filled;
-                restored.sent_at = *at;
+                (restored.state, restored.venue_id) = (*state, *venue_id);
+                (restored.sent_at, restored.done) = (*at, *done);
                 self.orders[usize::from(order.leg)] = Some(restored);
             }
             Entry::Intent { intent } => self.apply_intent(intent),
@@ -195,7 +193,7 @@ impl Pair {
             Entry::Funding { venue, amount, .. } => {
                 if let Some(leg) = self.leg_of(*venue) {
                     self.book.legs[leg].funding += *amount;
-                    self.orders[leg].iter_mut().for_each(|order| order.funding_told = true);
+                    self.orders[leg].iter_mut().for_each(|order| order.done.funding_told = true);
                 }
             }
             _ => {}
@@ -268,15 +266,6 @@ impl Pair {
         self.orders.iter().flatten().filter(|order| order.is_live())
     }
 
-    /// Orders that a segment's opening must carry on: those without an end, closes whose funding is still to be read,
-    /// and those that were called dead, so that a late word of them finds them (SAFETY O5).
-    pub fn unsettled_orders(&self) -> impl Iterator<Item = &Order> {
-        let unsettled = |order: &&Order| {
-            order.is_live() || order.may_owe_funding() || order.state == OrderState::NeverAccepted
-        };
-        self.orders.iter().flatten().filter(unsettled)
-    }
-
     /// A venue shows what our books do not: nothing is opened before it is explained or adopted.
     pub fn is_strange(&self) -> bool {
         self.foreign.contains(&true) || self.differs.iter().any(Option::is_some)
@@ -340,7 +329,7 @@ impl Pair {
         let net = self.book.net().raw();
         let (mut low, mut high) = (net, net);
         for order in self.live_orders().filter(|order| order.state == OrderState::Unknown) {
-            let open = (order.spec.qty - order.filled).raw() * order.spec.side.sign();
+            let open = (order.spec.qty - order.done.filled).raw() * order.spec.side.sign();
             low += open.min(0);
             high += open.max(0);
         }
@@ -352,7 +341,7 @@ impl Pair {
         let held = self.book.legs[leg].qty.raw();
         let (mut low, mut high) = (held, held);
         for order in self.live_orders().filter(|order| order.leg == leg) {
-            let open = (order.spec.qty - order.filled).raw() * order.spec.side.sign();
+            let open = (order.spec.qty - order.done.filled).raw() * order.spec.side.sign();
             low += open.min(0);
             high += open.max(0);
         }

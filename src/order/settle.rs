@@ -221,11 +221,11 @@ impl Core {
             }
             let refused = matches!(order.state, OrderState::Rejected | OrderState::NeverAccepted);
             pair.mend.refused = refused.then_some(order.leg);
-            if order.spec.reduce_only && order.filled.is_zero() {
+            if order.spec.reduce_only && order.done.filled.is_zero() {
                 // Perhaps there is nothing left to reduce.
                 fx.push(Effect::Ask(Ask::Account { venue: order.spec.venue }));
             }
-            if !order.filled.is_zero() {
+            if !order.done.filled.is_zero() {
                 pair.mend.progress = order.filled_at;
                 pair.mend.halvings = pair.mend.halvings.saturating_sub(1);
             }

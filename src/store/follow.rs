@@ -44,7 +44,8 @@ impl Follow {
         match *entry {
             Entry::Epoch { .. } => *self = Self::default(),
             Entry::PairSnapshot { pair, book } => self.books[pair.index()] = book,
-            Entry::OrderSnapshot { order, state, venue_id, filled, at } => {
+            Entry::OrderSnapshot { order, state, venue_id, done, at } => {
+                let filled = done.filled;
                 self.orders.push(Order { state, venue_id, filled, ..fresh(order, Nanos::NEVER, at) });
             }
             Entry::Intent { intent } => return self.decide(&intent),

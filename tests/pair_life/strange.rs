@@ -228,3 +228,45 @@ fn an_absurd_funding_rate_is_said_once() {
         assert_eq!(alarms(&rig), said * 2, "both venues' quotes carry it");
     }
 }
+
+/// A held pair whose second leg's fill the venue takes back, the lone first leg closed.
+fn busted(rig: &mut Rig) {
+    let taken_back = VenueOrderId::cut("f");
+    (0..2).for_each(|_| rig.news(1, OrderNews::Busted(taken_back)));
+    assert_eq!(rig.core.pairs()[0].book.legs[1].qty, Qty::ZERO, "taken back once, told twice");
+}
+
+#[test]
+fn a_row_that_still_shows_a_busted_fill_brings_nothing_back() {
+    let mut rig = Rig::new();
+    rig.opened();
+    busted(&mut rig);
+    rig.report(1, "1", true);
+    assert_eq!(rig.core.pairs()[0].book.legs[1].qty, Qty::ZERO);
+    assert_eq!(rig.core.mode(), Mode::Reducing, "no dead order has filled");
+    rig.fill(2, "u", "1", "100.36");
+    rig.assert_home();
+}
+
+#[test]
+fn news_of_an_order_that_was_over_when_its_segment_began_is_replayed() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.journal = rig.core.snapshot(1, 0, rig.now);
+    busted(&mut rig);
+    rig.assert_replay();
+}
+
+#[test]
+fn what_is_missing_of_an_order_that_filled_in_part_before_a_restart_has_its_own_price() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.fill(1, "f", "0.5", "100.02");
+    rig.journal = rig.core.snapshot(1, 0, rig.now);
+    crate::limits::restart(&mut rig, Mode::Active);
+    rig.report(1, "1", true);
+    let cash = rig.core.pairs()[0].book.legs[1].cash;
+    assert_eq!(cash, Usd::ZERO - price("100.03").times(qty("1")), "the row's average over the whole order");
+    rig.assert_home_now();
+}

@@ -13,7 +13,7 @@ pub(super) fn explained(pair: &Pair, leg: usize) -> [Qty; 2] {
     let held = pair.book.legs[leg].qty.raw();
     let (mut low, mut high) = (held.min(0), held.max(0));
     for order in pair.live_orders().filter(|order| order.leg == leg) {
-        let open = (order.spec.qty - order.filled).raw() * order.spec.side.sign();
+        let open = (order.spec.qty - order.done.filled).raw() * order.spec.side.sign();
         low = low.min(held + open.min(0));
         high = high.max(held + open.max(0));
     }
