@@ -25,13 +25,16 @@ impl Core {
                 let facts = &mut self.venues[venue.index()];
                 (facts.key_expires_ms, facts.key_told) = (Some(at_ms), Nanos::NEVER);
             }
+            Fact::Unprepared { .. } if self.mode == Mode::Active => {
+                self.set_mode(now, Mode::Paused, "an account is not set up as configured", fx);
+            }
             Fact::Limited { venue, for_ms } => self.hold_entries(now, venue, for_ms),
             Fact::Book { venue, pair, asked, bid, ask } => self.take_book(venue, pair, asked, [bid, ask]),
             Fact::Refused { venue, id, reject } => {
                 self.take_order_news(now, venue, OrderKey::Client(id), OrderNews::Rejected(reject), fx);
             }
             // The next deadline asks again.
-            Fact::Failed { .. } => {}
+            Fact::Failed { .. } | Fact::Unprepared { .. } => {}
         }
     }
 

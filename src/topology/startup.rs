@@ -8,7 +8,7 @@ use crate::order::core::{Core, Effects, Input, Start};
 use crate::sys::clock::Clock;
 use crate::sys::rest::Http;
 use crate::types::order::Reason;
-use crate::types::report::Fact;
+use crate::types::report::{AccountReport, Fact};
 use crate::types::{Command, MarketRules, Mode, Nanos, PairId, Rate, VenueId};
 use crate::venue::{Desk, DeskError, REGISTRY};
 
@@ -45,13 +45,32 @@ pub fn open(
         tracing::info!(event_type = "KEY_EXPIRY", "{title}: the expiry of the signing key is not known");
     }
     if private {
-        desk.prepare_trading(http, leverage, clock.now())?;
+        let prepared = desk.prepare_trading(http, leverage, clock.now());
         let asked = clock.now();
-        facts.push(Fact::Account { venue, asked, report: desk.account(http, asked)? });
+        let report = desk.account(http, asked)?;
+        facts.extend(unprepared(venue, prepared, &report)?);
+        facts.push(Fact::Account { venue, asked, report });
         let asked = clock.now();
         facts.push(Fact::OpenOrders { venue, asked, orders: desk.open_orders(http, asked)? });
     }
     Ok(Opening { facts, rules })
+}
+
+/// A venue that refuses to be set up while it holds a position does not keep the engine from managing it: whoever holds
+/// one starts, opens nothing, and says why.
+fn unprepared(
+    venue: VenueId,
+    prepared: Result<(), DeskError>,
+    report: &AccountReport,
+) -> Result<Option<Fact>, DeskError> {
+    let holds = report.positions.iter().any(|position| !position.qty.is_zero());
+    match prepared {
+        Err(refused @ DeskError::Refused { .. }) if holds => {
+            tracing::warn!(event_type = "ACCOUNT", "started all the same, to manage what is held: {refused}");
+            Ok(Some(Fact::Unprepared { venue }))
+        }
+        other => other.map(|()| None),
+    }
 }
 
 /// The sum of every pair at the venues' own fees; an error is the sum of the first that loses money, or what a venue
@@ -98,4 +117,30 @@ pub fn begin(
         core.step(now, Input::Fact(fact.clone()), &mut effects);
     }
     (core, effects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Qty;
+
+    #[test]
+    fn a_refusal_to_be_set_up_keeps_nobody_from_managing_what_is_held() {
+        let refused = || {
+            let (venue, what, message) = ("v", "leverage", "held".to_owned());
+            Err(DeskError::Refused { venue, what, status: 400, code: "3021".to_owned(), message })
+        };
+        let unreachable = || {
+            let (venue, what, why) = ("v", "leverage", "gone".to_owned());
+            Err(DeskError::Unreachable { venue, what, why })
+        };
+        let flat = AccountReport::default();
+        let mut held = flat;
+        held.positions[0].qty = Qty::from_raw(-1);
+        let of = |prepared, report| unprepared(VenueId(0), prepared, report).map(|fact| fact.is_some());
+        assert_eq!(of(refused(), &held).ok(), Some(true));
+        assert_eq!(of(Ok(()), &held).ok(), Some(false));
+        assert!(of(refused(), &flat).is_err(), "nothing to manage: a person sets it up first");
+        assert!(of(unreachable(), &held).is_err(), "not known: started again later");
+    }
 }

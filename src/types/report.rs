@@ -208,6 +208,10 @@ pub enum Fact {
         venue: VenueId,
         at_ms: u64,
     },
+    /// The venue did not let the account be set up as configured, since it holds a position (at start only).
+    Unprepared {
+        venue: VenueId,
+    },
     /// An order placed over REST was refused for certain.
     Refused {
         venue: VenueId,

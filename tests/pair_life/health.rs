@@ -178,3 +178,17 @@ fn an_account_told_by_a_stream_is_judged_too() {
     rig.event(P, TraderEvent::Account { equity: usd(1_000), free: usd(300) });
     assert_eq!(lows(&rig).len(), 1);
 }
+
+#[test]
+fn an_account_that_is_not_set_up_as_configured_opens_nothing_until_a_person_resumes() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.fact(Fact::Unprepared { venue: V });
+    assert_eq!(rig.core.mode(), Mode::Paused);
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    assert_eq!(rig.sent.len(), 4, "what is held is closed all the same");
+    rig.event(V, TraderEvent::Liquidation);
+    rig.fact(Fact::Unprepared { venue: V });
+    assert_eq!(rig.core.mode(), Mode::Halted, "a latch is not lifted by it");
+}
