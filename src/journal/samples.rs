@@ -119,7 +119,8 @@ pub fn all() -> Vec<Entry> {
     };
     let Entry::Filled { id, fill, .. } = filled(3, 0, 100) else { unreachable!("made as a fill") };
     let (state, venue_id) = (OrderState::Acked, VenueOrderId::cut("0xdef"));
-    let done = Done { filled: Qty::from_raw(7), busted: Qty::from_raw(2), funding_told: true, ..Done::default() };
+    let (filled, busted) = (Qty::from_raw(7), Qty::from_raw(2));
+    let done = Done { filled, busted, funding_told: true, ..Done::default() };
     let mut entries = round_trip();
     entries.extend([
         Entry::PairSnapshot { pair: PairId(1), book },

@@ -203,7 +203,8 @@ impl Core {
         self.record(Entry::Filled { id, fill, at: now }, fx);
         self.check_fill(now, index, id, &fill, fx);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        if order.done.filled >= order.spec.qty || order.closed_with.is_some_and(|all| order.done.filled >= all) {
+        let filled = order.done.filled;
+        if filled >= order.spec.qty || order.closed_with.is_some_and(|all| filled >= all) {
             self.close(now, index, id, Reason::EMPTY, fx);
         }
     }
