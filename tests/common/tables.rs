@@ -39,7 +39,8 @@ pub fn migrated() -> Server {
 pub fn catch_up(db: &mut DbThread, from_ms: u64) {
     let failures = db.health().failures();
     assert!(
-        (1..100_000).any(|turn| !db.poll(Nanos::from_ms(from_ms + turn * 60_000)) && db.health().lag_ms() == 0)
+        (1..100_000)
+            .any(|turn| !db.poll(Nanos::from_ms(from_ms + turn * 60_000)) && db.health().lag_ms() == 0)
     );
     assert_eq!(db.health().failures(), failures);
 }
