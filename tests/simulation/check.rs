@@ -424,8 +424,16 @@ impl Checker {
         }
     }
 
-    pub fn started(&mut self, _world: &Shared, engine: &Engine) {
-        let _ = engine;
+    /// A start has read the journal: the mode that it found there holds, also where the checker had not seen it.
+    pub fn started(&mut self, world: &Shared) {
+        let world = &mut *lock(world);
+        for entry in std::mem::take(&mut world.disk.come_to_light) {
+            world.trace.note(world.now, "found", format_args!("{entry:?}"));
+            if let Entry::Mode { mode, why, .. } = entry {
+                let changes = self.mode_changes(world, mode, why.as_str());
+                self.late = self.late.take().or(changes.err());
+            }
+        }
     }
 
     /// A run of the engine has ended without a word.

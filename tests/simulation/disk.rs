@@ -77,6 +77,8 @@ pub struct Disk {
     birth: u64,
     /// Where the checker reads on: segment (by place) and byte.
     read: (usize, usize),
+    /// What stood whole in the last segment, not yet shown when the process died: the start has found it.
+    pub come_to_light: Vec<Entry>,
     /// Entries appended and entries that a power cut cannot take any more.
     pub durable_seq: u64,
     /// How often a new segment was begun.
@@ -96,6 +98,7 @@ impl Disk {
             seq: 0,
             birth: 0,
             read: (0, 0),
+            come_to_light: Vec::new(),
             durable_seq: 0,
             rotations: 0,
         }
@@ -124,6 +127,7 @@ impl Disk {
             last.durable = last.bytes.len();
         }
         self.segments.retain(|segment| !found.unused.contains(&self_path(segment)));
+        self.come_to_light = std::iter::from_fn(|| self.pull()).map(|frame| frame.entry).collect();
         // Older segments are never read again; the checker has read all of them.
         if self.segments.len() > 4 {
             self.segments.drain(..self.segments.len() - 4);

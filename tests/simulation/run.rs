@@ -346,7 +346,7 @@ impl Run {
         match started {
             Ok((engine, took)) => {
                 self.starts += 1;
-                self.check.started(&self.world, &engine);
+                self.check.started(&self.world);
                 self.engine = Some(engine);
                 let begin = now + took;
                 for actor in THREADS.into_iter().filter(|actor| *actor != SIGNER || self.options.ahead) {

@@ -123,6 +123,7 @@ pub fn world(options: &Options) -> Shared {
         tags: Tags::default(),
         dead: false,
         rolled_back: false,
+        busted_unheard: false,
         meddled: false,
         moved: 0,
         power_lost: false,

@@ -318,6 +318,7 @@ impl VenueFaults {
         }
         let fill = recent[(self.rng.next() % recent.len() as u64) as usize].clone();
         world.fault("bust", format_args!("{fill}"));
+        world.busted_unheard |= world.wires.is_empty();
         world.meddled = true;
         perform(world, 1, Command::Bust { venue: VenueName::Paradex, fill });
     }

@@ -86,6 +86,8 @@ pub struct World {
     pub dead: bool,
     /// A venue has gone back to an earlier state: what was true of the past is no more.
     pub rolled_back: bool,
+    /// A fill was taken back while no engine ran: the money of a pair that was booked before is not told again.
+    pub busted_unheard: bool,
     /// Positions have changed in this run by other deeds than our orders.
     pub meddled: bool,
     /// Money taken out of the accounts and not yet put back.
