@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::simulation::options::Options;
-use super::simulation::planted::{MISTAKES, SEEDS_MAX, search};
+use super::simulation::planted::{Look, MISTAKES, search};
 use super::simulation::simulate::{Outcome, simulate, simulate_with_crashes};
 
 /// Virtual seconds of one storm; a few hundred deaths.
@@ -175,16 +175,18 @@ pub fn twice(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
 }
 
 /// Each deliberate mistake, and after how many seeds it was found.
-pub fn planted(count: usize, jobs: usize) -> bool {
-    let mistakes = &MISTAKES[..count.min(MISTAKES.len())];
+pub fn planted(only: Option<&str>, count: usize, seeds: u64, jobs: usize) -> bool {
+    let wanted =
+        |row: &&(&'static str, Look)| only.is_none_or(|only| only.split(',').any(|name| name == row.0));
+    let mistakes: Vec<_> = MISTAKES.iter().filter(wanted).take(count).collect();
     let missed = AtomicU64::new(0);
     each(
         0,
         jobs,
         |at| at < mistakes.len() as u64,
         |at| {
-            let (name, look) = mistakes[at as usize];
-            let (seeds, found) = search(name, look, SEEDS_MAX);
+            let &(name, look) = mistakes[at as usize];
+            let (seeds, found) = search(name, look, seeds);
             match found.and_then(|outcome| outcome.violation) {
                 Some(what) => println!("{name:<32} found by seed {seeds:>3}: {what:.140}"),
                 None => {

@@ -8,6 +8,7 @@ mod simulation;
 use std::process::ExitCode;
 
 use simulation::options::Options;
+use simulation::planted::SEEDS_MAX;
 use simulation::simulate::{Outcome, simulate};
 
 fn main() -> ExitCode {
@@ -24,11 +25,16 @@ fn main() -> ExitCode {
         Some("storm") => batch::storm(first, number("--cycles", 10_000), jobs),
         Some("points") => batch::points(number("--scenarios", 2), jobs),
         Some("twice") => batch::twice(first, number("--count", 20), seconds, jobs),
-        Some("planted") => batch::planted(number("--count", 1_000) as usize, jobs),
+        Some("planted") => {
+            let at = words.iter().position(|word| word == "--only");
+            let only = at.and_then(|at| words.get(at + 1)).map(String::as_str);
+            batch::planted(only, number("--count", 1_000) as usize, number("--seeds", SEEDS_MAX), jobs)
+        }
         _ => {
             eprintln!(
                 "campaign: one of seed --seed N [--calm|--storm|--busy] [--loud], swarm --count N, \
-                 storm --cycles N, points --scenarios N, twice --count N, planted --count N; \
+                 storm --cycles N, points --scenarios N, twice --count N, \
+                 planted --count N --seeds N --only NAME,NAME; \
                  with --first N --seconds S --jobs N"
             );
             return ExitCode::from(2);

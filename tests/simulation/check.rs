@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bot4::config::Config;
 use bot4::journal::entry::{Entry, IntentEntry};
 use bot4::store::follow::Follow;
-use bot4::types::{ClientId, Mode, OrderSpec, PairId, Purpose, Side};
+use bot4::types::{ClientId, Mode, OrderSpec, OrderState, PairId, Purpose, Side};
 use bot4_sim::core::Arrival;
 
+use super::booked::Bust;
 use super::engine::Engine;
 use super::limits::Limits;
 use super::options::Options;
@@ -25,13 +26,17 @@ pub const DEPOSIT_USD: i64 = 100_000;
 
 /// An order as the journal meant it.
 #[derive(Clone, Copy, Debug)]
-struct Meant {
+pub(super) struct Meant {
     spec: OrderSpec,
     /// Number of its intent's entry.
     seq: u64,
     /// What was executed of it at its venue.
-    done: i64,
+    pub(super) done: i64,
+    /// What the journal says of that.
+    pub(super) booked: i64,
     closed: bool,
+    /// Its venue has accepted it.
+    taken: bool,
 }
 
 pub struct Checker {
@@ -39,11 +44,13 @@ pub struct Checker {
     pub follow: Follow,
     mode: Mode,
     /// The operator has asked for it since the latch fell.
-    meant: BTreeMap<ClientId, Meant>,
+    pub(super) meant: BTreeMap<ClientId, Meant>,
     /// By venue: nonces are a venue's own names.
     by_nonce: [BTreeMap<u64, ClientId>; 2],
     /// Names of closing orders that left when the journal had no room.
     unwritten: BTreeSet<String>,
+    /// Busts of fills that the engine has, and that its journal does not tell yet.
+    pub(super) busts: Vec<Bust>,
     pub truth: Truth,
     limits: Limits,
     last_seq: Option<u64>,
@@ -85,6 +92,7 @@ impl Checker {
             meant: BTreeMap::new(),
             by_nonce: [BTreeMap::new(), BTreeMap::new()],
             unwritten: BTreeSet::new(),
+            busts: Vec::new(),
             last_seq: None,
             last_epoch: 0,
             last_intent: 0,
@@ -118,6 +126,7 @@ impl Checker {
             }
         }
         self.look_at_venues(world)?;
+        self.watch_busts(world, engine)?;
         if let Some(engine) = engine.filter(|_| !world.disk.gap) {
             self.books_agree(engine)?;
         }
@@ -149,16 +158,24 @@ impl Checker {
             Entry::Closed { id, state, .. } => {
                 if let Some(meant) = self.meant.get_mut(id) {
                     meant.closed = true;
+                    if *state == OrderState::NeverAccepted && meant.taken && !world.rolled_back {
+                        return broken(format_args!("I3: {id} was called dead after its venue had taken it"));
+                    }
                 }
                 world.tags.hit(super::coverage::closed(*state));
             }
             Entry::Filled { id, fill, .. } => {
+                self.booked(world, *id, fill.qty.raw())?;
                 let part = self.meant.get(id).is_some_and(|meant| fill.qty < meant.spec.qty);
                 world.tags.hit(if part { "fill in part" } else { "fill" });
             }
-            Entry::Busted { .. } => world.tags.hit("O18"),
+            Entry::Busted { id, fill, .. } => {
+                world.tags.hit("O18");
+                self.busts.retain(|bust| (bust.id, bust.size) != (*id, fill.qty.raw()));
+            }
             Entry::Unknown { .. } => world.tags.hit("unknown"),
-            Entry::Adjusted { .. } => {
+            Entry::Adjusted { by, .. } => {
+                self.adjusted(world, by)?;
                 self.meet_stranger();
                 world.tags.hit("adjusted");
             }
@@ -198,7 +215,7 @@ impl Checker {
             if spec.purpose == Purpose::Enter {
                 self.limits.entry(world, &spec)?;
             }
-            self.meant.insert(spec.id, Meant { spec, seq, done: 0, closed: false });
+            self.meant.insert(spec.id, Meant { spec, seq, done: 0, booked: 0, closed: false, taken: false });
         }
         Ok(())
     }
@@ -299,6 +316,7 @@ impl Checker {
         if meant.closed && !world.venue_clock_was_off(venue) {
             return broken(format_args!("I3: {id} was taken after it was called dead"));
         }
+        self.meant.entry(id).and_modify(|meant| meant.taken = true);
         if let Some(other) = self.truth.other_live(world, venue, placed) {
             return broken(format_args!("I3: {id} was taken while {other:?} lives on the same leg"));
         }
@@ -439,7 +457,9 @@ impl Checker {
     /// A run of the engine has ended without a word.
     pub fn crashed(&mut self, world: &Shared, _engine: &Engine) {
         // What found no room in the journal is known to nobody any more; positions are asked for, the money is not.
-        self.strange_money |= lock(world).disk.gap;
+        let world = &mut *lock(world);
+        self.strange_money |= world.disk.gap;
+        world.meddled |= world.disk.gap;
         self.untold.clear();
         self.last_seq = None;
     }

@@ -12,6 +12,7 @@
 //! ```
 #![allow(dead_code, reason = "the tests and the campaign each use their part")]
 
+pub mod booked;
 pub mod check;
 pub mod coverage;
 pub mod disk;

@@ -28,9 +28,9 @@ use Look::{Often, Storm, Swarm, Wire};
 
 pub const MISTAKES: &[(&str, Look)] = &[
     ("timeout_is_failure", Wire),
-    ("not_found_is_dead", Wire),
-    ("window_not_waited_for", Wire),
-    ("position_not_read", Wire),
+    ("not_found_is_dead", Often(&[], &[V::Gateway])),
+    ("window_not_waited_for", Often(&[F::Dark], &[V::Gateway, V::Lag])),
+    ("position_not_read", Often(&[F::Dark], &[V::Gateway, V::Lag])),
     ("report_on_top_of_fills", Wire),
     ("fills_counted_twice", Wire),
     ("cancel_is_an_end", Often(&[], &[V::Pending])),
@@ -38,7 +38,7 @@ pub const MISTAKES: &[(&str, Look)] = &[
     ("partial_is_whole", Often(&[], &[V::Part])),
     ("fills_not_waited_for", Wire),
     ("ambiguous_is_refused", Often(&[F::BreakSends], &[V::Pending])),
-    ("late_fill_ignored", Wire),
+    ("late_fill_ignored", Often(&[], &[V::Clock, V::Gateway])),
     ("bust_ignored", Often(&[], &[V::Bust])),
     ("lost_link_is_lost_order", Often(&[F::CutVenue, F::Cut], &[V::Pending])),
     ("intent_after_send", Swarm),
@@ -58,7 +58,7 @@ pub const MISTAKES: &[(&str, Look)] = &[
     ("exit_by_configured_size", Often(&[], &[V::Part])),
     ("close_not_reduce_only", Swarm),
     ("window_of_five_minutes", Swarm),
-    ("snapshot_forgets_latch", Often(&[F::Operator, F::CrashNow], &[])),
+    ("snapshot_forgets_latch", Storm),
     ("snapshot_forgets_books", Storm),
     ("snapshot_forgets_orders", Storm),
     ("resume_lifts_latch", Often(&[F::Operator], &[])),
@@ -81,7 +81,7 @@ pub const MISTAKES: &[(&str, Look)] = &[
 
 /// The options of one try.
 pub fn options(look: Look, seed: u64) -> Options {
-    match look {
+    let options = match look {
         Swarm => Options::swarm(seed, TRY_S),
         Storm => Options::storm(seed, TRY_S),
         Wire => Options { wire_ppm: 120_000, ..Options::busy(seed, TRY_S) },
@@ -90,7 +90,8 @@ pub fn options(look: Look, seed: u64) -> Options {
             venue_faults: venue_faults.iter().map(|&kind| (kind, 40)).collect(),
             ..Options::busy(seed, TRY_S)
         },
-    }
+    };
+    Options { ahead: false, ..options }
 }
 
 /// A seed that breaks a promise without the mistake proves nothing about it, and is passed over.

@@ -297,7 +297,7 @@ impl Run {
                     world.die("power cut");
                     let mut rng = Rng::new(self.rng.next(), "power");
                     world.disk.cut_power(&mut rng);
-                    world.power_lost = true;
+                    (world.power_lost, world.meddled) = (true, true);
                 }
             }
             Deed::Command(command) => {
@@ -342,6 +342,7 @@ impl Run {
         let started = start(&self.world, &self.config, &self.options);
         if damaged(self) > damaged_before {
             self.check.journal_lost();
+            lock(&self.world).meddled = true;
         }
         match started {
             Ok((engine, took)) => {
@@ -370,6 +371,7 @@ impl Run {
                 if damaged {
                     world.tags.hit("journal put away");
                     world.disk.put_away();
+                    world.meddled = true;
                     self.check.journal_lost();
                 }
                 world.drop_wires();

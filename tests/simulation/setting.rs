@@ -125,6 +125,7 @@ pub fn world(options: &Options) -> Shared {
         rolled_back: false,
         busted_unheard: false,
         meddled: false,
+        calm_before_bust: false,
         moved: 0,
         power_lost: false,
         effects: 0,

@@ -25,6 +25,7 @@ struct Seen {
     version: u64,
     arrivals: usize,
     fills: usize,
+    busts: usize,
     /// By market.
     held: Vec<i64>,
     /// What busts and rollbacks have changed since the market was last flat.
@@ -39,6 +40,8 @@ pub struct Truth {
     /// New since the last look, oldest first.
     pub placed: Vec<Arrival>,
     pub deals: Vec<Deal>,
+    /// Fills taken back: the client's name of the order, and the size.
+    pub busted: Vec<(String, i64)>,
 }
 
 impl Truth {
@@ -50,6 +53,7 @@ impl Truth {
             symbols: pairs.iter().map(|pair| pair.symbols.clone()).collect(),
             placed: Vec::new(),
             deals: Vec::new(),
+            busted: Vec::new(),
         }
     }
 
@@ -85,6 +89,11 @@ impl Truth {
             self.deals.push(Deal { reference, market, size, price, before, after });
         }
         seen.fills = truth.fills().len();
+        for id in truth.busted().get(seen.busts..).unwrap_or_default() {
+            let fill = truth.fills().iter().rev().find(|fill| fill.id == *id);
+            self.busted.extend(fill.map(|fill| (fill.client_ref.clone(), fill.size)));
+        }
+        seen.busts = truth.busted().len();
         for market in 0..markets {
             let (told, held) = (seen.held[market], truth.position(market));
             let returned = seen.returned[market] + (held - told).abs();

@@ -60,10 +60,12 @@ pub enum VenueFault {
     Pending,
     /// Everything that comes is held up, then comes at once.
     Stall,
+    /// The next order is given up by a gateway and arrives all the same.
+    Gateway,
 }
 
 impl VenueFault {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Mode,
         Self::Bust,
         Self::Lie,
@@ -85,6 +87,7 @@ impl VenueFault {
         Self::Part,
         Self::Pending,
         Self::Stall,
+        Self::Gateway,
     ];
 }
 
@@ -167,7 +170,7 @@ impl VenueFaults {
         let venue = self.rng.between(0, 1) as usize;
         match kind {
             VenueFault::Mode => self.change_mode(world, venue, now),
-            VenueFault::Bust => self.bust(world),
+            VenueFault::Bust => self.bust(world, now),
             VenueFault::Lie => self.lie(world, venue, now),
             VenueFault::Freeze => self.freeze(world, venue, now),
             VenueFault::Clock => self.move_clock(world, venue, now),
@@ -200,6 +203,11 @@ impl VenueFaults {
                 world.fault("C6", format_args!("{venue}"));
                 let now_us = world.us();
                 world.venues[venue].revoke_tokens(now_us);
+            }
+            VenueFault::Gateway => {
+                let ms = self.pick(&[50, 150, 300, 450, 800, 2_500]);
+                world.fault("O3", format_args!("{venue} gives up and arrives {ms} ms later"));
+                world.venues[venue].fault(Rule::once(Class::Order, Action::GiveUp { ms }));
             }
             VenueFault::Pending => {
                 let ms = self.pick(&[500, 2_000, 10_000, 30_000]);
@@ -304,7 +312,7 @@ impl VenueFaults {
         self.undo_later(world, until, Undo::Stall(venue));
     }
 
-    fn bust(&mut self, world: &mut World) {
+    fn bust(&mut self, world: &mut World, now: u64) {
         // Only the order book takes fills back.
         let from = world.us() - 600_000_000;
         let fills = world.venues[1].exchange().fills(TRADER).rev();
@@ -317,6 +325,7 @@ impl VenueFaults {
             return;
         }
         let fill = recent[(self.rng.next() % recent.len() as u64) as usize].clone();
+        world.calm_before_bust = now > world.disturbed + 15 * SECOND;
         world.fault("bust", format_args!("{fill}"));
         world.busted_unheard |= world.wires.is_empty();
         world.meddled = true;
@@ -404,6 +413,8 @@ impl VenueFaults {
         }
         world.fault("V9", format_args!("{venue} {taken}"));
         world.moved += taken;
+        // What is left may not hold the positions.
+        world.meddled = true;
         perform(world, venue, Command::Transfer { venue: name(venue), usd: Size(-taken) });
         let until = now + self.span(10_000, 6);
         self.undo_later(world, until, Undo::Money(venue, taken));

@@ -88,8 +88,10 @@ pub struct World {
     pub rolled_back: bool,
     /// A fill was taken back while no engine ran: the money of a pair that was booked before is not told again.
     pub busted_unheard: bool,
-    /// Positions have changed in this run by other deeds than our orders.
+    /// Positions have changed in this run by other deeds than our orders, or what we knew of them was lost.
     pub meddled: bool,
+    /// Nothing had interfered for a while when the last fill was busted.
+    pub calm_before_bust: bool,
     /// Money taken out of the accounts and not yet put back.
     pub moved: i64,
     /// The last death was a power cut: what was not synced may be lost.

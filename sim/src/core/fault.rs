@@ -120,6 +120,10 @@ pub enum Action {
         #[serde(default)]
         acted: bool,
     },
+    /// Orders: a gateway answers 504 at once, and the request reaches the venue so much later all the same.
+    GiveUp {
+        ms: u32,
+    },
     /// Private reads: answered with the state of so long ago.
     Lag {
         ms: u32,
@@ -182,6 +186,7 @@ impl Action {
         if let Action::DelayRequest { ms }
         | Action::DuplicateRequest { ms }
         | Action::DelayAck { ms }
+        | Action::GiveUp { ms }
         | Action::Lag { ms }
         | Action::HoldFill { ms }
         | Action::BustFill { ms }

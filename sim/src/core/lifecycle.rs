@@ -32,6 +32,11 @@ impl Exchange {
                 Action::DropRequest => return Reply::Never,
                 Action::DelayRequest { ms } => return Reply::Hold { until_us: now_us + micros(ms) },
                 Action::DuplicateRequest { ms } => again = Some(now_us + micros(ms)),
+                Action::GiveUp { ms } => {
+                    let late = Box::new(NewOrder { held: true, ..order });
+                    self.schedule(now_us + micros(ms), Work::Again(late));
+                    return ack.answer(Err(Reject::Http(Http::of(504))));
+                }
                 // What was refused is not carried to the venue once more.
                 Action::Reject { code, message } => {
                     return self.refuse(now_us, order, ack, Reject::Injected { code, message });
@@ -414,6 +419,19 @@ mod tests {
         bench.exchange.add_fault(Rule::once(Class::Order, Action::PartialFill { size: 400_000 + step / 2 }));
         let part = bench.trade(bench.order(Side::Buy, 1_000_000, 73_000));
         assert_eq!(part.filled, 400_000, "nothing is traded that is no multiple of the step");
+    }
+
+    #[test]
+    fn what_a_gateway_gave_up_arrives_later_and_inside_its_window_alone() {
+        let mut bench = Bench::new(Style::OrderBook);
+        for (ms, taken) in [(200, true), (2_000, false)] {
+            bench.exchange.add_fault(Rule::once(Class::Order, Action::GiveUp { ms }));
+            let order = bench.order(Side::Buy, 1_000_000, 73_000);
+            let Reply::At { result, .. } = bench.submit(order) else { panic!("an answer") };
+            assert!(matches!(result, Err(Reject::Http(Http { status: 504, .. }))), "{result:?}");
+            bench.pass(3 * SECOND);
+            assert_eq!(bench.exchange.arrivals().last().unwrap().outcome.is_ok(), taken);
+        }
     }
 
     #[test]

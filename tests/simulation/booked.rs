@@ -1,0 +1,68 @@
+//! What the journal says of executions against what the venues truly did (I4): no more is booked than was executed,
+//! what is taken back is booked too, and nobody's deeds but others' are adjusted away.
+
+use bot4::position::Adjustment;
+use bot4::types::ClientId;
+
+use super::check::{Checker, Meant};
+use super::engine::Engine;
+use super::run::SECOND;
+use super::violation::{Violation, broken};
+use super::world::{State, World};
+
+/// A bust that its venue has told is booked by then, ns.
+const BUST_KNOWN: u64 = 5 * SECOND;
+
+/// A fill that its venue has taken back.
+pub(super) struct Bust {
+    pub(super) id: ClientId,
+    pub(super) size: i64,
+    at: u64,
+}
+
+impl Checker {
+    /// I4: nothing is booked that the venue has not executed.
+    pub(super) fn booked(&mut self, world: &World, id: ClientId, size: i64) -> Result<(), Violation> {
+        let Some(meant) = self.meant.get_mut(&id) else { return Ok(()) };
+        meant.booked += size;
+        let Meant { booked, done, .. } = *meant;
+        if booked > done && !world.rolled_back {
+            return broken(format_args!("I4: {id} is booked with {booked}, its venue executed {done}"));
+        }
+        Ok(())
+    }
+
+    /// I4, O18: a bust of a fill that the engine has is booked soon, where nothing keeps it from hearing of it.
+    pub(super) fn watch_busts(&mut self, world: &World, engine: Option<&Engine>) -> Result<(), Violation> {
+        let Some(engine) = engine else {
+            self.busts.clear();
+            self.truth.busted.clear();
+            return Ok(());
+        };
+        for (reference, size) in std::mem::take(&mut self.truth.busted) {
+            let held = |id: &ClientId| {
+                let pairs = engine.order.core().pairs().iter();
+                pairs.flat_map(|pair| pair.orders.iter().flatten()).any(|order| order.id() == *id)
+            };
+            if let Some(id) = ClientId::parse(&reference).filter(held).filter(|_| world.calm_before_bust) {
+                self.busts.push(Bust { id, size, at: world.now });
+            }
+        }
+        let dark = world.wires.iter().any(|wire| wire.venue == 1 && wire.state == State::Dark);
+        let deaf = dark || world.rest_faulty > 0 || world.rolled_back;
+        self.busts.retain(|bust| !deaf && world.disturbed <= bust.at);
+        match self.busts.iter().find(|bust| world.now > bust.at + BUST_KNOWN) {
+            Some(Bust { id, size, .. }) => broken(format_args!("I4: a bust of {size} of {id} is not booked")),
+            None => Ok(()),
+        }
+    }
+
+    /// I4: our books follow a venue only where someone else has touched what it holds, or our journal was lost.
+    pub(super) fn adjusted(&self, world: &World, by: &Adjustment) -> Result<(), Violation> {
+        let late = (0..2).any(|venue| world.venue_clock_was_off(venue));
+        if world.meddled || late {
+            return Ok(());
+        }
+        broken(format_args!("I4: {by:?}, and nobody has touched what the venue holds"))
+    }
+}
