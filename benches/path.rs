@@ -1,6 +1,6 @@
 //! The whole path in memory, one thread after the other: from the bytes of a frame to the wish of `spread`, and on to
-//! the bytes of both signed orders, with nothing signed ahead. What the threads' distance, TLS and the kernel add is
-//! measured in `perf/`.
+//! the bytes of both orders, signed ahead or on the spot. What the threads' distance, TLS and the kernel add is measured
+//! in `perf/`.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,7 @@ mod in_memory;
 use in_memory::{Engine, Frame};
 
 /// Times `work` alone; every entry is refused and forgotten between two of them.
-fn timed<T>(c: &mut Criterion, name: &str, mut work: impl FnMut(&mut Engine) -> T) {
-    let mut engine = Engine::new();
+fn timed<T>(c: &mut Criterion, name: &str, mut engine: Engine, mut work: impl FnMut(&mut Engine) -> T) {
     c.bench_function(name, |bench| {
         bench.iter_custom(|times| {
             let mut total = Duration::ZERO;
@@ -28,17 +27,20 @@ fn timed<T>(c: &mut Criterion, name: &str, mut work: impl FnMut(&mut Engine) -> 
     });
 }
 
+fn both(engine: &mut Engine) {
+    let bytes = engine.trade();
+    assert!(bytes.iter().all(|&bytes| bytes > 200), "both orders are written");
+}
+
 fn path(c: &mut Criterion) {
-    timed(c, "path/clock pair", |_| ());
-    timed(c, "path/frame to quote", |engine| engine.read(0, Frame::Rich));
-    timed(c, "path/frame to wish", |engine| {
+    timed(c, "path/clock pair", Engine::new(), |_| ());
+    timed(c, "path/frame to quote", Engine::new(), |engine| engine.read(0, Frame::Rich));
+    timed(c, "path/frame to wish", Engine::new(), |engine| {
         engine.read(0, Frame::Rich);
         engine.wish()
     });
-    timed(c, "path/frame to both orders, none signed ahead", |engine| {
-        let bytes = engine.trade();
-        assert!(bytes.iter().all(|&bytes| bytes > 200), "both orders are written");
-    });
+    timed(c, "path/frame to both orders, none signed ahead", Engine::new(), both);
+    timed(c, "path/frame to both orders, both signed ahead", Engine::signing_ahead(), both);
 }
 
 criterion_group!(benches, path);

@@ -4,7 +4,6 @@
 
 use std::hint::black_box;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use bot4::book::thread::{BookRings, BookThread};
 use bot4::sys::clock::SystemClock;
 use bot4::sys::frame::{Caps, Found, FrameReader, Kind};
@@ -19,6 +18,9 @@ use serde::Deserialize;
 
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
+mod parts;
+
+use parts::{paradex_frame, vest_depth};
 
 /// What the venue sends next; the bytes of one frame.
 type Script = Box<dyn FnMut() -> Vec<u8> + Send>;
@@ -129,11 +131,7 @@ fn next_sequence(frame: &mut [u8]) {
 }
 
 fn paradex(c: &mut Criterion) {
-    let frames: serde_json::Value =
-        serde_json::from_str(include_str!("../tests/data/paradex_frames.json")).expect("test data");
-    let frame = |id: &str| {
-        framed(0x82, &BASE64_STANDARD.decode(frames[id]["frame"].as_str().expect("a frame")).expect("base64"))
-    };
+    let frame = |id| framed(0x82, &paradex_frame(id));
     // The recorded snapshot and the delta that follows it.
     let (snapshot, mut delta) = (frame("pdx-02"), frame("pdx-03"));
     let sequence = |bytes: &[u8]| {
@@ -152,7 +150,7 @@ fn paradex(c: &mut Criterion) {
 }
 
 fn vest(c: &mut Criterion) {
-    let frame = framed(0x81, &depth(20));
+    let frame = framed(0x81, &vest_depth(20));
     let (first, reader) = (frame.clone(), FrameReader::new(Caps::default()));
     let link =
         Endless { first: Box::new(move || first.clone()), frame, renew: |_| {}, reader, opened: false };
@@ -177,7 +175,7 @@ fn rivals(c: &mut Criterion) {
         #[serde(borrow)]
         asks: Vec<(&'a str, &'a str)>,
     }
-    let push = depth(20);
+    let push = vest_depth(20);
     c.bench_function("receive/vest depth, sonic-rs alone", |b| {
         b.iter(|| black_box(sonic_rs::from_slice::<Push<'_>>(black_box(&push))).is_ok());
     });
@@ -187,16 +185,6 @@ fn rivals(c: &mut Criterion) {
     c.bench_function("receive/vest depth, serde_json tree alone", |b| {
         b.iter(|| black_box(serde_json::from_slice::<serde_json::Value>(black_box(&push))).is_ok());
     });
-}
-
-/// A push of `levels` a side, as long as a recorded one.
-fn depth(levels: usize) -> Vec<u8> {
-    let side = |from: f64, step: f64| {
-        let level = |at: usize| format!(r#"["{:.2}","12.8362"]"#, from + step * at as f64);
-        (0..levels).map(level).collect::<Vec<_>>().join(",")
-    };
-    let (bids, asks) = (side(31478.75, -0.25), side(31480.0, 0.25));
-    format!(r#"{{"channel":"BTC-PERP@depth","data":{{"bids":[{bids}],"asks":[{asks}]}}}}"#).into_bytes()
 }
 
 criterion_group!(benches, paradex, vest, rivals);

@@ -46,7 +46,7 @@ fn shelf(c: &mut Criterion) {
         side: Side::Buy,
         reduce_only: false,
         qty: Qty::from_raw(100_000),
-        limit: CENTRE.moved(bot4::types::Rate::from_bps(1)),
+        limit: CENTRE.moved(Rate::from_bps(1)),
         least: CENTRE,
     };
     c.bench_function("shelf/look-up in two ladders", |b| {

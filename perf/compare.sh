@@ -44,6 +44,9 @@ mkdir -p runs
     echo "host      $(uname -sr), $(nproc) cores, $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
     echo "load      $(cut -d ' ' -f 1-3 /proc/loadavg) before the start"
     echo
+    "$bin/memory"
+    "$target/baselines/release/bot4-baseline" memory
+    echo
     "$bin/bot4-perf" "${switches[@]}" --raw "${file%.txt}.tsv" "${arguments[@]}"
     echo
     echo "load      $(cut -d ' ' -f 1-3 /proc/loadavg) at the end"

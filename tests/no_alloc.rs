@@ -4,6 +4,7 @@
 mod in_memory;
 
 use bot4::sys::allocations::{Counting, count};
+use bot4::types::RecordKind;
 use in_memory::{Engine, Frame};
 
 #[global_allocator]
@@ -37,9 +38,8 @@ fn from_frame_to_quote_to_wish_nothing_is_allocated() {
     }
 }
 
-#[test]
-fn from_frame_to_both_orders_nothing_is_allocated() {
-    let mut engine = Engine::new();
+/// A trade when everything is warm, and how many of its two orders had been signed ahead.
+fn trade_allocates_nothing(mut engine: Engine) -> usize {
     for _ in 0..3 {
         let bytes = engine.trade();
         assert!(bytes.iter().all(|&bytes| bytes > 200), "both are written: {bytes:?} {:#?}", engine.told());
@@ -48,4 +48,16 @@ fn from_frame_to_both_orders_nothing_is_allocated() {
     let (allocations, bytes) = counted(|| engine.trade());
     assert!(bytes.iter().all(|&bytes| bytes > 200), "both orders are written: {bytes:?}");
     assert_eq!(allocations, 0);
+    let ahead = |kind: &RecordKind| matches!(kind, RecordKind::OrderPlaced { stamps, .. } if stamps.ready);
+    engine.told().iter().filter(|kind| ahead(kind)).count()
+}
+
+#[test]
+fn from_frame_to_both_orders_nothing_is_allocated() {
+    assert_eq!(trade_allocates_nothing(Engine::new()), 0);
+}
+
+#[test]
+fn nor_is_it_when_both_were_signed_ahead() {
+    assert_eq!(trade_allocates_nothing(Engine::signing_ahead()), 2);
 }

@@ -144,6 +144,8 @@ async def main():
     end = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await asyncio.wait([end, *follow], return_when=asyncio.FIRST_COMPLETED)
     for task in follow:
+        if task.done():
+            task.result()  # A feed never ends by itself: what broke it is told.
         task.cancel()
     legs = zip(*strategy.measured) if strategy.measured else ([], [])
     print(json.dumps(dict(zip(("first", "second"), map(percentiles, legs)))), flush=True)

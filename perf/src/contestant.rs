@@ -18,9 +18,15 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub enum Kind {
-    Engine { binary: PathBuf, extra: String },
+    Engine {
+        binary: PathBuf,
+        extra: String,
+    },
     /// The engine with an allocator that counts.
-    Counted { binary: PathBuf, extra: String },
+    Counted {
+        binary: PathBuf,
+        extra: String,
+    },
     Usual(PathBuf),
     Python(PathBuf),
 }
@@ -170,8 +176,11 @@ fn difference(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<(S
 fn run_file(venues: &Running, dir: &Path) -> anyhow::Result<PathBuf> {
     let ends = &venues.endpoints;
     let env = fs::read_to_string(&ends.env_file)?;
-    let keys: Map<String, Value> =
-        env.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let keys: Map<String, Value> = env
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
     let urls = |rest: &str, ws: &str| json!({"rest_url": rest, "ws_url": ws});
     let run = json!({
         "vest": urls(&ends.vest.rest_url, &ends.vest.ws_url),

@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use bot4_sim::control::VenueName;
 use bot4_sim::core::model::Script;
 use bot4_sim::meter::Tick;
-use bot4_sim::options::Profile;
+use bot4_sim::options::{Profile, Switches};
 use bot4_sim::{Options, Running, Sim};
 use clap::Parser;
 
@@ -71,6 +71,8 @@ impl Stage {
             vest_latency: Profile::Fast,
             paradex_latency: Profile::Fast,
             bases: vec!["BTC".to_owned()],
+            // ccxt asks for the newest schema, the engine for the one that it knows.
+            switches: Switches { paradex_sbe_versions: [true; 4], ..Switches::default() },
             ..Options::default()
         };
         let stage = Self(Sim::start(options)?);
@@ -96,7 +98,7 @@ impl Stage {
         self.gap(VenueName::Vest, VEST, bps)?;
         let end = Instant::now() + TICK_MAX;
         while Instant::now() < end {
-            if let Some(Tick { first_us: Some(first), second_us: Some(second) }) = self.0.control.tick() {
+            if let Tick { first_us: Some(first), second_us: Some(second) } = self.0.control.tick() {
                 std::thread::sleep(REST);
                 return Ok(Some([first, second]));
             }

@@ -35,7 +35,8 @@ impl Report {
     pub fn raw(&self) -> String {
         let line = |name: &str, [first, second]: &[i64; 2]| format!("{name}\t{first}\t{second}\n");
         let all = self.0.iter().flat_map(|row| row.ticks.iter().map(|tick| line(row.name, tick)));
-        "# contestant, µs from the tick to the first and to the second order\n".to_owned() + &all.collect::<String>()
+        "# contestant, µs from the tick to the first and to the second order\n".to_owned()
+            + &all.collect::<String>()
     }
 }
 
@@ -44,7 +45,8 @@ impl Row {
     fn seen(&self, leg: usize) -> [f64; 3] {
         let mut sorted: Vec<i64> = self.ticks.iter().map(|tick| tick[leg]).collect();
         sorted.sort_unstable();
-        let at = |percent: usize| sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)));
+        let at =
+            |percent: usize| sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)));
         [at(50), at(99), sorted.last()].map(|value| value.copied().unwrap_or(0) as f64)
     }
 
@@ -63,12 +65,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(engine) = self.0.first() else { return Ok(()) };
         let tables: [(&str, &dyn Fn(&Row, usize) -> [f64; 3]); 2] = [
-            ("as the venues see it: last byte of the update out to last byte of the order in, µs", &|row, leg| {
-                row.seen(leg)
-            }),
-            ("in the process: message read to order written (the other stacks: handed to the client), µs", &|row, leg| {
-                row.own(["first", "second"][leg])
-            }),
+            (
+                "as the venues see it: last byte of the update out to last byte of the order in, µs",
+                &|row, leg| row.seen(leg),
+            ),
+            (
+                "in the process: message read to order written (the other stacks: handed to the client), µs",
+                &|row, leg| row.own(["first", "second"][leg]),
+            ),
         ];
         for (title, figures) in tables {
             writeln!(f, "{title}")?;

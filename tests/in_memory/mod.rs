@@ -14,12 +14,14 @@ use bot4::book::thread::{BookRings, BookThread};
 use bot4::journal::memory::MemoryJournal;
 use bot4::order::board::Board;
 use bot4::order::core::{Core, Effects, Input, Start};
-use bot4::order::thread::{OrderThread, Rings};
+use bot4::order::signer::{SignerRings, SignerThread};
+use bot4::order::thread::{OrderThread, Rings, SignerEnds};
 use bot4::spread::thread::{SpreadRings, SpreadThread};
 use bot4::sys::clock::ManualClock;
 use bot4::sys::frame::{Caps, FrameReader, Kind};
 use bot4::sys::link::{Inbound, Link, LinkError, Outbound};
 use bot4::sys::ring::{Rx, Tx, ring};
+use bot4::types::ready::Near;
 use bot4::types::record::Role;
 use bot4::types::report::{AccountReport, Fact};
 use bot4::types::settings::Basis;
@@ -43,6 +45,8 @@ const SECRETS: [&[(&str, &str)]; 2] = [
 const SYMBOLS: [&str; 2] = ["BTC-PERP", "BTC-USD-PERP"];
 const PAIR: PairId = PairId(0);
 const DEPTH: usize = 64;
+/// Room for the ladders of one trade.
+const LADDERS: usize = 1_024;
 const E8: i64 = 100_000_000;
 
 /// The public side of a venue: a frame that the test puts in is read once.
@@ -137,11 +141,12 @@ fn number(bytes: &[u8]) -> u64 {
     digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }
 
-/// The four hot threads, polled by hand.
+/// The four hot threads, polled by hand, and `signer` where orders are signed ahead.
 pub struct Engine {
     pub md: [BookThread; 2],
     pub spread: SpreadThread,
     pub order: OrderThread,
+    signer: Option<SignerThread>,
     pub clock: ManualClock,
     next: [Arc<AtomicUsize>; 2],
     written: [Arc<AtomicUsize>; 2],
@@ -157,15 +162,28 @@ pub struct Engine {
 pub enum Frame {
     /// Both venues at the same price.
     Even = 1,
-    /// 60 basis points above the other.
+    /// 36 basis points above the other: a trade.
     Rich = 2,
     /// A change far from the touch (Paradex), or the same book again (Vest).
     Far = 3,
+    /// 26 basis points above the other: a trade is near.
+    Near = 4,
 }
 
 impl Engine {
-    /// Ready to trade, both books at one price.
+    /// Ready to trade, both books at one price, nothing signed ahead.
     pub fn new() -> Self {
+        Self::start(false)
+    }
+
+    /// The same with orders signed ahead of each trade, while nobody times it.
+    pub fn signing_ahead() -> Self {
+        let mut engine = Self::start(true);
+        engine.recover();
+        engine
+    }
+
+    fn start(signs_ahead: bool) -> Self {
         let clock = ManualClock::at(Nanos::from_ms(1_800_000_000_000));
         let settings = settings();
         let mut records = Vec::new();
@@ -220,7 +238,7 @@ impl Engine {
             rules: rules_tx,
             records: record(),
         };
-        let (core, effects) = core(settings, Nanos::from_ms(1_800_000_000_000));
+        let (core, effects) = core(settings.clone(), Nanos::from_ms(1_800_000_000_000));
         let mut traders: Vec<_> =
             (0..2).map(|venue| (REGISTRY[venue].trader)(&setup(venue)).expect("a trader")).collect();
         traders.iter_mut().for_each(|trader| trader.set_rules(PAIR, &rules()));
@@ -228,8 +246,15 @@ impl Engine {
         let (board, journal) = (Arc::new(Board::default()), Box::new(journal));
         let order =
             OrderThread::new(core, effects, 0, board, traders, journal, Box::new(clock.clone()), rings);
+        let (mut signer, mut spread, mut order) = (None, spread, order);
+        if signs_ahead {
+            let (thread, near, ends) = signing(&settings, &clock);
+            (spread, order) = (spread.with_signer(Some(near)), order.with_signer(Some(ends)));
+            signer = Some(thread);
+        }
         let unused = (held, commands_tx);
-        let mut engine = Self { md, spread, order, clock, next, written, asks, records, keepers, unused };
+        let mut engine =
+            Self { md, spread, order, signer, clock, next, written, asks, records, keepers, unused };
         for venue in [0, 1] {
             engine.read(venue, Frame::Even);
         }
@@ -264,12 +289,19 @@ impl Engine {
         records.map(|record| record.kind).collect()
     }
 
-    /// Both refusals arrive, the gap goes, and time passes until the next entry may be made.
+    /// Both refusals arrive, the gap goes, and time passes until the next entry may be made and is signed ahead.
     pub fn recover(&mut self) {
         self.settle();
         self.read(0, Frame::Even);
         self.read(1, Frame::Far);
         (0..20).for_each(|_| self.settle());
+        if self.signer.is_some() {
+            self.read(0, Frame::Near);
+            self.settle();
+            let now = self.now();
+            self.signer.iter_mut().for_each(|signer| while signer.poll(now) {});
+            (0..20).for_each(|_| self.settle());
+        }
     }
 
     /// A turn of everybody who is downstream of the books, and of those who listen.
@@ -308,9 +340,9 @@ impl Engine {
 impl Public {
     fn new(venue: usize, next: Arc<AtomicUsize>) -> Self {
         let even = 80_000 * E8;
-        let rich = even + even / 10_000 * 60;
+        let [rich, near] = [36, 26].map(|bps| even + even / 10_000 * bps);
         let (frames, sequence): (Vec<_>, _) = if venue == 0 {
-            ([even, rich, even].map(vest_book).to_vec(), None)
+            ([even, rich, even, near].map(vest_book).to_vec(), None)
         } else {
             // After the head of the frame, that of SBE and the time.
             (vec![paradex_book(even, 60), paradex_book(rich, 60), paradex_delta(even)], Some((4 + 16, 100)))
@@ -324,6 +356,18 @@ impl Private {
     fn new(venue: usize, written: Arc<AtomicUsize>) -> Self {
         Self { venue, written, replies: Vec::with_capacity(64), text: Vec::with_capacity(1_024) }
     }
+}
+
+/// `signer` and its rings' other ends: of `spread` and of `order`.
+fn signing(settings: &Settings, clock: &ManualClock) -> (SignerThread, Tx<Near>, SignerEnds) {
+    let ((near, near_rx), (ready_tx, ready), (rules_tx, rules_rx)) =
+        (ring(DEPTH), ring(LADDERS), ring(DEPTH));
+    let presigners =
+        (0..2).map(|venue| (REGISTRY[venue].presigner)(&setup(venue)).expect("a presigner")).collect();
+    let rings = SignerRings { near: near_rx, rules: rules_rx, ready: ready_tx };
+    let mut thread = SignerThread::new(Box::new(clock.clone()), settings, presigners, rings);
+    (0..2).for_each(|venue| thread.set_rules(id(venue), PAIR, &rules()));
+    (thread, near, SignerEnds { ready, rules: rules_tx })
 }
 
 /// 20 levels a side, a dollar apart, one coin each.
@@ -409,6 +453,7 @@ fn settings() -> Settings {
     (risk.cooldown_ms, risk.failed_leg_cooldown_ms, risk.link_cooldown_ms) = (0, 0, 0);
     (risk.max_entries_per_hour, risk.max_entries_per_day) = (1_000_000, 1_000_000);
     risk.max_order_errors_per_min = 1_000_000;
+    settings.upkeep.throttle.max_entries_per_min = 1_000_000;
     settings.venues.iter_mut().for_each(|venue| venue.orders_per_s = 1_000_000);
     settings
 }

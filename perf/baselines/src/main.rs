@@ -2,8 +2,10 @@
 //! strategy, floating-point prices, library signing when the decision has fallen, and reqwest for both orders at once.
 //! Written as one would without a thought of microseconds, and warm like the engine: open connections, no log line.
 //!
-//! `bot4-baseline RUN.json` trades until its standard input ends, then prints what it measured.
+//! `bot4-baseline RUN.json` trades until its standard input ends, then prints what it measured. `bot4-baseline memory`
+//! does the same job without venues: from a message to both requests ready for the client.
 
+mod memory;
 mod paradex;
 mod vest;
 
@@ -49,13 +51,20 @@ pub struct Run {
 
 impl Run {
     fn open(path: &str) -> Self {
-        let value: Value = serde_json::from_slice(&std::fs::read(path).expect("the run's file")).expect("JSON");
+        let value: Value =
+            serde_json::from_slice(&std::fs::read(path).expect("the run's file")).expect("JSON");
         let pem = std::fs::read(value["ca_file"].as_str().expect("a path")).expect("the CA");
-        let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
-        let http = reqwest::Client::builder().add_root_certificate(root).tcp_nodelay(true);
+        Self::new(value, &pem)
+    }
+
+    fn new(value: Value, pem: &[u8]) -> Self {
+        let mut http = reqwest::Client::builder().tcp_nodelay(true);
+        for root in reqwest::Certificate::from_pem_bundle(pem).expect("certificates") {
+            http = http.add_root_certificate(root);
+        }
         let http = http.build().expect("a client");
         let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls::pki_types::pem::PemObject::pem_slice_iter(&pem).flatten());
+        roots.add_parsable_certificates(rustls::pki_types::pem::PemObject::pem_slice_iter(pem).flatten());
         let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         Self { value, http, tls: Connector::Rustls(Arc::new(tls)) }
     }
@@ -86,7 +95,9 @@ impl Measured {
     fn json(mut self) -> Value {
         let percentiles = |samples: &mut Vec<f64>| {
             samples.sort_by(f64::total_cmp);
-            let at = |percent: usize| samples.get((samples.len() * percent / 100).min(samples.len().saturating_sub(1)));
+            let at = |percent: usize| {
+                samples.get((samples.len() * percent / 100).min(samples.len().saturating_sub(1)))
+            };
             json!({"count": samples.len(), "p50": at(50), "p99": at(99), "max": samples.last()})
         };
         json!({"first": percentiles(&mut self.first), "second": percentiles(&mut self.second)})
@@ -131,6 +142,9 @@ async fn trade(run: Arc<Run>, mut tops: mpsc::Receiver<Top>, mut stop: mpsc::Rec
 async fn main() {
     rustls::crypto::ring::default_provider().install_default().expect("the first provider");
     let path = std::env::args().nth(1).expect("the run's file");
+    if path == "memory" {
+        return memory::measure();
+    }
     let run = Arc::new(Run::open(&path));
     let (send, tops) = mpsc::channel(1024);
     let (stop, stopped) = mpsc::channel(1);

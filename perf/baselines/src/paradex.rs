@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sha3::{Digest, Keccak256};
 use starknet_crypto::{Felt, get_public_key, pedersen_hash, rfc6979_generate_k, sign};
@@ -29,7 +30,8 @@ struct Book {
 impl Book {
     /// A book message (template 3): header, block, bids, asks. `None` for any other.
     fn apply(&mut self, bytes: &[u8]) -> Option<()> {
-        let word = |at: usize| bytes.get(at..at + 2).map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])));
+        let word =
+            |at: usize| bytes.get(at..at + 2).map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])));
         let (block, template) = (word(0)?, word(2)?);
         if template != 3 {
             return None;
@@ -42,7 +44,8 @@ impl Book {
             let (length, count) = (word(at)?, word(at + 2)?);
             at += 4;
             for level in bytes.get(at..at + length * count)?.chunks_exact(length) {
-                let number = |from: usize| i64::from_le_bytes(level[from..from + 8].try_into().expect("eight"));
+                let number =
+                    |from: usize| i64::from_le_bytes(level[from..from + 8].try_into().expect("eight"));
                 match number(8) {
                     0 => drop(side.remove(&number(0))),
                     size => drop(side.insert(number(0), size)),
@@ -84,21 +87,26 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Asks for the chain id and a token.
-    pub async fn log_in(run: &Arc<Run>) -> Self {
+    /// Not logged in.
+    pub fn new(run: &Arc<Run>, chain: &str) -> Self {
         let felt = |pointer| Felt::from_hex(run.text(pointer)).expect("a number");
         let (key, account) = (felt("/keys/PARADEX_SUBKEY"), felt("/keys/PARADEX_ACCOUNT_ADDRESS"));
+        let domain = structure(DOMAIN, &[text("Paradex"), text(chain), Felt::ONE]);
+        Self { run: Arc::clone(run), key, account, domain, token: String::new() }
+    }
+
+    /// Asks for the chain id and a token.
+    pub async fn log_in(run: &Arc<Run>) -> Self {
         let base = run.text("/paradex/rest_url");
         let config = run.http.get(format!("{base}/system/config")).send().await.expect("Paradex answers");
         let config: Value = config.json().await.expect("JSON");
         let chain = config["starknet_chain_id"].as_str().expect("a chain id");
-        let domain = structure(DOMAIN, &[text("Paradex"), text(chain), Felt::ONE]);
-        let mut orders = Self { run: Arc::clone(run), key, account, domain, token: String::new() };
+        let mut orders = Self::new(run, chain);
         let (from, to) = (now_ms() / 1000, now_ms() / 1000 + 600);
         let fields = [text("POST"), text("/v1/auth"), Felt::ZERO, from.into(), to.into()];
-        let public = get_public_key(&key).to_hex_string();
+        let public = get_public_key(&orders.key).to_hex_string();
         let reply = run.http.post(format!("{base}/auth/{public}"));
-        let reply = reply.header("PARADEX-STARKNET-ACCOUNT", account.to_hex_string());
+        let reply = reply.header("PARADEX-STARKNET-ACCOUNT", orders.account.to_hex_string());
         let reply = reply.header("PARADEX-STARKNET-SIGNATURE", orders.sign(REQUEST, &fields));
         let reply = reply.header("PARADEX-TIMESTAMP", from).header("PARADEX-SIGNATURE-EXPIRATION", to);
         let reply: Value = reply.send().await.expect("Paradex answers").json().await.expect("JSON");
@@ -108,6 +116,14 @@ impl Orders {
 
     /// Hashes, signs, posts, waits for the answer; returns when the order was handed to the HTTP client.
     pub async fn send(&self, wish: &Wish) -> Instant {
+        let request = self.request(wish);
+        let sent = Instant::now();
+        let reply = request.send().await.expect("Paradex answers");
+        assert!(reply.status().is_success(), "{}", reply.text().await.unwrap_or_default());
+        sent
+    }
+
+    pub fn request(&self, wish: &Wish) -> RequestBuilder {
         let (time, price) = (now_ms(), format!("{:.1}", wish.limit));
         let fields = [
             time.into(),
@@ -124,11 +140,7 @@ impl Orders {
             "signature": self.sign(ORDER, &fields), "signature_timestamp": time, "recv_window": 2000,
         });
         let request = self.run.http.post(format!("{}/orders", self.run.text("/paradex/rest_url")));
-        let request = request.bearer_auth(&self.token).json(&body);
-        let sent = Instant::now();
-        let reply = request.send().await.expect("Paradex answers");
-        assert!(reply.status().is_success(), "{}", reply.text().await.unwrap_or_default());
-        sent
+        request.bearer_auth(&self.token).json(&body)
     }
 
     fn sign(&self, kind: &str, fields: &[Felt]) -> String {

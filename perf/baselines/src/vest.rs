@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use k256::ecdsa::SigningKey;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use sha3::{Digest, Keccak256};
 use tokio::sync::mpsc;
@@ -29,13 +30,16 @@ pub async fn feed(run: Arc<Run>, tops: mpsc::Sender<Top>) {
     while let Some(Ok(message)) = socket.next().await {
         let at = Instant::now();
         let Message::Text(text) = message else { continue };
-        let Ok(value) = serde_json::from_str::<Value>(&text) else { continue };
-        let best = |side: &str| -> Option<f64> {
-            value.pointer(&format!("/data/{side}/0/0"))?.as_str()?.parse().ok()
-        };
-        let (Some(bid), Some(ask)) = (best("bids"), best("asks")) else { continue };
-        let _the_strategy_has_ended = tops.send(Top { venue: 0, bid, ask, at }).await;
+        let Some(top) = top(&text, at) else { continue };
+        let _the_strategy_has_ended = tops.send(top).await;
     }
+}
+
+/// The touch of a depth message.
+pub fn top(text: &str, at: Instant) -> Option<Top> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let best = |side: &str| value.pointer(&format!("/data/{side}/0/0"))?.as_str()?.parse().ok();
+    Some(Top { venue: 0, bid: best("bids")?, ask: best("asks")?, at })
 }
 
 pub struct Orders {
@@ -53,8 +57,17 @@ impl Orders {
 
     /// Signs, posts, waits for the answer; returns when the order was handed to the HTTP client.
     pub async fn send(&self, wish: &Wish) -> Instant {
+        let request = self.request(wish);
+        let sent = Instant::now();
+        let reply = request.send().await.expect("Vest answers");
+        assert!(reply.status().is_success(), "{}", reply.text().await.unwrap_or_default());
+        sent
+    }
+
+    pub fn request(&self, wish: &Wish) -> RequestBuilder {
         let (time, nonce) = (now_ms(), self.nonce.fetch_add(1, Ordering::Relaxed));
-        let (size, limit) = (format!("{:.4}", SIZE.parse::<f64>().expect("a number")), format!("{:.2}", wish.limit));
+        let (size, limit) =
+            (format!("{:.4}", SIZE.parse::<f64>().expect("a number")), format!("{:.2}", wish.limit));
         let order = json!({
             "time": time, "nonce": nonce, "orderType": "MARKET", "symbol": SYMBOL, "isBuy": wish.buy,
             "size": size, "limitPrice": limit, "reduceOnly": wish.reduce_only,
@@ -74,11 +87,7 @@ impl Orders {
         let request = run.http.post(format!("{}/orders", run.text("/vest/rest_url")));
         let request = request.header("X-API-KEY", run.text("/keys/VEST_API_KEY"));
         let group = format!("restserver{}", run.text("/keys/VEST_ACCOUNT_GROUP"));
-        let request = request.header("xrestservermm", group).json(&body);
-        let sent = Instant::now();
-        let reply = request.send().await.expect("Vest answers");
-        assert!(reply.status().is_success(), "{}", reply.text().await.unwrap_or_default());
-        sent
+        request.header("xrestservermm", group).json(&body)
     }
 
     /// EIP-191 over the hash of the ABI encoding.

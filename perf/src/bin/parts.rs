@@ -2,71 +2,45 @@
 //! instructions of two runs of different length and divides the difference, so that setting up costs nothing.
 //! `parts` alone lists the names.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use anyhow::{Context, bail};
 use bot4::book::ladder::Book;
-use bot4::sys::link::{Inbound, Link, LinkError, Outbound};
-use bot4::types::record::Role;
-use bot4::types::{
-    BookUpdate, ClientId, Level, MarketRules, MarketStatus, Nanos, OrderKind, OrderSpec, PairId, Pool, Price,
-    Profile, Purpose, Qty, Rate, Secret, Side, Ticker, Usd, VenueId,
+use bot4::spread::signal::{Input, Signal};
+use bot4::sys::link::Inbound;
+use bot4::types::{BookUpdate, ExposureState, Level, Nanos, OrderSpec, Price, Qty, Quote, Rate, VenueId};
+use bot4::venue::paradex::{orders, sbe};
+use bot4::venue::{REGISTRY, Setup};
+
+#[path = "../../../tests/fixture/mod.rs"]
+mod fixture;
+#[path = "../../../benches/parts/mod.rs"]
+mod parts;
+
+use parts::{
+    Look, NOW, PAIR, paradex_frame, paradex_setup, paradex_spec, vest_depth, vest_echo, vest_rules,
+    vest_setup, vest_spec,
 };
-use bot4::venue::{FeedSink, REGISTRY, ReadyLink, Secrets, Setup};
-
-const NOW: Nanos = Nanos::from_ms(1_767_225_600_124);
-/// Published throw-away keys.
-const KEYS: [(&str, &str); 4] = [
-    ("PRIMARY_ADDRESS", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
-    ("SIGNING_KEY", "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"),
-    ("API_KEY", "throw-away"),
-    ("ACCOUNT_GROUP", "0"),
-];
-
-fn vest() -> Setup {
-    Setup {
-        id: VenueId(0),
-        env: "sim".to_owned(),
-        rest_url: "https://127.0.0.1:1/v2".to_owned(),
-        ws_url: "wss://127.0.0.1:1/ws-api".to_owned(),
-        order_kind: OrderKind::Market,
-        profile: Profile::Pro,
-        pool: Pool::default(),
-        markets: vec![(PairId(0), "BTC-PERP".to_owned())],
-        secrets: Secrets(BTreeMap::from(KEYS.map(|(key, text)| (key, Secret::new(text.to_owned()))))),
-    }
-}
-
-fn depth() -> Vec<u8> {
-    let side = |from: i64, step: i64| {
-        let level = |n: i64| format!(r#"["{}.{:02}","12.8362"]"#, (from + n * step) / 100, (from + n * step) % 100);
-        (0..20).map(level).collect::<Vec<_>>().join(",")
-    };
-    let (bids, asks) = (side(3_147_875, -25), side(3_148_000, 25));
-    format!(r#"{{"channel":"BTC-PERP@depth","data":{{"bids":[{bids}],"asks":[{asks}]}}}}"#).into_bytes()
-}
-
-struct Look(u64);
-
-impl FeedSink for Look {
-    fn book(&mut self, update: &BookUpdate) {
-        self.0 += black_box(update).bids.len() as u64;
-    }
-    fn ticker(&mut self, _: PairId, _: Ticker) {}
-    fn gap(&mut self, _: PairId, _: &'static str) {}
-    fn alive(&mut self, _: PairId) {}
-}
 
 /// A depth message of 20 by 20 levels, decoded.
-fn vest_depth(times: u64) -> anyhow::Result<()> {
-    let mut feed = (REGISTRY[0].feed)(&vest())?;
-    let (frame, mut out, mut look) = (depth(), Vec::<Vec<u8>>::new(), Look(0));
+fn vest_decode(times: u64) -> anyhow::Result<()> {
+    let mut feed = (REGISTRY[0].feed)(&vest_setup())?;
+    let (frame, mut out, mut look) = (vest_depth(20), Vec::<Vec<u8>>::new(), Look(0));
     feed.on_open(NOW, &mut out);
     for _ in 0..times {
         feed.on_frame(NOW, Inbound::Text(black_box(&frame)), &mut look, &mut out)?;
     }
     anyhow::ensure!(look.0 == 20 * times, "not every book arrived");
+    Ok(())
+}
+
+/// A recorded delta, every level of it read.
+fn paradex_decode(times: u64) -> anyhow::Result<()> {
+    let frame = paradex_frame("pdx-03");
+    for _ in 0..times {
+        let Ok(sbe::Message::Book(book)) = sbe::decode(black_box(&frame)) else { bail!("no book") };
+        black_box(book.bids.iter().chain(book.asks.iter()).count());
+    }
     Ok(())
 }
 
@@ -95,61 +69,40 @@ fn ladder_delta(times: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Acknowledges every request.
-struct Echo(u32);
-
-impl Link for Echo {
-    fn send(&mut self, message: Outbound<'_>) -> Result<(), LinkError> {
-        black_box(message);
-        self.0 += 1;
-        Ok(())
+/// A quote far from the threshold, priced in both directions and dismissed.
+fn edge_idle(times: u64) -> anyhow::Result<()> {
+    let now = Nanos(1_000_000_000);
+    let quote = |venue| {
+        let (bid, ask) = (Price::from_raw(100_00000000), Price::from_raw(100_01000000));
+        Quote { venue: VenueId(venue), t_wire: now, t_book: now, ..fixture::top(bid, ask) }
+    };
+    let (settings, mut facts) = (fixture::settings(), Vec::with_capacity(64));
+    let mut signal = Signal::new(&settings.pairs[0], &settings);
+    for leg in 0..2 {
+        let rules = fixture::rules(Rate::from_bps(3));
+        signal.step(now, Input::Rules { leg, rules: &rules }, &mut facts);
     }
-
-    fn recv(&mut self) -> Result<Option<Inbound<'_>>, LinkError> {
-        if self.0 == 0 {
-            return Ok(None);
-        }
-        self.0 -= 1;
-        Ok(Some(Inbound::Response { status: 200, body: br#"{"id":"0xabc"}"# }))
+    signal.step(now, Input::Quote { leg: 1, quote: &quote(1) }, &mut facts);
+    signal.step(now, Input::Exposure(ExposureState::MayEnter), &mut facts);
+    let near = quote(0);
+    for _ in 0..times {
+        facts.clear();
+        anyhow::ensure!(
+            signal.step(now, Input::Quote { leg: 0, quote: black_box(&near) }, &mut facts).is_none()
+        );
     }
+    Ok(())
 }
 
 /// An order of Vest, not signed ahead: encoded, signed, written into its request; and its answer read.
-fn vest_order(times: u64) -> anyhow::Result<()> {
-    let mut trader = (REGISTRY[0].trader)(&vest())?;
-    let rules = MarketRules {
-        tick: Price::from_raw(1_000_000),
-        lot: Qty::from_raw(10_000),
-        min_qty: Qty::from_raw(10_000),
-        max_qty: Qty::ZERO,
-        min_notional: Usd::ZERO,
-        price_places: 2,
-        qty_places: 4,
-        taker: Rate::from_bps(1),
-        initial_margin: Rate::from_bps(1000),
-        maintenance_margin: Rate::from_bps(500),
-        price_band: Rate::ZERO,
-        ends_ms: None,
-        status: MarketStatus::Trading,
-    };
-    trader.set_rules(PairId(0), &rules);
-    let link = Box::new(Echo(0));
-    trader.install(ReadyLink { venue: VenueId(0), role: Role::Orders, link, secret: None }, NOW);
+fn vest_cold(times: u64) -> anyhow::Result<()> {
+    let mut trader = (REGISTRY[0].trader)(&vest_setup())?;
+    trader.set_rules(PAIR, &vest_rules());
+    trader.install(vest_echo(), NOW);
     let mut events = Vec::with_capacity(8);
     for nth in 0..times {
-        let spec = OrderSpec {
-            id: ClientId { epoch: 1, seq: nth as u32 + 1, leg: 0 },
-            venue: VenueId(0),
-            pair: PairId(0),
-            side: Side::Buy,
-            purpose: Purpose::Enter,
-            qty: Qty::from_raw(100_000),
-            limit: Price::from_raw(8_725_000_000_000),
-            reduce_only: false,
-            signed_ms: NOW.ms() + nth,
-            nonce: NOW.ms() + nth,
-            window_ms: 500,
-        };
+        let mut spec = vest_spec();
+        (spec.signed_ms, spec.nonce) = (NOW.ms() + nth, NOW.ms() + nth);
         trader.send(black_box(&spec), NOW)?;
         trader.poll(NOW, &mut events);
         events.clear();
@@ -157,10 +110,52 @@ fn vest_order(times: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The next rung of a ladder: only the price differs from the last.
+fn rung(venue: usize, setup: &Setup, spec: &OrderSpec, times: u64) -> anyhow::Result<()> {
+    let mut presigner = (REGISTRY[venue].presigner)(setup)?;
+    presigner.set_rules(PAIR, &vest_rules());
+    for nth in 0..times {
+        let limit = spec.limit + Price::from_raw(10_000_000 * nth.cast_signed());
+        black_box(presigner.sign(&OrderSpec { limit, ..*spec }).context("a valid order")?);
+    }
+    Ok(())
+}
+
+fn vest_rung(times: u64) -> anyhow::Result<()> {
+    rung(0, &vest_setup(), &vest_spec(), times)
+}
+
+fn paradex_rung(times: u64) -> anyhow::Result<()> {
+    rung(1, &paradex_setup(), &paradex_spec(), times)
+}
+
+/// An order of Paradex of which nothing is known ahead: each with a time of its own, so that its prefix is hashed too.
+fn paradex_cold(times: u64) -> anyhow::Result<()> {
+    let mut presigner = (REGISTRY[1].presigner)(&paradex_setup())?;
+    presigner.set_rules(PAIR, &vest_rules());
+    let mut body = String::with_capacity(2_048);
+    for nth in 0..times {
+        let spec = OrderSpec { signed_ms: NOW.ms() + nth, ..paradex_spec() };
+        let signature = presigner.sign(black_box(&spec)).context("a valid order")?;
+        body.clear();
+        orders::write_body(&mut body, "BTC-USD-PERP", &spec, signature.as_str());
+        black_box(&body);
+    }
+    Ok(())
+}
+
 type Part = fn(u64) -> anyhow::Result<()>;
 
-const PARTS: [(&str, Part); 3] =
-    [("vest-depth-20x20", vest_depth), ("ladder-delta-4", ladder_delta), ("vest-order-cold", vest_order)];
+const PARTS: [(&str, Part); 8] = [
+    ("vest-depth-20x20", vest_decode),
+    ("paradex-delta", paradex_decode),
+    ("ladder-delta-4", ladder_delta),
+    ("edge-idle", edge_idle),
+    ("vest-order-cold", vest_cold),
+    ("vest-order-next-rung", vest_rung),
+    ("paradex-order-cold", paradex_cold),
+    ("paradex-order-next-rung", paradex_rung),
+];
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
