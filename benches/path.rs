@@ -1,6 +1,6 @@
 //! The whole path in memory, one thread after the other: from the bytes of a frame to the wish of `spread`, and on to
-//! the bytes of both orders, signed ahead or on the spot. What the threads' distance, TLS and the kernel add is measured
-//! in `perf/`.
+//! the bytes of both orders, signed ahead or on the spot. What the threads' distance, TLS and the kernel add is
+//! measured in `perf/`.
 
 use std::time::{Duration, Instant};
 
