@@ -4,7 +4,7 @@
 
 use super::rungs::{AGE_MAX_MS, RUNGS};
 use crate::types::ready::{Ready, SignedText};
-use crate::types::{ClientId, Nanos, PairId, Price, Qty, Side, VenueId};
+use crate::types::{ClientId, Nanos, OrderSpec, PairId, Price, Qty, Side, VenueId};
 
 /// Orders kept of one kind: two ladders, so that a new one may come in while the old one still serves.
 const ROW: usize = 2 * RUNGS;
@@ -39,25 +39,18 @@ pub struct Shelf {
 
 /// Orders of one kind; a newer one takes the place of the oldest.
 struct Row {
-    /// What a look-up reads: apart from the orders, so that it stays short.
-    keys: Vec<Key>,
+    /// Their limits, apart, because a look-up reads all of them and few of the orders.
+    limits: Vec<Price>,
     orders: Vec<Ready>,
     next: usize,
 }
 
-#[derive(Clone, Copy)]
-struct Key {
-    limit: Price,
-    signed_ms: u64,
-    nonce: u64,
-}
-
-/// Nothing lies here.
-const VACANT: Key = Key { limit: Price::ZERO, signed_ms: 0, nonce: 0 };
+/// Nothing lies here: no limit that is wanted reaches so far down.
+const VACANT: Price = Price::from_raw(i64::MIN);
 
 impl Shelf {
     pub fn new(pairs: usize, venues: usize) -> Self {
-        let row = || Row { keys: Vec::with_capacity(ROW), orders: Vec::with_capacity(ROW), next: 0 };
+        let row = || Row { limits: Vec::with_capacity(ROW), orders: Vec::with_capacity(ROW), next: 0 };
         Self {
             rows: (0..pairs * KINDS).map(|_| row()).collect(),
             taken: [None; TAKEN],
@@ -71,12 +64,11 @@ impl Shelf {
     pub fn put(&mut self, leg: usize, ready: &Ready) {
         let spec = &ready.spec;
         let Some(row) = self.rows.get_mut(place(spec.pair, leg, spec.side, spec.reduce_only)) else { return };
-        let key = Key { limit: spec.limit, signed_ms: spec.signed_ms, nonce: spec.nonce };
-        if row.keys.len() < ROW {
-            row.keys.push(key);
+        if row.limits.len() < ROW {
+            row.limits.push(spec.limit);
             row.orders.push(*ready);
         } else {
-            row.keys[row.next] = key;
+            row.limits[row.next] = spec.limit;
             row.orders[row.next] = *ready;
             row.next = (row.next + 1) % ROW;
         }
@@ -87,23 +79,21 @@ impl Shelf {
         let row = self.rows.get_mut(place(wanted.pair, wanted.leg, wanted.side, wanted.reduce_only))?;
         let venue = row.orders.first()?.spec.venue.index();
         let (void_until, spent) = (self.void_until.get(venue)?.ms(), *self.spent.get(venue)?);
-        let fits = |key: &Key| {
-            let priced = match wanted.side {
-                Side::Buy => key.limit <= wanted.limit && key.limit >= wanted.least,
-                Side::Sell => key.limit >= wanted.limit && key.limit <= wanted.least,
-            };
-            let young = key.signed_ms <= now.ms() && now.ms() - key.signed_ms <= AGE_MAX_MS;
-            priced && young && key.signed_ms > void_until && key.nonce > spent
+        let (low, high) = match wanted.side {
+            Side::Buy => (wanted.least, wanted.limit),
+            Side::Sell => (wanted.limit, wanted.least),
         };
-        let willing = |key: &Key| key.limit.raw() * wanted.side.sign();
-        let fitting = row
-            .keys
-            .iter()
-            .enumerate()
-            .filter(|(at, key)| fits(key) && row.orders[*at].spec.qty == wanted.qty);
+        let now_ms = now.ms();
+        let fits = |spec: &OrderSpec| {
+            let young = spec.signed_ms <= now_ms && now_ms - spec.signed_ms <= AGE_MAX_MS;
+            young && spec.signed_ms > void_until && spec.nonce > spent && spec.qty == wanted.qty
+        };
+        let priced = row.limits.iter().enumerate().filter(|(_, limit)| (low..=high).contains(limit));
+        let fitting = priced.filter(|(at, _)| fits(&row.orders[*at].spec));
         // Of two equally willing ones the younger.
-        let (at, _) = fitting.max_by_key(|(_, key)| (willing(key), key.signed_ms))?;
-        row.keys[at] = VACANT;
+        let willing = |limit: Price| limit.raw() * wanted.side.sign();
+        let (at, _) = fitting.max_by_key(|(at, limit)| (willing(**limit), row.orders[*at].spec.signed_ms))?;
+        row.limits[at] = VACANT;
         Some(row.orders[at])
     }
 
@@ -156,7 +146,7 @@ fn place(pair: PairId, leg: usize, side: Side, reduce_only: bool) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{OrderSpec, Purpose};
+    use crate::types::Purpose;
 
     const NOW: Nanos = Nanos::from_ms(10_000);
 
