@@ -178,11 +178,14 @@ impl Core {
         let pair = &mut self.pairs[index];
         let busy = pair.has_live_orders();
         let Some((since, shown)) = &mut pair.adopting else { return };
-        if asked < *since || busy {
+        shown[leg] = Some((asked, theirs));
+        // What was asked for before our own last change may show what is no more.
+        let settled = (*since).max(pair.moved.plus_ms(LAG_MS));
+        let current = |(asked, theirs)| (asked >= settled && asked > pair.touched).then_some(theirs);
+        let [Some(a), Some(b)] = shown.map(|shown| shown.and_then(current)) else { return };
+        if busy {
             return;
         }
-        shown[leg] = Some(theirs);
-        let [Some(a), Some(b)] = *shown else { return };
         pair.adopting = None;
         for (leg, theirs) in [a, b].into_iter().enumerate() {
             let more = theirs.qty - self.pairs[index].book.legs[leg].qty;

@@ -101,7 +101,7 @@ pub struct Pair {
     /// Part of a leg was gone at its venue since the pair was opened.
     pub gone: bool,
     /// A person wants what the venues hold to be this pair: since when, and what each has shown since.
-    pub adopting: Option<(Nanos, [Option<PositionReport>; 2])>,
+    pub adopting: Option<(Nanos, [Option<(Nanos, PositionReport)>; 2])>,
     /// Last time anything changed the positions; older reports are not believed.
     pub touched: Nanos,
     /// Last time a position changed in our books.

@@ -356,7 +356,7 @@ fn sweepable(pair: &Pair) -> Option<usize> {
     (0..2).find(|&leg| {
         let held = pair.book.legs[leg].qty.abs();
         let step = pair.rules[leg].map_or(Qty::ZERO, |rules| rules.lot);
-        pair.book.hedged() < lot && !step.is_zero() && held >= step && held < lot
+        pair.book.hedged() < lot && !step.is_zero() && held >= step
     })
 }
 

@@ -1,6 +1,8 @@
 //! What venues should not do, and what happens beside our own orders: fills beyond the order, histories that go back,
 //! liquidations, another engine, streams and feeds that fall silent.
 
+use bot4::journal::entry::Entry;
+use bot4::order::core::Input;
 use bot4::types::order::{Reason, VenueOrderId};
 use bot4::types::report::{Ask, Fact, OpenOrder, OrderKey, TraderEvent};
 use bot4::types::*;
@@ -269,4 +271,42 @@ fn what_is_missing_of_an_order_that_filled_in_part_before_a_restart_has_its_own_
     let cash = rig.core.pairs()[0].book.legs[1].cash;
     assert_eq!(cash, Usd::ZERO - price("100.03").times(qty("1")), "the row's average over the whole order");
     rig.assert_home_now();
+}
+
+#[test]
+fn what_was_shown_before_the_pair_closed_is_not_adopted_after() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.wait_ms(3_000);
+    rig.step(Input::Command(Command::Adopt(PairId(0))));
+    rig.account(V, "-1");
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.account(P, "0");
+    assert!(rig.core.pairs()[0].book.is_flat(), "what Vest showed was closed since");
+    rig.wait_ms(2_000);
+    [V, P].into_iter().for_each(|venue| rig.account(venue, "0"));
+    assert!(!rig.journal.iter().any(|entry| matches!(entry, Entry::Adjusted { .. })));
+    rig.assert_home();
+}
+
+#[test]
+fn one_step_beside_dust_is_swept_and_the_dust_is_told() {
+    let mut rig = Rig::new();
+    for (venue, lot) in [(V, "0.1"), (P, "0.3")] {
+        let rules = MarketRules { lot: qty(lot), ..rules() };
+        rig.fact(Fact::Rules { venue, pair: PairId(0), rules });
+    }
+    rig.step(Input::Command(Command::Adopt(PairId(0))));
+    rig.account(V, "0.05");
+    rig.account(P, "-0.3");
+    let swept = rig.sent[0];
+    assert_eq!((swept.venue, swept.side, swept.qty, swept.reduce_only), (P, Side::Buy, qty("0.3"), true));
+    rig.fill(0, "u", "0.3", "100.02");
+    rig.wait_ms(1_000);
+    let told = Reason::cut("less than a step is left: close it at the venue");
+    assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == told)), 1);
+    assert_eq!((rig.net(), rig.sent.len()), (qty("0.05"), 1));
+    rig.assert_replay();
 }
