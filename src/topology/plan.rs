@@ -49,9 +49,9 @@ pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
     }
     let mut desk = Desk { cores, enough, notes };
     let md = wanted.md.iter().map(|section| desk.reader(section, shared)).collect();
-    let spread = desk.hot("spread", &wanted.spread, PARK_RINGS_MS);
+    // Where it shares its thread with the readers, it waits as they must.
+    let spread = desk.hot("spread", &wanted.spread, if shared { PARK_SOCKETS_MS } else { PARK_RINGS_MS });
     let order = desk.hot("order", &wanted.order, PARK_SOCKETS_MS);
-    let spread = if shared { Place { wait: desk.busy(PARK_SOCKETS_MS), ..spread } } else { spread };
     let [signer, keeper, store, db] =
         [&wanted.signer, &wanted.keeper, &wanted.store, &wanted.db].map(|section| desk.cold(section));
     if !enough && wanted.layout == Layout::Auto {
