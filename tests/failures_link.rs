@@ -279,6 +279,38 @@ fn a_lone_leg_comes_home_over_rest_while_the_order_connection_is_refused() {
     assert_eq!(pairs, (&1.into(), &1.into()), "an entry that was taken back is no pair");
 }
 
+/// The connection on which the lone leg was opened is lost, and nobody can log in on another: the one that stood by
+/// takes the leg home.
+#[test]
+fn a_lone_leg_comes_home_on_the_spare_connection() {
+    let mut bench = Bench::new();
+    bench.start();
+    let spare = |line: &common::bench::Line| line["event_type"] == "CONNECTED" && line["link"] == "spare";
+    if !bench.log.iter().any(spare) {
+        bench.wait_until("the spare", spare);
+    }
+    bench.open_pair();
+    bench.close_pair();
+    bench.fault_opening(Vest, 1_000, reject("3001"));
+    let venue = Arc::clone(bench.control().venue(Paradex));
+    bench.control().watch(Paradex, Class::FillEvent, 0, move || venue.cut(Socket::Orders));
+    bench.control().fault(Paradex, Rule::always(Class::SocketAuth, reject("40111")));
+    let before = bench.log.len();
+    bench.gap_bps(60);
+    bench.wait_for("MENDED");
+    let at = |line: &&common::bench::Line| line["exchange"] == "paradex";
+    let placed = |line: &&common::bench::Line| line["event_type"] == "ORDER_PLACED" && at(line);
+    let sent: Vec<&str> =
+        bench.log[before..].iter().filter(placed).filter_map(|line| line["purpose"].as_str()).collect();
+    assert_eq!(sent, ["enter", "unwind"], "both by socket\n{}", bench.tail());
+    let moves = bench.log[before..].iter().filter(at).filter(|line| line["link"] == "orders");
+    let moves: Vec<&str> = moves.filter_map(|line| line["event_type"].as_str()).collect();
+    assert_eq!(moves, ["DISCONNECTED", "CONNECTED"], "{}", bench.tail());
+    bench.control().clear();
+    bench.gap_bps(0);
+    bench.stop_and_settle();
+}
+
 #[test]
 fn a_busted_fill_takes_the_other_leg_along() {
     let mut bench = Bench::new();

@@ -81,6 +81,7 @@ impl Core {
             }
             TraderEvent::Ready(ready) => self.set_ready(now, venue, ready, fx),
             TraderEvent::LinkDown { role, why } => self.link_down(now, venue, role, why, fx),
+            TraderEvent::LinkUp { role } => fx.push(Effect::Log(RecordKind::LinkUp { venue, role })),
             TraderEvent::BadFrame { why } => fx.push(Effect::Log(RecordKind::BadFrame { venue, why })),
             TraderEvent::Account { equity, free } => {
                 if let Some(account) = &mut self.venues[venue.index()].account {
@@ -417,6 +418,9 @@ impl Core {
     /// (SAFETY C2).
     fn link_down(&mut self, now: Nanos, venue: VenueId, role: Role, why: Reason, fx: &mut Effects) {
         fx.push(Effect::Log(RecordKind::LinkDown { venue, role, why }));
+        if role == Role::Spare {
+            return;
+        }
         self.shelf.void(venue, now);
         for index in 0..self.pairs.len() {
             for leg in 0..2 {

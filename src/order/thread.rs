@@ -401,9 +401,11 @@ impl OrderThread {
         }
     }
 
-    /// A link that went down is wanted back at once; the operator is told so.
+    /// A link that went down is wanted back at once, unless another has taken its place; the operator is told so.
     fn note_link(&mut self, now: Nanos, venue: usize, event: &TraderEvent) {
-        if let TraderEvent::LinkDown { role, .. } = *event {
+        if let TraderEvent::LinkDown { role, .. } = *event
+            && self.traders[venue].missing()[role as usize]
+        {
             self.asked[venue][role as usize] = false;
             self.log(now, RecordKind::Reconnecting { venue: VenueId(venue as u8), role, attempt: 1 });
         }

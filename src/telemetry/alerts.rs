@@ -153,7 +153,12 @@ impl AlertWatch {
                 let lasted = now.ms_since(since);
                 if since != Nanos::NEVER && lasted > u64::from(self.rules.link_down_ms) {
                     let what = format!("{} connection down for {} s", role.name(), lasted / 1_000);
-                    let doing = "reconnects; nothing is opened there, closing goes by what is left";
+                    let doing = match role {
+                        Role::Spare => {
+                            "reconnects; trading goes on over the connection that it stands by for"
+                        }
+                        _ => "reconnects; nothing is opened there, closing goes by what is left",
+                    };
                     let mut alert = Alert::new(Kind::LinkDown, now, what, doing, STATUS);
                     alert.venue = Some(VenueId(venue as u8));
                     self.raise(alert);

@@ -15,16 +15,19 @@ pub enum Role {
     Orders,
     /// Private events, owned by `order`; the same socket as `Orders` where the venue allows it.
     Private,
+    /// One that stands by, connected and logged in, to take the place of `Orders` at once.
+    Spare,
 }
 
 impl Role {
-    pub const ALL: [Self; 3] = [Self::MarketData, Self::Orders, Self::Private];
+    pub const ALL: [Self; 4] = [Self::MarketData, Self::Orders, Self::Private, Self::Spare];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::MarketData => "market data",
             Self::Orders => "orders",
             Self::Private => "private",
+            Self::Spare => "spare",
         }
     }
 }

@@ -35,6 +35,10 @@ pub enum TraderEvent {
         role: Role,
         why: Reason,
     },
+    /// Another connection has taken this place.
+    LinkUp {
+        role: Role,
+    },
     BadFrame {
         why: Reason,
     },

@@ -38,7 +38,7 @@ pub const SOCKETS: [(VenueName, Socket, &str); 5] = [
     (VenueName::Vest, Socket::Private, "RECONCILED"),
     (VenueName::Vest, Socket::Orders, "CONNECTED"),
     (VenueName::Paradex, Socket::Md, "CONNECTED"),
-    (VenueName::Paradex, Socket::Orders, "RECONCILED"),
+    (VenueName::Paradex, Socket::Private, "RECONCILED"),
 ];
 
 impl Bench {

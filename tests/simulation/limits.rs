@@ -103,7 +103,9 @@ impl Limits {
             let lives = |wire: &Wire| wire.state != State::Cut || world.now < wire.cut_at + SECOND / 10;
             world.wires.iter().any(|wire| wire.venue == venue && wire.role == wanted && lives(wire))
         };
-        if !up(Role::Orders) && !up(Role::Private) || venue == 0 && !up(Role::Private) {
+        // Where one connection is both, its spare is too.
+        let both = venue == 1 && (up(Role::Orders) || up(Role::Spare));
+        if !up(Role::Private) && !both {
             return broken(format_args!("I6: entry {} without the private stream of venue {venue}", spec.id));
         }
         Ok(())

@@ -42,6 +42,7 @@ pub struct Session {
     /// Orders placed on this connection.
     placed: Vec<OrderId>,
     node_id: String,
+    /// It is used for orders, and not only ready to be.
     has_traded: bool,
 }
 
@@ -229,7 +230,7 @@ impl Session {
         if !held && floor.desk.spend(floor.now_us, Scope::Orders, &owner).is_err() {
             return Err(ApiError::too_many().into());
         }
-        self.has_traded = true;
+        self.has_traded |= request.method != "order.cancel_on_disconnect";
         let params = &request.params;
         match request.method.as_str() {
             "order.create" => Ok(self.create(floor, &who, params, held)),

@@ -44,8 +44,8 @@ pub struct ParadexDesk {
     /// Per role, the place in `sbe::VERSIONS` of the schema version to ask for: the newest until it is refused, then
     /// the next older one, and after the oldest the newest again.
     versions: [usize; Role::ALL.len()],
-    /// A socket was opened with the token at hand.
-    token_used: bool,
+    /// Per role, whether a socket was opened with the token at hand.
+    token_used: [bool; Role::ALL.len()],
 }
 
 impl ParadexDesk {
@@ -60,13 +60,13 @@ impl ParadexDesk {
             markets: Markets::new(setup)?,
             client: Client::new(setup.rest_url.clone(), setup.profile, signer),
             versions: Default::default(),
-            token_used: false,
+            token_used: Default::default(),
         })
     }
 
     /// A socket that was lost may have been lost because its token was revoked: the next one gets a fresh token.
-    fn socket_token(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
-        if std::mem::replace(&mut self.token_used, true) {
+    fn socket_token(&mut self, http: &mut dyn Http, role: Role, now: Nanos) -> Result<(), DeskError> {
+        if std::mem::replace(&mut self.token_used[role as usize], true) {
             return self.client.renew(http, now);
         }
         self.client.login(http, now)
@@ -387,8 +387,8 @@ impl Desk for ParadexDesk {
     fn target(&mut self, http: &mut dyn Http, role: Role, now: Nanos) -> Result<Target, DeskError> {
         let secret = match role {
             Role::MarketData => None,
-            Role::Orders | Role::Private => {
-                self.socket_token(http, now)?;
+            Role::Orders | Role::Private | Role::Spare => {
+                self.socket_token(http, role, now)?;
                 self.client.token().map(Secret::duplicate)
             }
         };

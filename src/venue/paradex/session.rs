@@ -76,6 +76,8 @@ pub struct Session {
     retail: bool,
     /// The venue's view of our profile was compared once; a mismatch is told once.
     mismatch_told: bool,
+    /// What happens to the account is told by another connection.
+    stands_by: bool,
 }
 
 impl Session {
@@ -88,7 +90,19 @@ impl Session {
             waiting: VecDeque::with_capacity(WAITING_MAX),
             retail: profile == Profile::Retail,
             mismatch_told: false,
+            stands_by: false,
         }
+    }
+
+    /// One that subscribes like any other, since the venue closes a connection without a channel (sheet 5.2) and since
+    /// it must lose nothing when its turn comes, and tells nothing until [`Session::take_over`].
+    pub fn standing_by(token: Secret, profile: Profile, now: Nanos) -> Self {
+        Self { stands_by: true, ..Self::new(token, profile, now) }
+    }
+
+    /// From now on it tells what happens to the account.
+    pub fn take_over(&mut self) {
+        self.stands_by = false;
     }
 
     /// Logged in, subscribed and armed, each confirmed.
@@ -159,6 +173,7 @@ impl Session {
         self.heard = now;
         let told = match frame {
             Inbound::Text(text) => match rpc::read(text) {
+                Ok(Incoming::Event { .. }) if self.stands_by => Ok(()),
                 Ok(Incoming::Event { channel, data }) => {
                     match json::event(&channel, data.as_raw_str().as_bytes()) {
                         Ok(Some(fact)) => self.on_fact(&fact, now, markets, memory, events),
@@ -172,6 +187,7 @@ impl Session {
                 Ok(Incoming::Error { id, error }) => return self.on_error(id, &error, now, events),
                 Err(error) => Err(error),
             },
+            Inbound::Binary(_) if self.stands_by => Ok(()),
             Inbound::Binary(bytes) => match sbe::decode(bytes) {
                 Ok(Message::Private(fact)) => self.on_fact(&fact, now, markets, memory, events),
                 Ok(_) => Ok(()),

@@ -230,7 +230,7 @@ impl Desk for VestDesk {
         let socket = |url| Target::WebSocket(WsTarget { url, headers: Vec::new(), secret: None });
         match role {
             Role::MarketData => Ok(socket(self.public_url())),
-            Role::Orders => {
+            Role::Orders | Role::Spare => {
                 let secret = Some(self.rest.keys("order connection")?.api_key.duplicate());
                 Ok(Target::Http { host: self.access.rest.host.clone(), port: self.access.rest.port, secret })
             }

@@ -54,14 +54,14 @@ impl Trader for VestTrader {
         match link.role {
             Role::Orders => self.links.install(link.link, now),
             Role::Private => self.private.install(link.link, now),
-            Role::MarketData => {}
+            Role::MarketData | Role::Spare => {}
         }
     }
 
-    /// `Orders` stays missing until the pool is full: one link is asked for at a time.
+    /// `Orders` stays missing until the pool is full: one link is asked for at a time. A pool needs no `Spare`.
     fn missing(&self) -> [bool; Role::ALL.len()] {
         Role::ALL.map(|role| match role {
-            Role::MarketData => false,
+            Role::MarketData | Role::Spare => false,
             Role::Orders => !self.links.is_full(),
             Role::Private => self.private.is_missing(),
         })
@@ -219,12 +219,12 @@ mod tests {
     #[test]
     fn ready_is_both_sides_up_and_is_told_once() {
         let (mut trader, _) = trader(0);
-        assert_eq!(trader.missing(), [false, true, true]);
+        assert_eq!(trader.missing(), [false, true, true, false]);
         let private = install(&mut trader, Role::Private);
         private.say(br#"{"result":null,"id":1}"#);
         assert_eq!(poll(&mut trader, NOW), []);
         let orders = install(&mut trader, Role::Orders);
-        assert_eq!(trader.missing(), [false, true, false]);
+        assert_eq!(trader.missing(), [false, true, false, false]);
         assert_eq!(poll(&mut trader, NOW), [TraderEvent::Ready(true)]);
         assert_eq!(poll(&mut trader, NOW), []);
         orders.close(1000);
@@ -339,6 +339,6 @@ mod tests {
         let (mut trader, far) = trader(2);
         trader.close();
         assert!(far.iter().all(|far| far.sent() == ["close"]));
-        assert_eq!(trader.missing(), [false, true, true]);
+        assert_eq!(trader.missing(), [false, true, true, false]);
     }
 }

@@ -345,12 +345,14 @@ fn a_refused_schema_version_is_followed_by_the_next_older_one() {
 fn the_next_socket_gets_a_fresh_token() {
     let second = ("Post /auth", 200, r#"{"jwt_token":"second"}"#);
     let (mut desk, mut http) = (desk(), Script::new(&[TOKEN, second]));
-    let mut token = |desk: &mut ParadexDesk| match desk.target(&mut http, Role::Orders, NOW).unwrap() {
+    let mut token = |role| match desk.target(&mut http, role, NOW).unwrap() {
         Target::WebSocket(target) => target.secret.unwrap().expose().to_owned(),
         Target::Http { .. } => panic!("not a WebSocket"),
     };
-    assert_ne!(token(&mut desk), "second");
-    assert_eq!(token(&mut desk), "second");
+    let first = token(Role::Orders);
+    assert_ne!(first, "second");
+    assert_eq!(token(Role::Spare), first, "nothing was lost yet");
+    assert_eq!(token(Role::Orders), "second");
 }
 
 #[test]

@@ -65,22 +65,56 @@ struct Bench {
     now: Nanos,
 }
 
+impl Far {
+    fn sent(&self) -> VecDeque<serde_json::Value> {
+        self.from_us.try_iter().map(|text| serde_json::from_str(&text).unwrap()).collect()
+    }
+
+    fn says(&self, text: String) {
+        self.to_us.send(Frame::Text(text)).unwrap();
+    }
+
+    /// Confirms everything asked so far; returns the methods.
+    fn grant(&self) -> Vec<String> {
+        let mut methods = Vec::new();
+        for request in self.sent() {
+            self.says(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"enabled":true}}}}"#, request["id"]));
+            methods.push(request["method"].as_str().unwrap().to_owned());
+        }
+        methods
+    }
+}
+
+fn ready_link(role: Role, broken: bool) -> (ReadyLink, Far) {
+    let ((to_venue, from_us), (to_us, from_venue)) = (channel(), channel());
+    let link = Box::new(Near { to_venue, from_venue, held: Vec::new(), broken });
+    let secret = Some(Secret::new("a.b.c".into()));
+    (ReadyLink { venue: VenueId(1), role, link, secret }, Far { from_us, to_us })
+}
+
 const ID: ClientId = ClientId { epoch: 7, seq: 42, leg: 1 };
 
 impl Bench {
     fn connect(broken: bool) -> Self {
-        let (to_venue, from_us) = channel();
-        let (to_us, from_venue) = channel();
-        let link = Box::new(Near { to_venue, from_venue, held: Vec::new(), broken });
+        let now = Nanos::from_ms(1);
+        let (ready, far) = ready_link(Role::Orders, broken);
         let mut trader = ParadexTrader::new(&fixture::setup()).unwrap();
-        let ready = ReadyLink {
-            venue: VenueId(1),
-            role: Role::Orders,
-            link,
-            secret: Some(Secret::new("a.b.c".into())),
-        };
-        trader.install(ready, Nanos::from_ms(1));
-        Self { trader, far: Far { from_us, to_us }, now: Nanos::from_ms(1) }
+        trader.install(ready, now);
+        Self { trader, far, now }
+    }
+
+    /// A second connection, logged in.
+    fn stand_by(&mut self) -> Far {
+        assert_eq!(self.trader.missing(), [false, false, false, true]);
+        let (ready, far) = ready_link(Role::Spare, false);
+        self.trader.install(ready, self.now);
+        for step in 0..3 {
+            self.now = self.now.plus_ms(SPARE_EVERY_MS);
+            assert_eq!(self.poll(), []);
+            assert_eq!(far.grant().len(), [1, 6, 0][step]);
+        }
+        assert!(self.trader.missing().iter().all(|missing| !missing));
+        far
     }
 
     fn up() -> Self {
@@ -100,21 +134,16 @@ impl Bench {
     }
 
     fn sent(&mut self) -> VecDeque<serde_json::Value> {
-        self.far.from_us.try_iter().map(|text| serde_json::from_str(&text).unwrap()).collect()
+        self.far.sent()
     }
 
     fn says(&mut self, text: String) {
-        self.far.to_us.send(Frame::Text(text)).unwrap();
+        self.far.says(text);
     }
 
     /// Confirms everything asked so far; returns the methods.
     fn answer(&mut self) -> Vec<String> {
-        let mut methods = Vec::new();
-        for request in self.sent() {
-            self.says(format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"enabled":true}}}}"#, request["id"]));
-            methods.push(request["method"].as_str().unwrap().to_owned());
-        }
-        methods
+        self.far.grant()
     }
 
     fn order(&mut self) -> u64 {
@@ -180,7 +209,7 @@ fn a_refused_log_in_or_disarmed_connection_is_dropped() {
         bench.says(format!(r#"{{"jsonrpc":"2.0","id":{id},{answer}}}"#));
         let events = bench.poll();
         assert!(matches!(events[..], [TraderEvent::LinkDown { role: Role::Orders, .. }]), "{events:?}");
-        assert_eq!(bench.trader.missing(), [false, true, false]);
+        assert_eq!(bench.trader.missing(), [false, true, false, false]);
     }
 }
 
@@ -214,11 +243,7 @@ fn private_events_come_in_either_encoding() {
     };
     let texts = ["f1", "77", "7-42-1", "t", BTC, "USDC"];
     bench.far.to_us.send(Frame::Binary(build::frame(21, 2, 116, fill, &texts))).unwrap();
-    bench.says(
-        r#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":"positions",
-        "data":{"market":"BTC-USD-PERP","status":"OPEN","side":"SHORT","size":"-0.5"}}}"#
-            .into(),
-    );
+    bench.says(POSITION.into());
     bench.says("not json".into());
     let events = bench.poll();
     let key = OrderKey::Client(ID);
@@ -235,8 +260,68 @@ fn a_lost_connection_is_told_and_asked_for() {
     let events = bench.poll();
     assert_eq!(events[0], TraderEvent::Ready(false));
     assert!(matches!(events[1], TraderEvent::LinkDown { role: Role::Orders, .. }));
-    assert_eq!(bench.trader.missing(), [false, true, false]);
+    assert_eq!(bench.trader.missing(), [false, true, false, false]);
     assert_eq!(bench.poll(), []);
+}
+
+const POSITION: &str = r#"{"jsonrpc":"2.0","method":"subscription","params":{"channel":"positions",
+    "data":{"market":"BTC-USD-PERP","status":"OPEN","side":"SHORT","size":"-0.5"}}}"#;
+
+#[test]
+fn a_spare_takes_over_at_once_and_another_is_wanted() {
+    let mut bench = Bench::up();
+    let spare = bench.stand_by();
+    spare.says(POSITION.into());
+    bench.now = bench.now.plus_ms(SPARE_EVERY_MS);
+    assert_eq!(bench.poll(), [], "what the account does is told by one connection");
+    bench.far.to_us.send(Frame::Closed).unwrap();
+    let events = bench.poll();
+    let [
+        TraderEvent::Ready(false),
+        TraderEvent::LinkDown { role: Role::Orders, .. },
+        TraderEvent::LinkUp { role: Role::Orders },
+        TraderEvent::LinkDown { role: Role::Spare, .. },
+        TraderEvent::Ready(true),
+    ] = events[..]
+    else {
+        panic!("{events:?}")
+    };
+    bench.far = spare;
+    let id = bench.order();
+    bench.says(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"order":{{"id":"77"}}}}}}"#));
+    bench.says(POSITION.into());
+    let events = bench.poll();
+    assert!(matches!(events[0], TraderEvent::Order { news: OrderNews::Acked, .. }), "{events:?}");
+    assert_eq!(events[1], TraderEvent::Position { pair: PairId(0), qty: Qty::from_raw(-50_000_000) });
+    drop(bench.stand_by());
+}
+
+#[test]
+fn after_a_failed_write_the_next_order_leaves_on_the_spare() {
+    let mut bench = Bench::connect(true);
+    bench.poll();
+    bench.answer();
+    bench.poll();
+    bench.answer();
+    bench.poll();
+    let spare = bench.stand_by();
+    assert!(matches!(bench.trader.send(&spec(), bench.now), Err(SendError::Unclear(_))));
+    assert_eq!(spare.sent().len(), 0, "an order that may have arrived is not sent again");
+    bench.trader.send(&OrderSpec { id: ClientId { seq: 43, ..ID }, ..spec() }, bench.now).unwrap();
+    assert_eq!(spare.sent()[0]["params"]["client_id"], "7-43-1");
+    let events = bench.poll();
+    assert_eq!((&events[0], &events[4]), (&TraderEvent::Ready(false), &TraderEvent::Ready(true)));
+}
+
+#[test]
+fn the_loss_of_the_spare_costs_nothing_but_the_spare() {
+    let mut bench = Bench::up();
+    let spare = bench.stand_by();
+    spare.to_us.send(Frame::Closed).unwrap();
+    bench.now = bench.now.plus_ms(SPARE_EVERY_MS);
+    assert!(matches!(bench.poll()[..], [TraderEvent::LinkDown { role: Role::Spare, .. }]));
+    assert!(bench.trader.is_ready());
+    assert_eq!(bench.trader.missing(), [false, false, false, true]);
 }
 
 #[test]
