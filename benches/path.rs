@@ -40,6 +40,7 @@ fn path(c: &mut Criterion) {
         engine.wish()
     });
     timed(c, "path/frame to both orders, none signed ahead", Engine::new(), both);
+    timed(c, "path/frame to both orders, begun ahead where it can be", Engine::beginning_ahead(), both);
     timed(c, "path/frame to both orders, both signed ahead", Engine::signing_ahead(), both);
 }
 

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use bot4::order::rungs::{RUNGS, rungs};
 use bot4::order::shelf::{Shelf, Wanted};
-use bot4::types::ready::{Ready, SignedText};
+use bot4::types::ready::{Made, Ready, SignedText};
 use bot4::types::{ClientId, Nanos, OrderSpec, PairId, Price, Purpose, Qty, Rate, Side, VenueId};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
@@ -27,7 +27,7 @@ fn ladder(nonce: u64) -> Vec<Ready> {
             nonce,
             window_ms: 0,
         },
-        signature: SignedText::EMPTY,
+        made: Made::Signed(SignedText::EMPTY),
     };
     rungs(CENTRE, Side::Buy, TICK, Some(Rate::from_bps(5))).map(ready).collect()
 }

@@ -58,6 +58,11 @@ fn from_frame_to_both_orders_nothing_is_allocated() {
 }
 
 #[test]
+fn nor_is_it_when_they_were_begun_ahead() {
+    assert_eq!(trade_allocates_nothing(Engine::beginning_ahead()), 0);
+}
+
+#[test]
 fn nor_is_it_when_both_were_signed_ahead() {
     assert_eq!(trade_allocates_nothing(Engine::signing_ahead()), 2);
 }

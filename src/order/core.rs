@@ -11,7 +11,7 @@ use super::stop::Stop;
 use crate::journal::entry::{Entry, IntentOrder, Totals};
 use crate::types::order::Reason;
 use crate::types::planted::planted;
-use crate::types::ready::{Ready, SignedText};
+use crate::types::ready::{Made, Ready};
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
     ClientId, Command, Exposure, ExposureState, Intent, Mode, Nanos, PairId, Purpose, Quote, RecordKind,
@@ -334,7 +334,7 @@ impl Core {
         self.totals.nonce_high
     }
 
-    /// An order was signed ahead.
+    /// An order was signed or begun ahead.
     pub fn stock(&mut self, ready: &Ready) {
         let pair = self.pairs.get(ready.spec.pair.index());
         if let Some(leg) = pair.and_then(|pair| pair.leg_of(ready.spec.venue)) {
@@ -342,8 +342,8 @@ impl Core {
         }
     }
 
-    /// The signature of an order that is to be sent, if it was signed ahead; handed out once.
-    pub fn signature(&mut self, id: ClientId) -> Option<SignedText> {
+    /// What was made ahead of an order that is to be sent; handed out once.
+    pub fn made_ahead(&mut self, id: ClientId) -> Option<Made> {
         self.shelf.pick_up(id)
     }
 

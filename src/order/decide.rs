@@ -9,7 +9,7 @@ use super::shelf::Wanted;
 use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
 use crate::types::order::Reason;
 use crate::types::planted::planted;
-use crate::types::ready::Ready;
+use crate::types::ready::{Made, Ready};
 use crate::types::record::{Refusal, Stamps};
 use crate::types::settings::Legs;
 use crate::types::{
@@ -215,7 +215,8 @@ impl Core {
         self.record(Entry::Intent { intent }, fx);
     }
 
-    /// The order as it will leave: one that lies ready signed, where one fits, or one that is signed at the send.
+    /// The order as it will leave: one that lies ready signed, where one fits, or one that is signed at the send, for
+    /// the time of what was begun of it.
     fn spec(&mut self, now: Nanos, index: usize, seq: u32, draft: &Draft) -> OrderSpec {
         let pair = &self.pairs[index].settings;
         let (venue, pair) = (pair.venues[draft.leg], pair.id);
@@ -223,11 +224,12 @@ impl Core {
         let window_ms = self.settings.execution.receive_window_ms;
         let ready = self.take_ready(now, index, draft);
         let (limit, signed_ms, nonce) = match &ready {
-            Some(ready) => (ready.spec.limit, ready.spec.signed_ms, ready.spec.nonce),
+            Some(Ready { spec, made: Made::Signed(_) }) => (spec.limit, spec.signed_ms, spec.nonce),
+            Some(Ready { spec, made: Made::Begun(_) }) => (draft.limit, spec.signed_ms, self.next_nonce(now)),
             None => (draft.limit, now.ms(), self.next_nonce(now)),
         };
         self.raise_nonce(nonce);
-        self.shelf.lay_out(id, ready.map(|ready| ready.signature));
+        self.shelf.lay_out(id, ready.map(|ready| ready.made));
         self.shelf.spend(venue, nonce);
         OrderSpec {
             id,
@@ -254,7 +256,8 @@ impl Core {
         // Inside the worst price that the newest quote shows it could not fill as a whole.
         let least = price_for(pair, leg, side, qty)?;
         let (pair, reduce_only) = (pair.settings.id, purpose.reduce_only());
-        self.shelf.take(now, &Wanted { pair, leg, side, reduce_only, qty, limit, least })
+        let wanted = Wanted { pair, leg, side, reduce_only, qty, limit, least };
+        self.shelf.take(now, &wanted).or_else(|| self.shelf.take_begun(now, &wanted))
     }
 
     fn stamps(&self, now: Nanos, intent: Option<&Intent>) -> Stamps {

@@ -6,8 +6,8 @@ use crate::types::{Nanos, Price, Rate, Side};
 
 /// An order signed longer ago than this is not sent, ms.
 pub const AGE_MAX_MS: u64 = 1_500;
-/// A ladder is made anew after this, ms.
-const RENEW_MS: u64 = 200;
+/// A ladder, and what is begun without a limit, is made anew after this, ms.
+pub const RENEW_MS: u64 = 200;
 /// A ladder is kept for so long after its trade was last near, ms: what was just sent may have to be mended.
 const KEEP_MS: u64 = 2_000;
 /// After a ladder the signer rests for so many times as long as it took.

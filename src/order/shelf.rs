@@ -1,15 +1,17 @@
-//! Orders that lie ready, signed: put here as they come from `signer`, taken once by a decision that they fit. Pure;
-//! owned by `core`. Never hands out an order that is old, of the future, or signed before the last thing that made
-//! what was signed untrue.
+//! Orders that lie ready, signed or begun: put here as they come from `signer`, taken once by a decision that they
+//! fit. Pure; owned by `core`. Never hands out an order that is old, of the future, or signed before the last thing
+//! that made what was signed untrue.
 
 use super::rungs::{AGE_MAX_MS, RUNGS};
-use crate::types::ready::{Ready, SignedText};
+use crate::types::ready::{Made, Ready};
 use crate::types::{ClientId, Nanos, OrderSpec, PairId, Price, Qty, Side, VenueId};
 
 /// Orders kept of one kind: two ladders, so that a new one may come in while the old one still serves.
 const ROW: usize = 2 * RUNGS;
 /// Kinds of one pair: two legs, two sides, opening or reducing.
 const KINDS: usize = 8;
+/// Kinds of what is only begun: two legs, two sides.
+const STARTS: usize = 4;
 /// Orders taken and not yet written: one step sends no more.
 const TAKEN: usize = 4;
 
@@ -30,7 +32,9 @@ pub struct Wanted {
 /// The shelf of all pairs.
 pub struct Shelf {
     rows: Vec<Row>,
-    taken: [Option<(ClientId, SignedText)>; TAKEN],
+    /// The newest order of each kind that was begun.
+    begun: Vec<Option<Ready>>,
+    taken: [Option<(ClientId, Made)>; TAKEN],
     next_taken: usize,
     /// Per venue: what was signed up to this moment is void, and nonces up to this one are spent.
     void_until: Vec<Nanos>,
@@ -53,6 +57,7 @@ impl Shelf {
         let row = || Row { limits: Vec::with_capacity(ROW), orders: Vec::with_capacity(ROW), next: 0 };
         Self {
             rows: (0..pairs * KINDS).map(|_| row()).collect(),
+            begun: vec![None; pairs * STARTS],
             taken: [None; TAKEN],
             next_taken: 0,
             void_until: vec![Nanos::NEVER; venues],
@@ -63,6 +68,12 @@ impl Shelf {
     /// Puts an order of this leg of its pair on the shelf.
     pub fn put(&mut self, leg: usize, ready: &Ready) {
         let spec = &ready.spec;
+        if let Made::Begun(_) = ready.made {
+            if let Some(place) = self.begun.get_mut(start(spec.pair, leg, spec.side)) {
+                *place = Some(*ready);
+            }
+            return;
+        }
         let Some(row) = self.rows.get_mut(place(spec.pair, leg, spec.side, spec.reduce_only)) else { return };
         if row.limits.len() < ROW {
             row.limits.push(spec.limit);
@@ -83,10 +94,8 @@ impl Shelf {
             Side::Buy => (wanted.least, wanted.limit),
             Side::Sell => (wanted.limit, wanted.least),
         };
-        let now_ms = now.ms();
         let fits = |spec: &OrderSpec| {
-            let young = spec.signed_ms <= now_ms && now_ms - spec.signed_ms <= AGE_MAX_MS;
-            young && spec.signed_ms > void_until && spec.nonce > spent && spec.qty == wanted.qty
+            holds(spec.signed_ms, now, void_until) && spec.nonce > spent && spec.qty == wanted.qty
         };
         let priced = row.limits.iter().enumerate().filter(|(_, limit)| (low..=high).contains(limit));
         let fitting = priced.filter(|(at, _)| fits(&row.orders[*at].spec));
@@ -97,25 +106,35 @@ impl Shelf {
         Some(row.orders[at])
     }
 
-    /// Keeps the signature of a taken order for the write that follows; `None` = it is signed at the send. What lay
+    /// The order that was begun for this leg, side and size, at any limit. It will never be handed out again: no two
+    /// orders are signed for the same time and price.
+    pub fn take_begun(&mut self, now: Nanos, wanted: &Wanted) -> Option<Ready> {
+        let place = self.begun.get_mut(start(wanted.pair, wanted.leg, wanted.side))?;
+        let spec = place.as_ref()?.spec;
+        let void_until = self.void_until.get(spec.venue.index())?.ms();
+        let fits = spec.qty == wanted.qty && holds(spec.signed_ms, now, void_until);
+        place.take_if(|_| fits)
+    }
+
+    /// Keeps what was made of a taken order for the write that follows; `None` = it is signed at the send. What lay
     /// there under this name is gone: the gate refused that attempt, and its name is given again.
-    pub fn lay_out(&mut self, id: ClientId, signature: Option<SignedText>) {
+    pub fn lay_out(&mut self, id: ClientId, made: Option<Made>) {
         let _ = self.pick_up(id);
-        if let Some(signature) = signature {
-            self.taken[self.next_taken] = Some((id, signature));
+        if let Some(made) = made {
+            self.taken[self.next_taken] = Some((id, made));
             self.next_taken = (self.next_taken + 1) % TAKEN;
         }
     }
 
     /// Whether a signature is laid out for this order.
     pub fn lays_out(&self, id: ClientId) -> bool {
-        self.taken.iter().flatten().any(|(of, _)| *of == id)
+        self.taken.iter().flatten().any(|(of, made)| *of == id && matches!(made, Made::Signed(_)))
     }
 
-    /// The signature laid out for this order, once.
-    pub fn pick_up(&mut self, id: ClientId) -> Option<SignedText> {
+    /// What is laid out for this order, once.
+    pub fn pick_up(&mut self, id: ClientId) -> Option<Made> {
         let place = self.taken.iter_mut().find(|place| place.is_some_and(|(of, _)| of == id))?;
-        place.take().map(|(_, signature)| signature)
+        place.take().map(|(_, made)| made)
     }
 
     /// An order or a cancel with this nonce goes to this venue: what has an older one, or the same, is spent.
@@ -139,6 +158,15 @@ impl Shelf {
     }
 }
 
+/// Whether what was signed for this time may still be sent: it is not old, not of the future, and not void.
+fn holds(signed_ms: u64, now: Nanos, void_until: u64) -> bool {
+    signed_ms <= now.ms() && now.ms() - signed_ms <= AGE_MAX_MS && signed_ms > void_until
+}
+
+fn start(pair: PairId, leg: usize, side: Side) -> usize {
+    pair.index() * STARTS + leg * 2 + usize::from(side == Side::Sell)
+}
+
 fn place(pair: PairId, leg: usize, side: Side, reduce_only: bool) -> usize {
     pair.index() * KINDS + leg * 4 + usize::from(side == Side::Sell) * 2 + usize::from(reduce_only)
 }
@@ -147,6 +175,7 @@ fn place(pair: PairId, leg: usize, side: Side, reduce_only: bool) -> usize {
 mod tests {
     use super::*;
     use crate::types::Purpose;
+    use crate::types::ready::SignedText;
 
     const NOW: Nanos = Nanos::from_ms(10_000);
 
@@ -164,7 +193,11 @@ mod tests {
             nonce,
             window_ms: 0,
         };
-        Ready { spec, signature: SignedText::cut(&limit.to_string()) }
+        Ready { spec, made: signed(&limit.to_string()) }
+    }
+
+    fn signed(text: &str) -> Made {
+        Made::Signed(SignedText::cut(text))
     }
 
     fn wanted(side: Side, limit: i64, least: i64) -> Wanted {
@@ -224,6 +257,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_begun_serves_one_order_at_any_limit_while_it_holds() {
+        let begin =
+            |signed_ms| Ready { made: Made::Begun([signed_ms; 16]), ..ready(Side::Buy, 0, signed_ms, 0) };
+        let want = wanted(Side::Buy, 1, 1);
+        let times = |shelf: &mut Shelf, wanted: &Wanted| {
+            [(); 2].map(|()| shelf.take_begun(NOW, wanted).map(|ready| ready.spec.signed_ms))
+        };
+        let (new, old) = (shelf(&[begin(9_800), begin(9_900)]), shelf(&[begin(8_499)]));
+        let (mut new, mut old, mut coming) = (new, old, shelf(&[begin(10_001)]));
+        assert_eq!(taken(&mut new, &want), None, "it is not signed");
+        for other in [
+            Wanted { qty: Qty::from_raw(6), ..want },
+            Wanted { side: Side::Sell, ..want },
+            Wanted { leg: 0, ..want },
+        ] {
+            assert_eq!(times(&mut new, &other), [None; 2]);
+        }
+        assert_eq!(times(&mut new, &Wanted { reduce_only: true, ..want }), [Some(9_900), None]);
+        assert_eq!((times(&mut old, &want), times(&mut coming, &want)), ([None; 2], [None; 2]));
+        new.put(1, &begin(9_950));
+        new.void(VenueId(1), Nanos::from_ms(9_950));
+        assert_eq!(times(&mut new, &want), [None; 2], "void");
+        new.put(1, &begin(9_951));
+        new.void_all(NOW);
+        assert_eq!(times(&mut new, &want), [None; 2], "halted");
+        let id = ClientId { epoch: 1, seq: 1, leg: 0 };
+        new.lay_out(id, Some(begin(9_960).made));
+        assert!(!new.lays_out(id), "it is signed at the send");
+        assert_eq!(new.pick_up(id), Some(begin(9_960).made));
+    }
+
+    #[test]
     fn a_newer_order_takes_the_place_of_the_oldest() {
         let mut shelf = Shelf::new(1, 2);
         for nth in 0..=ROW as u64 {
@@ -237,9 +302,9 @@ mod tests {
     fn a_signature_is_picked_up_once_and_not_after_a_halt() {
         let mut shelf = Shelf::new(1, 1);
         let id = |seq| ClientId { epoch: 1, seq, leg: 0 };
-        shelf.lay_out(id(1), Some(SignedText::cut("one")));
-        shelf.lay_out(id(2), Some(SignedText::cut("two")));
-        assert_eq!(shelf.pick_up(id(2)).map(|text| text.to_string()), Some("two".to_owned()));
+        shelf.lay_out(id(1), Some(signed("one")));
+        shelf.lay_out(id(2), Some(signed("two")));
+        assert_eq!(shelf.pick_up(id(2)), Some(signed("two")));
         assert_eq!(shelf.pick_up(id(2)), None);
         shelf.void_all(NOW);
         assert_eq!(shelf.pick_up(id(1)), None);
@@ -249,10 +314,10 @@ mod tests {
     fn a_refused_attempt_leaves_nothing_under_its_name() {
         let mut shelf = Shelf::new(1, 1);
         let id = ClientId { epoch: 1, seq: 1, leg: 0 };
-        shelf.lay_out(id, Some(SignedText::cut("refused")));
-        shelf.lay_out(id, Some(SignedText::cut("sent")));
-        assert_eq!(shelf.pick_up(id).map(|text| text.to_string()), Some("sent".to_owned()));
-        shelf.lay_out(id, Some(SignedText::cut("refused")));
+        shelf.lay_out(id, Some(signed("refused")));
+        shelf.lay_out(id, Some(signed("sent")));
+        assert_eq!(shelf.pick_up(id), Some(signed("sent")));
+        shelf.lay_out(id, Some(signed("refused")));
         shelf.lay_out(id, None);
         assert!(!shelf.lays_out(id), "signed at the send, and by nothing older");
     }

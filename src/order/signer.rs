@@ -1,13 +1,13 @@
-//! The thread `signer` as a value: signs a ladder of orders for every trade that `spread` says is near, and hands them
-//! to `order`. Run by `topology` on a cold core. What is near and when it is due is decided by `rungs`; whether a
-//! signed order ever leaves is decided by `order` alone.
+//! The thread `signer` as a value: signs a ladder of orders for every trade that `spread` says is near, begins one of
+//! each kind for whatever else may come, and hands them to `order`. Run by `topology` on a cold core. What is near and
+//! when it is due is decided by `rungs`; whether a signed order ever leaves is decided by `order` alone.
 
-use super::rungs::{Schedule, rungs, unwinds};
+use super::rungs::{RENEW_MS, Schedule, rungs, unwinds};
 use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
-use crate::types::ready::{Near, Ready};
+use crate::types::ready::{Made, Near, Ready};
 use crate::types::{
-    ClientId, MarketRules, Nanos, OrderSpec, PairId, Price, Purpose, Settings, Side, VenueId,
+    ClientId, MarketRules, Nanos, OrderSpec, PairId, Price, Purpose, Qty, Settings, Side, VenueId,
 };
 use crate::venue::Presigner;
 
@@ -27,6 +27,8 @@ pub struct SignerThread {
     schedule: Schedule,
     /// Venue and tick of each leg of each pair; no tick, no orders.
     legs: Vec<[(VenueId, Option<Price>); 2]>,
+    /// Size of each pair, and when its orders were last begun.
+    begun: Vec<(Qty, Nanos)>,
     /// The last nonce given to a ladder. Rising and never below the clock, as those of `order`, which takes an order
     /// only while its nonce is above every one that was sent.
     nonce: u64,
@@ -47,6 +49,7 @@ impl SignerThread {
             presigners,
             schedule: Schedule::new(settings.pairs.len()),
             legs: legs.collect(),
+            begun: settings.pairs.iter().map(|pair| (pair.size, Nanos::NEVER)).collect(),
             nonce: 0,
         }
     }
@@ -70,10 +73,31 @@ impl SignerThread {
             self.schedule.take(near);
             worked = true;
         }
-        let Some(near) = self.schedule.due(now) else { return worked };
+        let Some(near) = self.schedule.due(now) else { return self.begin_next(now) | worked };
         let start = self.clock.now();
         self.sign_trade(&near);
         self.schedule.spent(start, self.clock.now());
+        true
+    }
+
+    /// Begins the orders of one pair whose turn it is. They are of a millisecond ago, so that none is signed for the
+    /// time of a rung.
+    fn begin_next(&mut self, now: Nanos) -> bool {
+        let due = |at: Nanos| at == Nanos::NEVER || now.ms_since(at) >= RENEW_MS;
+        let Some(index) = self.begun.iter().position(|(_, at)| due(*at)) else { return false };
+        self.begun[index].1 = now;
+        let qty = self.begun[index].0;
+        for leg in 0..2 {
+            let (venue, Some(_)) = self.legs[index][leg] else { continue };
+            for side in [Side::Buy, Side::Sell] {
+                let (pair, limit) = (PairId(index as u8), Price::ZERO);
+                let signed_ms = self.clock.now().ms().saturating_sub(1);
+                let spec = OrderSpec { signed_ms, ..draft(venue, pair, side, Purpose::Enter, qty, limit) };
+                if let Some(begun) = self.presigners[venue.index()].begin(&spec) {
+                    let _ = self.rings.ready.push(Ready { spec, made: Made::Begun(begun) });
+                }
+            }
+        }
         true
     }
 
@@ -94,19 +118,8 @@ impl SignerThread {
         let (venue, Some(tick)) = self.legs[near.pair.index()][leg] else { return };
         let signed_ms = self.clock.now().ms();
         self.nonce = (self.nonce + 1).max(signed_ms);
-        let spec = OrderSpec {
-            id: ClientId::default(),
-            venue,
-            pair: near.pair,
-            side,
-            purpose,
-            qty: near.qty,
-            limit: near.worst[leg],
-            reduce_only: purpose.reduce_only(),
-            signed_ms,
-            nonce: self.nonce,
-            window_ms: 0,
-        };
+        let spec = draft(venue, near.pair, side, purpose, near.qty, near.worst[leg]);
+        let spec = OrderSpec { signed_ms, nonce: self.nonce, ..spec };
         match purpose {
             Purpose::Unwind => unwinds(spec.limit, side, tick).for_each(|limit| self.sign(&spec, limit)),
             Purpose::Enter => {
@@ -121,7 +134,24 @@ impl SignerThread {
         // What a venue's format cannot hold is not signed: such an order fails at its send too, where it is told.
         let Some(signature) = self.presigners[spec.venue.index()].sign(&spec) else { return };
         // A full ring refuses and counts: the next ladder comes soon.
-        let _ = self.rings.ready.push(Ready { spec, signature });
+        let _ = self.rings.ready.push(Ready { spec, made: Made::Signed(signature) });
+    }
+}
+
+/// An order without a time, a nonce, and what is given at the send.
+fn draft(venue: VenueId, pair: PairId, side: Side, purpose: Purpose, qty: Qty, limit: Price) -> OrderSpec {
+    OrderSpec {
+        id: ClientId::default(),
+        venue,
+        pair,
+        side,
+        purpose,
+        qty,
+        limit,
+        reduce_only: purpose.reduce_only(),
+        signed_ms: 0,
+        nonce: 0,
+        window_ms: 0,
     }
 }
 
@@ -131,8 +161,8 @@ mod tests {
     use crate::book::market::tests::{rules, settings};
     use crate::sys::clock::ManualClock;
     use crate::sys::ring::ring;
-    use crate::types::ready::SignedText;
-    use crate::types::{Direction, Qty, Rate};
+    use crate::types::ready::{Begun, SignedText};
+    use crate::types::{Direction, Rate};
 
     /// Signs with the limit.
     struct Stamp;
@@ -141,6 +171,9 @@ mod tests {
         fn set_rules(&mut self, _pair: PairId, _rules: &MarketRules) {}
         fn sign(&mut self, spec: &OrderSpec) -> Option<SignedText> {
             SignedText::new(&spec.limit.to_string())
+        }
+        fn begin(&mut self, spec: &OrderSpec) -> Option<Begun> {
+            (spec.venue == VenueId(1)).then_some([spec.signed_ms; 16])
         }
     }
 
@@ -173,9 +206,32 @@ mod tests {
         }
     }
 
-    fn all(bench: &mut Bench) -> Vec<Ready> {
+    fn turn(bench: &mut Bench) -> Vec<Ready> {
         bench.thread.poll(bench.clock.now());
         std::iter::from_fn(|| bench.ready.pop()).collect()
+    }
+
+    /// What is signed in one turn, without what is begun.
+    fn all(bench: &mut Bench) -> Vec<Ready> {
+        let mut orders = turn(bench);
+        orders.retain(|ready| matches!(ready.made, Made::Signed(_)));
+        orders
+    }
+
+    #[test]
+    fn both_sides_are_begun_every_200_ms_for_a_moment_that_is_over() {
+        let mut bench = bench();
+        for (after_ms, begun_ms) in [(0, Some(999)), (0, None), (199, None), (1, Some(1_199))] {
+            bench.clock.advance_ms(after_ms);
+            let orders = turn(&mut bench);
+            let sides: Vec<Side> = orders.iter().map(|ready| ready.spec.side).collect();
+            assert_eq!(sides, if begun_ms.is_some() { vec![Side::Buy, Side::Sell] } else { vec![] });
+            let size = settings().pairs[0].size;
+            for Ready { spec, made } in orders {
+                assert_eq!((spec.venue, spec.qty, Some(spec.signed_ms)), (VenueId(1), size, begun_ms));
+                assert_eq!(made, Made::Begun([spec.signed_ms; 16]));
+            }
+        }
     }
 
     #[test]
@@ -196,7 +252,8 @@ mod tests {
             assert!(enter.iter().all(|ready| ready.spec.nonce == enter[0].spec.nonce), "one per ladder");
             assert!(back.iter().all(|ready| ready.spec.reduce_only && ready.spec.side != enter[0].spec.side));
             assert!(enter.iter().all(|ready| ready.spec.signed_ms == 1_000));
-            assert!(enter.iter().all(|ready| ready.signature.as_str() == ready.spec.limit.to_string()));
+            let signed = |ready: &&Ready| SignedText::new(&ready.spec.limit.to_string()).map(Made::Signed);
+            assert!(enter.iter().all(|ready| Some(ready.made) == signed(ready)));
         }
     }
 

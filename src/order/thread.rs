@@ -14,7 +14,7 @@ use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
 use crate::types::order::Reason;
 use crate::types::planted::planted;
-use crate::types::ready::Ready;
+use crate::types::ready::{Made, Ready};
 use crate::types::record::Role;
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
@@ -345,8 +345,9 @@ impl OrderThread {
 
     fn write_spec(&mut self, now: Nanos, spec: &OrderSpec, nth: u8) -> SendOutcome {
         let trader = &mut self.traders[spec.venue.index()];
-        let sent = match self.core.signature(spec.id) {
-            Some(signature) => trader.send_signed(spec, &signature, now),
+        let sent = match self.core.made_ahead(spec.id) {
+            Some(Made::Signed(signature)) => trader.send_signed(spec, &signature, now),
+            Some(Made::Begun(begun)) => trader.send_begun(spec, &begun, now),
             None => trader.send(spec, now),
         };
         match sent {

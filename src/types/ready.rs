@@ -27,10 +27,21 @@ pub struct Near {
     pub at: Nanos,
 }
 
-/// One order, signed. Everything that was signed stands in `spec`; its id and window are not signed by any venue and
-/// are given at the send.
+/// What a venue has hashed of an order whose limit is not known yet, in words of its own.
+pub type Begun = [u64; 16];
+
+/// How far the signing has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    Signed(SignedText),
+    /// All but the limit is in; that of `spec` means nothing.
+    Begun(Begun),
+}
+
+/// One order, signed or begun. Everything that was signed stands in `spec`; its id and window are not signed by any
+/// venue and are given at the send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
     pub spec: OrderSpec,
-    pub signature: SignedText,
+    pub made: Made,
 }

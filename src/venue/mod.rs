@@ -18,7 +18,7 @@ pub use crate::types::report::{
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
 use crate::sys::rest::Http;
 use crate::types::order::Reason;
-use crate::types::ready::SignedText;
+use crate::types::ready::{Begun, SignedText};
 use crate::types::record::Role;
 use crate::types::{
     BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Pool, Profile, Reject,
@@ -206,6 +206,11 @@ pub trait Trader: Send {
         let _ = signature;
         self.send(spec, now)
     }
+    /// Writes one order that a [`Presigner`] of this venue has begun.
+    fn send_begun(&mut self, spec: &OrderSpec, begun: &Begun, now: Nanos) -> Result<(), SendError> {
+        let _ = begun;
+        self.send(spec, now)
+    }
     /// Asks for the cancel of one order.
     fn cancel(&mut self, target: &CancelSpec, now: Nanos) -> Result<(), SendError>;
     /// Asks for the cancel of everything on a market, whoever placed it. Not every venue can.
@@ -231,6 +236,12 @@ pub trait Presigner: Send {
     /// The signature of this order, to be given to `Trader::send_signed` with the same order; `id` and `window_ms` are
     /// not signed. Quick for orders that differ from the last one in their limit only. `None` = it cannot be written.
     fn sign(&mut self, spec: &OrderSpec) -> Option<SignedText>;
+    /// All that can be done before the limit of this order is known, to be given to `Trader::send_begun` with the same
+    /// order at any limit. `None` where that is nothing.
+    fn begin(&mut self, spec: &OrderSpec) -> Option<Begun> {
+        let _ = spec;
+        None
+    }
 }
 
 /// Why a cold call gave no answer. Never read as "nothing there" (SAFETY rule 8).

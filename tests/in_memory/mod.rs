@@ -5,6 +5,8 @@
 // Each of them uses a part.
 #![allow(dead_code)]
 
+mod frames;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use bot4::types::settings::Basis;
 use bot4::types::*;
 use bot4::venue::ask::Ask;
 use bot4::venue::{Answer, REGISTRY, ReadyLink, Secrets, Setup};
+use frames::{paradex_book, paradex_delta, vest_book};
 
 /// Published throw-away keys: of a development chain, and of the signing vectors.
 const SECRETS: [&[(&str, &str)]; 2] = [
@@ -158,8 +161,18 @@ pub struct Engine {
     asks: Vec<Rx<Ask>>,
     records: Vec<Rx<Record>>,
     keepers: Vec<Tx<Answer>>,
+    ahead: Ahead,
     /// Ring ends that nobody uses and that must not close.
-    unused: (Vec<Tx<Answer>>, Tx<Command>),
+    unused: (Vec<Tx<Answer>>, Tx<Command>, Option<Tx<Near>>),
+}
+
+/// What is done of orders before they are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    Nothing,
+    /// All that needs no price, where a venue's signatures allow it.
+    Begun,
+    Signed,
 }
 
 /// The frames that a venue can send.
@@ -178,17 +191,26 @@ pub enum Frame {
 impl Engine {
     /// Ready to trade, both books at one price, nothing signed ahead.
     pub fn new() -> Self {
-        Self::start(false)
+        Self::start(Ahead::Nothing)
     }
 
     /// The same with orders signed ahead of each trade, while nobody times it.
     pub fn signing_ahead() -> Self {
-        let mut engine = Self::start(true);
+        Self::of(Ahead::Signed)
+    }
+
+    /// The same with orders that are begun ahead and signed when they are sent.
+    pub fn beginning_ahead() -> Self {
+        Self::of(Ahead::Begun)
+    }
+
+    fn of(ahead: Ahead) -> Self {
+        let mut engine = Self::start(ahead);
         engine.recover();
         engine
     }
 
-    fn start(signs_ahead: bool) -> Self {
+    fn start(ahead: Ahead) -> Self {
         let clock = ManualClock::at(Nanos::from_ms(1_800_000_000_000));
         let settings = settings();
         let mut records = Vec::new();
@@ -251,15 +273,16 @@ impl Engine {
         let (board, journal) = (Arc::new(Board::default()), Box::new(journal));
         let order =
             OrderThread::new(core, effects, 0, board, traders, journal, Box::new(clock.clone()), rings);
-        let (mut signer, mut spread, mut order) = (None, spread, order);
-        if signs_ahead {
-            let (thread, near, ends) = signing(&settings, &clock);
-            (spread, order) = (spread.with_signer(Some(near)), order.with_signer(Some(ends)));
-            signer = Some(thread);
+        let (mut signer, mut near, mut ends) = (None, None, None);
+        if ahead != Ahead::Nothing {
+            let (thread, near_tx, signer_ends) = signing(&settings, &clock);
+            (signer, near, ends) = (Some(thread), Some(near_tx), Some(signer_ends));
         }
-        let unused = (held, commands_tx);
+        let told = near.take_if(|_| ahead == Ahead::Signed);
+        let (spread, order) = (spread.with_signer(told), order.with_signer(ends));
+        let unused = (held, commands_tx, near);
         let mut engine =
-            Self { md, spread, order, signer, clock, next, written, asks, records, keepers, unused };
+            Self { md, spread, order, signer, clock, next, written, asks, records, keepers, ahead, unused };
         for venue in [0, 1] {
             engine.read(venue, Frame::Even);
         }
@@ -300,9 +323,11 @@ impl Engine {
         self.read(0, Frame::Even);
         self.read(1, Frame::Far);
         (0..20).for_each(|_| self.settle());
-        if self.signer.is_some() {
+        if self.ahead == Ahead::Signed {
             self.read(0, Frame::Near);
             self.settle();
+        }
+        if self.ahead != Ahead::Nothing {
             let now = self.now();
             self.signer.iter_mut().for_each(|signer| while signer.poll(now) {});
             (0..20).for_each(|_| self.settle());
@@ -373,55 +398,6 @@ fn signing(settings: &Settings, clock: &ManualClock) -> (SignerThread, Tx<Near>,
     let mut thread = SignerThread::new(Box::new(clock.clone()), settings, presigners, rings);
     (0..2).for_each(|venue| thread.set_rules(id(venue), PAIR, &rules()));
     (thread, near, SignerEnds { ready, rules: rules_tx })
-}
-
-/// 20 levels a side, a dollar apart, one coin each.
-fn vest_book(mid: i64) -> Vec<u8> {
-    let side = |step: i64| {
-        let level = |nth| format!(r#"["{}","1.0000"]"#, Price::from_raw(mid + step * nth * E8));
-        (1..=20).map(level).collect::<Vec<_>>().join(",")
-    };
-    let (bids, asks) = (side(-1), side(1));
-    framed(
-        0x81,
-        format!(r#"{{"channel":"BTC-PERP@depth","data":{{"bids":[{bids}],"asks":[{asks}]}}}}"#).as_bytes(),
-    )
-}
-
-fn paradex_book(mid: i64, levels: i64) -> Vec<u8> {
-    let side = |step: i64| (1..=levels).map(|nth| (mid + step * nth * E8, E8)).collect::<Vec<_>>();
-    framed(0x82, &sbe(0, &side(-1), &side(1)))
-}
-
-/// Three sizes far from the touch.
-fn paradex_delta(mid: i64) -> Vec<u8> {
-    let far = |step: i64, nth: i64| (mid + step * nth * E8, 3 * E8);
-    framed(0x82, &sbe(1, &[far(-1, 30), far(-1, 31)], &[far(1, 30)]))
-}
-
-/// A book message of schema 1, version 2 (sheet `paradex`, 5.4).
-fn sbe(package: u8, bids: &[(i64, i64)], asks: &[(i64, i64)]) -> Vec<u8> {
-    let mut bytes: Vec<u8> = [89_u16, 3, 1, 2].into_iter().flat_map(u16::to_le_bytes).collect();
-    bytes.extend(1_800_000_000_000_000_i64.to_le_bytes());
-    bytes.extend(0_i64.to_le_bytes());
-    bytes.push(package);
-    (0..9).for_each(|_| bytes.extend(i64::MIN.to_le_bytes()));
-    for levels in [bids, asks] {
-        bytes.extend(16_u16.to_le_bytes());
-        bytes.extend((levels.len() as u16).to_le_bytes());
-        levels
-            .iter()
-            .for_each(|(price, qty)| bytes.extend([price.to_le_bytes(), qty.to_le_bytes()].concat()));
-    }
-    bytes.push(SYMBOLS[1].len() as u8);
-    bytes.extend(SYMBOLS[1].as_bytes());
-    bytes
-}
-
-/// As a server frames a message of 126 bytes and more.
-fn framed(first: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(payload.len()).expect("short").to_be_bytes();
-    [&[first, 126], &length[..], payload].concat()
 }
 
 fn push(keeper: &mut Tx<Answer>, venue: usize, role: Role, link: Box<dyn Link>) {

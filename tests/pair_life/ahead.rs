@@ -2,7 +2,7 @@
 
 use bot4::journal::entry::{Entry, Totals};
 use bot4::order::core::{Core, Effects, Input, Start};
-use bot4::types::ready::{Ready, SignedText};
+use bot4::types::ready::{Made, Ready, SignedText};
 use bot4::types::report::TraderEvent;
 use bot4::types::*;
 
@@ -24,7 +24,7 @@ fn stock(rig: &mut Rig, venue: VenueId, side: Side, purpose: Purpose, limit: &st
         nonce: signed_ms,
         window_ms: 0,
     };
-    rig.core.stock(&Ready { spec, signature: SignedText::cut(limit) });
+    rig.core.stock(&Ready { spec, made: Made::Signed(SignedText::cut(limit)) });
     spec
 }
 
@@ -48,9 +48,12 @@ fn ladder(rig: &mut Rig, age_ms: u64) {
 /// Sent with this signature, which is handed out once; `None` = signed at the send.
 fn signature(rig: &mut Rig, order: usize) -> Option<String> {
     let id = rig.sent[order].id;
-    let first = rig.core.signature(id).map(|text| text.to_string());
-    assert_eq!(rig.core.signature(id), None, "single use");
-    first
+    let first = rig.core.made_ahead(id);
+    assert_eq!(rig.core.made_ahead(id), None, "single use");
+    first.map(|made| match made {
+        Made::Signed(text) => text.to_string(),
+        Made::Begun(_) => panic!("only begun"),
+    })
 }
 
 fn assert_nonces_rise(rig: &Rig) {
@@ -115,6 +118,31 @@ fn the_way_home_is_taken_from_the_shelf_under_a_later_nonce() {
     assert_nonces_rise(&rig);
     rig.fill(2, "h", "1", &sent.limit.to_string());
     rig.assert_home();
+}
+
+/// No rung fits: the order is signed at the send, for the time for which it was begun, and lives no longer for that.
+#[test]
+fn what_was_begun_serves_any_limit_once() {
+    let mut rig = rig();
+    let begun_ms = rig.now.ms() - 150;
+    for (side, age_ms) in [(Side::Buy, 150), (Side::Sell, 1_501)] {
+        let spec = stock(&mut rig, P, side, Purpose::Enter, "1", age_ms);
+        rig.core.stock(&Ready { spec, made: Made::Begun([spec.signed_ms; 16]) });
+    }
+    rig.enter();
+    let buy = rig.sent.iter().position(|spec| spec.venue == P).expect("sent");
+    let sent = rig.sent[buy];
+    assert_eq!(
+        (sent.side, sent.signed_ms, sent.window_ms),
+        (Side::Buy, begun_ms, (500 + rig.now.ms() - begun_ms) as u32)
+    );
+    assert_eq!(rig.core.made_ahead(sent.id), Some(Made::Begun([begun_ms; 16])));
+    rig.fill(1 - buy, "a", "1", "100.30");
+    rig.fill(buy, "b", "1", "100.02");
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    let sell = rig.sent[2..].iter().find(|spec| spec.venue == P).expect("sent");
+    assert_eq!((sell.side, sell.signed_ms), (Side::Sell, rig.now.ms()), "what was begun is too old");
+    assert_nonces_rise(&rig);
 }
 
 #[test]

@@ -30,5 +30,6 @@ fn measure(name: &str, mut engine: Engine) {
 fn main() {
     println!("{:<48}{:>10}{:>10}", "in memory: message to both orders, us", "p50", "p99");
     measure("bot4, both signed ahead", Engine::signing_ahead());
+    measure("bot4, begun ahead, signed at the send", Engine::beginning_ahead());
     measure("bot4, none signed ahead", Engine::new());
 }

@@ -44,8 +44,18 @@ impl Chain {
 
     /// The chain with all that can be done before its last felt is known.
     pub fn before_last(self) -> BeforeLast {
-        BeforeLast { state: Half::left(self.state), closing: Half::right(Felt::from(self.len + 1)) }
+        BeforeLast { state: self.half(), closing: closing(self.len + 1) }
     }
+
+    /// The chain with all that can be done before its next felt is known.
+    pub fn half(self) -> Half {
+        Half::left(self.state)
+    }
+}
+
+/// The end of a chain of so many felts, with all that can be done before they are known.
+pub fn closing(len: u64) -> Half {
+    Half::right(Felt::from(len))
 }
 
 /// A chain that waits for one more felt and then is closed.

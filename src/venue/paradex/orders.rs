@@ -11,7 +11,7 @@ use super::{Markets, hash};
 use crate::types::limits::ORDER_BYTES_MAX;
 use crate::types::money::{write_trimmed, write_whole};
 use crate::types::order::Reason;
-use crate::types::ready::SignedText;
+use crate::types::ready::{Begun, SignedText};
 use crate::types::{ClientId, MarketRules, OrderSpec, PairId, Qty, Side};
 use crate::venue::{Presigner, Setup, SetupError};
 
@@ -57,6 +57,12 @@ impl OrderWriter {
         Ok(self.requests.write("order.create", |out| write_body(out, symbol, spec, signature.as_str())))
     }
 
+    /// The same of an order that was begun ahead: only its limit is hashed now.
+    pub fn create_begun(&mut self, spec: &OrderSpec, begun: &Begun) -> Result<(u64, &[u8]), Reason> {
+        let signature = finish(&self.signer, &OrderPrefix::from_begun(begun), spec)?.text();
+        self.create_signed(spec, &signature)
+    }
+
     /// `order.cancel_all` of a market; unsigned.
     pub fn cancel_all(&mut self, pair: PairId) -> Result<(u64, &[u8]), Reason> {
         let (symbol, _) = market(&self.markets, pair)?;
@@ -84,8 +90,11 @@ pub fn rest_body(signer: &Signer, symbol: &str, spec: &OrderSpec) -> Result<Stri
 }
 
 fn sign(signer: &Signer, market: Felt, spec: &OrderSpec) -> Result<Signature, Reason> {
-    let prefix = signer.order_prefix(market, spec.side, spec.qty, spec.signed_ms);
-    let hash = signer.order_hash(&prefix, spec.limit);
+    finish(signer, &signer.order_prefix(market, spec.side, spec.qty, spec.signed_ms), spec)
+}
+
+fn finish(signer: &Signer, prefix: &OrderPrefix, spec: &OrderSpec) -> Result<Signature, Reason> {
+    let hash = signer.order_hash(prefix, spec.limit);
     signer.sign(hash).ok_or_else(|| Reason::cut("hash cannot be signed"))
 }
 
@@ -154,6 +163,11 @@ impl Presigner for ParadexPresigner {
         let prefix = kept.map_or_else(|| self.signer.order_prefix(felt, side, qty, signed_ms), |kept| kept.1);
         self.last = Some((common, prefix));
         Some(self.signer.sign(self.signer.order_hash(&prefix, limit))?.text())
+    }
+
+    fn begin(&mut self, spec: &OrderSpec) -> Option<Begun> {
+        let (_, felt) = market(&self.markets, spec.pair).ok()?;
+        Some(self.signer.order_prefix(felt, spec.side, spec.qty, spec.signed_ms).begun())
     }
 }
 
@@ -257,8 +271,10 @@ mod tests {
             // The number of the request differs.
             let params =
                 |bytes: &[u8]| String::from_utf8_lossy(bytes).split_once("\"method\"").unwrap().1.to_owned();
-            let ahead = params(writer.create_signed(&spec, &signature).unwrap().1);
-            assert_eq!(ahead, params(writer.create(&spec).unwrap().1));
+            let now = params(writer.create(&spec).unwrap().1);
+            assert_eq!(params(writer.create_signed(&spec, &signature).unwrap().1), now);
+            let begun = presigner.begin(&OrderSpec { limit: Price::ZERO, ..spec }).unwrap();
+            assert_eq!(params(writer.create_begun(&spec, &begun).unwrap().1), now);
         }
     }
 

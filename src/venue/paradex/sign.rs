@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use super::hash::{self, BeforeLast, Chain};
 use super::stark::ecdsa;
+use super::stark::pedersen::Half;
 use super::{ACCOUNT_ADDRESS, SUBKEY, chain_id};
 use crate::types::money::write_whole;
-use crate::types::ready::SignedText;
+use crate::types::ready::{Begun, SignedText};
 use crate::types::{Price, Qty, Side};
 use crate::venue::reuse::Reuse;
 use crate::venue::{Setup, SetupError};
@@ -18,6 +19,9 @@ use crate::venue::{Setup, SetupError};
 /// Order of the Stark curve; a private key lies strictly between zero and it (sheet 2.2).
 const CURVE_ORDER: Felt =
     Felt::from_hex_unchecked("0x800000000000010ffffffffffffffffb781126dcae7b2321e66a241adc64d2f");
+
+/// Felts of an order's struct: its type and six fields.
+const ORDER_FELTS: u64 = 7;
 
 /// Every signature of this process passes it.
 static REUSE: Reuse = Reuse::new();
@@ -36,6 +40,7 @@ pub struct Signer {
     public_key: Felt,
     message: BeforeLast,
     order: Chain,
+    order_closing: Half,
     request: Chain,
     limit: Felt,
 }
@@ -59,6 +64,7 @@ impl Signer {
             key: Zeroizing::new(key),
             message: hash::message_prefix(chain_id, account).before_last(),
             order: Chain::of_type(hash::ORDER_TYPE),
+            order_closing: hash::closing(ORDER_FELTS),
             request: Chain::of_type(hash::REQUEST_TYPE),
             limit: hash::short_string("LIMIT").unwrap_or_default(),
         }
@@ -81,12 +87,13 @@ impl Signer {
             Side::Sell => Felt::TWO,
         };
         let chain = self.order.then(Felt::from(signed_ms)).then(market).then(side);
-        OrderPrefix(chain.then(self.limit).then(Felt::from(qty.raw())).before_last())
+        OrderPrefix(chain.then(self.limit).then(Felt::from(qty.raw())).half())
     }
 
     /// Message hash of the order of this prefix at this price.
     pub fn order_hash(&self, prefix: &OrderPrefix, limit: Price) -> Felt {
-        self.message.finish(prefix.0.finish(Felt::from(limit.raw())))
+        let fields = prefix.0.with_right(Felt::from(limit.raw()));
+        self.message.finish(self.order_closing.with_left(fields))
     }
 
     /// Message hash of a log-in request, times in unix seconds. The signed path is `/v1/auth` whatever the URL says
@@ -118,7 +125,19 @@ impl Signer {
 
 /// An order of one market, side, size and signed time, hashed up to its price.
 #[derive(Clone, Copy)]
-pub struct OrderPrefix(BeforeLast);
+pub struct OrderPrefix(Half);
+
+impl OrderPrefix {
+    /// As it travels from thread to thread.
+    pub fn begun(&self) -> Begun {
+        self.0.words()
+    }
+
+    /// Of what [`OrderPrefix::begun`] gave.
+    pub fn from_begun(begun: &Begun) -> Self {
+        Self(Half::from_words(begun))
+    }
+}
 
 impl Signature {
     /// Writes `["r","s"]` in decimal without blanks. `quote` is what stands for a quotation mark: `"` in a header, `\"`

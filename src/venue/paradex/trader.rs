@@ -10,9 +10,9 @@ use super::session::{Asked, Fatal, Session};
 use super::sign::Signer;
 use crate::sys::link::{Link, LinkError, Outbound};
 use crate::types::order::Reason;
-use crate::types::ready::SignedText;
+use crate::types::ready::{Begun, SignedText};
 use crate::types::record::Role;
-use crate::types::{MarketRules, Nanos, OrderSpec, PairId, Profile};
+use crate::types::{ClientId, MarketRules, Nanos, OrderSpec, PairId, Profile};
 use crate::venue::{CancelSpec, ReadyLink, SendError, Setup, SetupError, Trader, TraderEvent, reason};
 
 /// Messages taken per poll, so that a flood cannot keep the thread from its other sockets.
@@ -139,6 +139,20 @@ impl ParadexTrader {
         self.lost = Some(why);
     }
 
+    /// Writes an order whose text `write` makes.
+    fn create(
+        &mut self,
+        order: ClientId,
+        write: impl FnOnce(&mut OrderWriter) -> Result<(u64, &[u8]), Reason>,
+    ) -> Result<(), SendError> {
+        let Some(connection) = self.connection.as_mut().filter(|c| c.session.is_up()) else {
+            return Err(no_connection());
+        };
+        let (id, text) = write(&mut self.writer).map_err(SendError::Nothing)?;
+        let sent = connection.link.send(Outbound::Text(text));
+        self.written(id, Asked::Order(order), sent)
+    }
+
     fn written(&mut self, id: u64, asked: Asked, sent: Result<(), LinkError>) -> Result<(), SendError> {
         if let Err(error) = sent {
             self.drop_connection(reason(&error));
@@ -187,13 +201,7 @@ impl Trader for ParadexTrader {
     }
 
     fn send(&mut self, spec: &OrderSpec, _now: Nanos) -> Result<(), SendError> {
-        if !self.is_ready() {
-            return Err(no_connection());
-        }
-        let (id, text) = self.writer.create(spec).map_err(SendError::Nothing)?;
-        let Some(connection) = &mut self.connection else { return Err(no_connection()) };
-        let sent = connection.link.send(Outbound::Text(text));
-        self.written(id, Asked::Order(spec.id), sent)
+        self.create(spec.id, |writer| writer.create(spec))
     }
 
     fn send_signed(
@@ -202,13 +210,11 @@ impl Trader for ParadexTrader {
         signature: &SignedText,
         _now: Nanos,
     ) -> Result<(), SendError> {
-        if !self.is_ready() {
-            return Err(no_connection());
-        }
-        let (id, text) = self.writer.create_signed(spec, signature).map_err(SendError::Nothing)?;
-        let Some(connection) = &mut self.connection else { return Err(no_connection()) };
-        let sent = connection.link.send(Outbound::Text(text));
-        self.written(id, Asked::Order(spec.id), sent)
+        self.create(spec.id, |writer| writer.create_signed(spec, signature))
+    }
+
+    fn send_begun(&mut self, spec: &OrderSpec, begun: &Begun, _now: Nanos) -> Result<(), SendError> {
+        self.create(spec.id, |writer| writer.create_begun(spec, begun))
     }
 
     fn cancel(&mut self, target: &CancelSpec, _now: Nanos) -> Result<(), SendError> {

@@ -59,6 +59,16 @@ impl<M: Modulus> Mont<M> {
         product::<M>(&self.0, &[1, 0, 0, 0])
     }
 
+    /// As it is kept: the form that [`Self::from_words`] takes back.
+    pub const fn words(&self) -> Limbs {
+        self.0
+    }
+
+    /// Of words that [`Self::words`] gave.
+    pub const fn from_words(words: Limbs) -> Self {
+        Self(words, PhantomData)
+    }
+
     pub fn is_zero(&self) -> bool {
         self.0 == [0; 4]
     }

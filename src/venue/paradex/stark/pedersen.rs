@@ -64,6 +64,15 @@ impl Half {
         Self(TABLES.right.add(start(), &felt.to_le_digits()))
     }
 
+    /// In words that [`Half::from_words`] takes back.
+    pub fn words(&self) -> [u64; 16] {
+        self.0.words()
+    }
+
+    pub fn from_words(words: &[u64; 16]) -> Self {
+        Self(Sum::from_words(words))
+    }
+
     /// The hash, of one that has its first operand.
     pub fn with_right(self, felt: Felt) -> Felt {
         TABLES.right.add(self.0, &felt.to_le_digits()).x().into()

@@ -62,6 +62,21 @@ impl Sum {
         Self { x, y, zz: self.zz.times(&pp), zzz: self.zzz.times(&ppp) }
     }
 
+    /// As it is kept, four words a number: the form that [`Self::from_words`] takes back.
+    pub fn words(&self) -> [u64; 16] {
+        let mut words = [0; 16];
+        for (place, number) in words.chunks_exact_mut(4).zip([self.x, self.y, self.zz, self.zzz]) {
+            place.copy_from_slice(&number.words());
+        }
+        words
+    }
+
+    /// Of words that [`Self::words`] gave.
+    pub fn from_words(words: &[u64; 16]) -> Self {
+        let number = |nth: usize| Fe::from_words(std::array::from_fn(|limb| words[4 * nth + limb]));
+        Self { x: number(0), y: number(1), zz: number(2), zzz: number(3) }
+    }
+
     /// Its x coordinate; zero for infinity.
     pub fn x(&self) -> Fe {
         self.x.times(&self.zz.inverse())
