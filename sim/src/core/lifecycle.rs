@@ -278,12 +278,7 @@ impl Exchange {
         let market = &self.markets[order.market];
         let held = self.held(order.account, order.market);
         let reduces = held.signum() == -order.side.sign();
-        if order.reduce_only && !reduces {
-            return Err(Reject::ReduceOnlyIncreases);
-        }
-        if order.reduce_only && order.size > held.abs() {
-            return Err(Reject::ReduceOnlyExceeds);
-        }
+        self.keeps_to_reducing(order)?;
         let notional = money::mul(order.size, market.model.mark(), Round::Nearest);
         let closes_all = order.reduce_only && order.size == held.abs();
         if notional < market.spec.min_notional && !closes_all {
@@ -306,6 +301,17 @@ impl Exchange {
             return Err(Reject::Margin);
         }
         Ok(())
+    }
+
+    /// A reduce-only order is no larger than what is held against it. Held to at the risk check and again when it is
+    /// to be executed: the position may have shrunk meanwhile.
+    pub(super) fn keeps_to_reducing(&self, order: &OrderView) -> Result<(), Reject> {
+        let held = self.held(order.account, order.market);
+        match order.reduce_only {
+            true if held.signum() != -order.side.sign() => Err(Reject::ReduceOnlyIncreases),
+            true if order.remaining() > held.abs() => Err(Reject::ReduceOnlyExceeds),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn finish_cancel(&mut self, now_us: i64, id: &str) {

@@ -32,6 +32,10 @@ impl Exchange {
             let Some(view) = self.orders.get(&id).map(|live| live.view.clone()) else {
                 continue;
             };
+            if let Err(reason) = self.keeps_to_reducing(&view) {
+                self.end(now_us, &id, State::Cancelled, Some(reason));
+                continue;
+            }
             let price = view.limit;
             self.fill(now_us, &id, &[(price, view.remaining())], true);
             self.end(now_us, &id, State::Filled, None);
@@ -50,6 +54,9 @@ impl Exchange {
         if let Some(wrong) = live.plan.wrong {
             return self.execute_wrongly(now_us, &view, wrong);
         }
+        if let Err(reason) = self.keeps_to_reducing(&view) {
+            return self.end(now_us, id, self.given_up(), Some(reason));
+        }
         // Nothing is traded that is no multiple of the step of this moment.
         let step = self.markets[view.market].spec.step;
         let most = |most: i64| (most / step * step).min(view.size);
@@ -64,6 +71,14 @@ impl Exchange {
             }
             Verdict::Rest => self.rest(now_us, id),
             Verdict::End(state, reason) => self.end(now_us, id, state, Some(reason)),
+        }
+    }
+
+    /// What becomes of an order that was taken in and then cannot be executed.
+    fn given_up(&self) -> State {
+        match self.spec.style {
+            Style::House => State::Rejected,
+            Style::OrderBook => State::Cancelled,
         }
     }
 
@@ -228,6 +243,7 @@ fn fee(style: Style, rate: i64, price: i64, size: i64) -> i64 {
 mod tests {
     use super::*;
     use crate::core::bench::{Bench, SECOND};
+    use crate::core::fault::{Action, Class, Rule};
     use crate::core::model::Script;
     use crate::core::money::ONE;
 
@@ -310,6 +326,24 @@ mod tests {
         assert_eq!((filled.state, filled.average()), (State::Filled, 71_000 * ONE));
         let fok = NewOrder { tif: Tif::Fok, ..bench.order(Side::Buy, 80 * ONE, 70_950) };
         assert!(matches!(bench.trade(fok).state, State::Cancelled | State::Rejected));
+    }
+
+    #[test]
+    fn a_close_is_given_up_where_the_position_has_shrunk_before_it_meets_the_book() {
+        for (style, state) in [(Style::House, State::Rejected), (Style::OrderBook, State::Cancelled)] {
+            let mut bench = Bench::new(style);
+            bench.trade(bench.order(Side::Buy, 2_000_000, 75_000));
+            bench.exchange.add_fault(Rule::once(Class::Order, Action::HoldFill { ms: 500 }));
+            let close = NewOrder { reduce_only: true, ..bench.order(Side::Sell, 2_000_000, 69_000) };
+            let Reply::At { result: Ok(id), .. } = bench.submit(close) else { panic!("taken in") };
+            bench.pass(100_000);
+            assert!(bench.exchange.close_by_force(bench.now_us, 0, 0, 500_000, Cause::Liquidation));
+            bench.pass(2 * SECOND);
+            let order = bench.exchange.order(&id).unwrap();
+            assert_eq!((order.state, order.filled), (state, 0), "{style:?}");
+            assert_eq!(order.reason, Some(Reject::ReduceOnlyExceeds));
+            assert_eq!(bench.exchange.position(0, 0).size, 1_000_000);
+        }
     }
 
     #[test]
