@@ -162,7 +162,7 @@ impl Core {
             for order in pair.orders.iter().flatten().filter(|_| !planted("snapshot_forgets_orders")) {
                 entries.push(Entry::OrderSnapshot {
                     order: IntentOrder { spec: order.spec, leg: order.leg as u8, expected: order.expected },
-                    state: order.state,
+                    state: order.lasting_state(),
                     venue_id: order.venue_id,
                     done: order.done,
                     at: order.sent_at,

@@ -11,8 +11,8 @@ use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Pr
 
 /// Reads that must not know the order, asked after its window lapsed, before it is called dead.
 const CLEAN_READS: u32 = 2;
-/// So many of them are proof without the position: a market that strangers trade in never shows ours alone, and history
-/// and fills that lag for so long would be an outage.
+/// So many of them are proof without the position, and against an acknowledgement: a market that strangers trade in
+/// never shows ours alone, and history and fills that lag for so long would be an outage.
 const CLEAN_READS_ALONE: u32 = 20;
 /// After the receive window, before a read counts as clean: clocks differ and histories lag.
 const WINDOW_MARGIN_MS: u64 = 500;
@@ -285,10 +285,25 @@ impl Order {
         self.is_provably_dead()
     }
 
+    /// Never one that its venue has acknowledged for two reads that do not know it: those lag (SAFETY rule 2, V13).
     pub fn is_provably_dead(&self) -> bool {
-        let alone = self.clean_reads >= CLEAN_READS_ALONE;
-        let position = self.position_clean || alone || planted("position_not_read");
-        self.done.filled.is_zero() && self.clean_reads >= CLEAN_READS && position
+        let position = self.position_clean || planted("position_not_read");
+        let read = self.clean_reads >= CLEAN_READS && position && !self.is_acknowledged();
+        self.done.filled.is_zero() && (read || self.clean_reads >= CLEAN_READS_ALONE)
+    }
+
+    /// The venue has it or had it, whatever is asked after since.
+    pub fn is_acknowledged(&self) -> bool {
+        self.acked_at != Nanos::NEVER
+    }
+
+    /// As a journal segment begins with it. An acknowledgement outlives the doubt after it: what is read back is in
+    /// doubt in any case.
+    pub fn lasting_state(&self) -> OrderState {
+        match self.state {
+            OrderState::Unknown if self.is_acknowledged() => OrderState::Acked,
+            state => state,
+        }
     }
 
     /// What the order needs at `now`.

@@ -148,6 +148,7 @@ impl Pair {
                 let mut restored = Order::new(order.spec, usize::from(order.leg), order.expected);
                 (restored.state, restored.venue_id) = (*state, *venue_id);
                 (restored.sent_at, restored.done) = (*at, *done);
+                restored.acked_at = if *state == OrderState::Acked { *at } else { Nanos::NEVER };
                 self.orders[usize::from(order.leg)] = Some(restored);
             }
             Entry::Intent { intent } => self.apply_intent(intent),

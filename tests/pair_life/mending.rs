@@ -1,5 +1,6 @@
 //! One leg too many, or an outcome that is not known: the ways home.
 
+use bot4::order::core::{Core, Effects, Start};
 use bot4::types::order::Reason;
 use bot4::types::report::{Ask, TraderEvent};
 use bot4::types::settings::Legs;
@@ -135,6 +136,57 @@ fn ack_lost_and_not_accepted_is_dead_only_after_window_reads_and_position() {
     let at = if mend.side == Side::Buy { "100.36" } else { "100.29" };
     rig.fill(2, "m", "1", at);
     rig.assert_home();
+}
+
+/// Acknowledged, in doubt because its cancel was answered strangely, and not known to any read since.
+fn acknowledged_and_missing() -> Rig {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(1, "f", "1", "100.02");
+    rig.ack(0);
+    rig.wait_ms(1_100);
+    rig.reject(0, RejectClass::Ambiguous);
+    rig.wait_ms(1_000);
+    rig.not_found(0);
+    rig.not_found(0);
+    rig.account(V, "0");
+    assert!(rig.core.pairs()[0].has_live_orders(), "it did arrive: the reads lag");
+    rig
+}
+
+#[test]
+fn what_was_acknowledged_is_not_dead_for_reads_that_lag() {
+    let mut rig = acknowledged_and_missing();
+    assert_eq!(rig.sent.len(), 2, "its leg may be filled");
+    rig.report(0, "1", true);
+    rig.assert_home();
+    assert!(matches!(rig.exposure, ExposureState::Held { .. }));
+}
+
+#[test]
+fn what_its_venue_lost_for_good_is_dead_after_reads_that_no_lag_outlives() {
+    let mut rig = acknowledged_and_missing();
+    (0..17).for_each(|_| rig.not_found(0));
+    assert!(rig.core.pairs()[0].has_live_orders());
+    rig.quotes();
+    rig.not_found(0);
+    assert_eq!(rig.sent.len(), 3, "the lone leg is mended");
+}
+
+#[test]
+fn an_acknowledgement_outlives_segments_and_restarts() {
+    let rig = acknowledged_and_missing();
+    let mut core = Core::new(settings(Legs::Together));
+    for epoch in 2..4 {
+        let before = if epoch == 2 { &rig.core } else { &core };
+        let segment = before.snapshot(epoch, 0, rig.now);
+        core = Core::new(settings(Legs::Together));
+        segment.iter().for_each(|entry| core.recover(entry));
+        let start = Start { epoch: epoch + 1, mode: Mode::Active, paper: false };
+        core.start(rig.now, start, &mut Effects::new());
+        let order = core.pairs()[0].orders[0].as_ref().unwrap();
+        assert_eq!((order.state, order.is_acknowledged()), (OrderState::Unknown, true));
+    }
 }
 
 #[test]

@@ -465,6 +465,7 @@ fn script_all(world: &mut World, venue: usize, script: &Script) {
 
 fn undo(world: &mut World, what: Undo) {
     let now_us = world.us();
+    world.note("healed", format_args!("{what:?}"));
     match what {
         Undo::Mode(venue) => perform(world, venue, Command::Mode { venue: name(venue), mode: Mode::Ok }),
         Undo::Script(venue) => script_all(world, venue, &Script::default()),
