@@ -154,8 +154,8 @@ impl PairBook {
         self.legs.iter().any(moved)
     }
 
-    /// The books once what was traded is booked: empty, or what no venue takes for being less than a step (SAFETY V7),
-    /// at the reference price, as the ledger has valued it.
+    /// The books once what was traded is booked: empty, or what its venue takes no part of (SAFETY V7), at the
+    /// reference price, as the ledger has valued it.
     pub fn rest(&self) -> Self {
         if self.is_flat() {
             return Self::default();

@@ -1,6 +1,7 @@
 //! One pair: its books, its live orders, where it stands in its life. State changes only through [`Pair::apply`], fed
 //! by journal entries, so that a replay after a crash gives the same pair. Pure.
 
+use super::gate::floor_lot;
 use super::lifecycle::Order;
 use crate::journal::entry::{Entry, IntentEntry};
 use crate::position::{Execution, PairBook};
@@ -279,20 +280,31 @@ impl Pair {
     /// One leg holds more than the other by what could be traded away.
     pub fn is_lone(&self) -> bool {
         let net = self.book.net().abs();
-        self.common_lot().map_or(!net.is_zero(), |lot| net >= lot && !self.is_residual(net, lot))
+        self.common_lot().map_or(!net.is_zero(), |lot| net >= lot && !self.is_residual(net))
     }
 
-    /// A difference beside a hedge that the heavy leg's venue does not trade for being too small: it stays in the
-    /// books until the close takes it along (SAFETY O8).
-    fn is_residual(&self, net: Qty, lot: Qty) -> bool {
+    /// A difference that the heavy leg's venue does not trade for being too small: it stays in the books, beside a
+    /// hedge until the close takes it along, else until a person closes it (SAFETY O8, V7).
+    fn is_residual(&self, net: Qty) -> bool {
         let heavy = usize::from(self.book.legs[1].qty.abs() > self.book.legs[0].qty.abs());
-        let takes = |leg: usize| {
-            self.rules[leg].is_some_and(|rules| {
-                net >= rules.min_qty && self.book.reference.times(net) >= rules.min_notional
-            })
-        };
-        let completable = !self.opened && !self.mend.spent && takes(1 - heavy);
-        self.book.hedged() >= lot && !takes(heavy) && !completable
+        let completable = !self.opened && !self.mend.spent && self.is_large_enough(1 - heavy, net);
+        !self.takes_close(heavy, net) && !completable
+    }
+
+    /// The venue of a leg takes an order that closes up to so much of it: whole steps, enough of them or all that is
+    /// held (sheet `paradex`, 3.3).
+    pub fn takes_close(&self, leg: usize, qty: Qty) -> bool {
+        let held = self.book.legs[leg].qty.abs();
+        let part = self.rules[leg].map_or(Qty::ZERO, |rules| floor_lot(qty.min(held), rules.lot));
+        !part.is_zero() && (part == held || self.is_large_enough(leg, part))
+    }
+
+    /// Not below what the venue of a leg takes, at the higher of the prices known; without one it may be enough.
+    fn is_large_enough(&self, leg: usize, qty: Qty) -> bool {
+        let price = self.book.reference.max(self.quotes[leg].ticker.mark);
+        self.rules[leg].is_some_and(|rules| {
+            qty >= rules.min_qty && (price.is_zero() || price.times(qty) >= rules.min_notional)
+        })
     }
 
     /// Funding of a close is still being read.

@@ -9,7 +9,7 @@ use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::report::Ask;
 use crate::types::settings::RiskSettings;
-use crate::types::{Mode, Nanos, OrderState, Purpose, Qty, Rate, RecordKind, StopReason, VenueId, VenueMode};
+use crate::types::{Mode, Nanos, OrderState, Purpose, Rate, RecordKind, StopReason, VenueId, VenueMode};
 
 /// A confirmation that has not come by then is not waited for, ms: time for a query without an answer and one with.
 const CONFIRM_MAX_MS: u64 = 12_000;
@@ -75,7 +75,10 @@ impl Core {
         match (held, self.pairs[index].opened) {
             (true, false) => self.opened(now, index, fx),
             (true, true) => self.pairs[index].exit_after = now.plus_ms(self.exit_pause_ms(index)),
-            (false, _) => self.flat(now, index, phase, fx),
+            (false, _) => {
+                self.flat(now, index, phase, fx);
+                self.tell_rest(index, fx);
+            }
         }
         let pair = &mut self.pairs[index];
         pair.phase = Phase::Idle;
@@ -136,11 +139,17 @@ impl Core {
                 fill_skew_ns: skew,
             }));
         }
-        if !self.pairs[index].book.is_flat() {
-            let (venue, what) = (VenueId(0), Reason::cut("less than a step is left: close it at the venue"));
+        self.check_losses(now, fx);
+    }
+
+    /// What no order can close waits for a person.
+    fn tell_rest(&self, index: usize, fx: &mut Effects) {
+        let pair = &self.pairs[index];
+        if !pair.book.is_flat() {
+            let (id, venue) = (pair.settings.id, pair.settings.venues[mend::heavy_leg(pair)]);
+            let what = Reason::cut("less than the venue trades is left: close it there");
             fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
         }
-        self.check_losses(now, fx);
     }
 
     fn check_losses(&mut self, now: Nanos, fx: &mut Effects) {
@@ -172,7 +181,7 @@ impl Core {
         let means = self.means(now, index);
         let pair = &self.pairs[index];
         let route = match sweepable(pair) {
-            Some(leg) if pair.book.net().abs() < pair.common_lot().unwrap_or_default() => {
+            Some(leg) if !pair.is_lone() => {
                 mend::unwind(pair, leg, pair.book.legs[leg].qty.abs(), &self.settings)
             }
             _ => mend::choose(pair, means, &self.settings),
@@ -353,11 +362,7 @@ impl Core {
 /// Leg of a pair whose hedge is gone but for dust that this venue can still trade away.
 fn sweepable(pair: &Pair) -> Option<usize> {
     let lot = pair.common_lot()?;
-    (0..2).find(|&leg| {
-        let held = pair.book.legs[leg].qty.abs();
-        let step = pair.rules[leg].map_or(Qty::ZERO, |rules| rules.lot);
-        pair.book.hedged() < lot && !step.is_zero() && held >= step
-    })
+    (0..2).find(|&leg| pair.book.hedged() < lot && pair.takes_close(leg, pair.book.legs[leg].qty.abs()))
 }
 
 fn cooldown(risk: &RiskSettings, phase: Phase) -> u64 {

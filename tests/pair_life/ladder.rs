@@ -1,5 +1,6 @@
 //! Each rung of the ladder made the one that works (SAFETY §2.3).
 
+use bot4::order::core::Input;
 use bot4::types::order::Reason;
 use bot4::types::report::Fact;
 use bot4::types::*;
@@ -165,9 +166,39 @@ fn a_close_leaves_what_a_larger_step_cannot_carry() {
     rig.account(P, "0.1");
     let pair = &rig.core.pairs()[0];
     assert_eq!((pair.book.net(), pair.opened, pair.foreign), (qty("0.1"), false, [false; 2]));
-    let told = Reason::cut("less than a step is left: close it at the venue");
+    let told = Reason::cut("less than the venue trades is left: close it there");
     assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == told)), 1);
     rig.assert_replay();
+}
+
+#[test]
+fn a_leg_that_its_venue_closes_no_part_of_is_told_and_not_tried() {
+    // Below a step of both, and above it with a venue that does not take the other leg either.
+    for (lot, least) in [("0.1", 10), ("0.0001", 20)] {
+        let mut rig = Rig::new();
+        rig.marks = [price("100"); 2];
+        rig.quotes();
+        let other = MarketRules { lot: qty(lot), min_notional: usd(least), ..rules() };
+        let coarse = MarketRules { lot: qty("0.04"), ..rules() };
+        rig.fact(Fact::Rules { venue: V, pair: PairId(0), rules: other });
+        rig.fact(Fact::Rules { venue: P, pair: PairId(0), rules: coarse });
+        rig.step(Input::Command(Command::Adopt(PairId(0))));
+        rig.account(V, "0");
+        rig.account(P, "-0.1");
+        rig.wait_ms(15_000);
+        assert_eq!((rig.sent.len(), rig.core.mode()), (0, Mode::Active), "0.08 is below what Paradex takes");
+        assert_eq!((rig.net(), rig.exposure), (qty("-0.1"), ExposureState::Blocked));
+        let left = Reason::cut("less than the venue trades is left: close it there");
+        let told = RecordKind::Alarm { pair: PairId(0), venue: P, what: left };
+        assert_eq!(rig.logged(|kind| *kind == told), 1);
+        // Once a part is enough, it is closed.
+        let taken = MarketRules { min_notional: usd(5), ..coarse };
+        rig.fact(Fact::Rules { venue: P, pair: PairId(0), rules: taken });
+        rig.wait_ms(2);
+        let swept = rig.sent[0];
+        let meant = (P, Side::Buy, qty("0.08"), true);
+        assert_eq!((swept.venue, swept.side, swept.qty, swept.reduce_only), meant);
+    }
 }
 
 #[test]

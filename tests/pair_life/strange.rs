@@ -305,7 +305,7 @@ fn one_step_beside_dust_is_swept_and_the_dust_is_told() {
     assert_eq!((swept.venue, swept.side, swept.qty, swept.reduce_only), (P, Side::Buy, qty("0.3"), true));
     rig.fill(0, "u", "0.3", "100.02");
     rig.wait_ms(1_000);
-    let told = Reason::cut("less than a step is left: close it at the venue");
+    let told = Reason::cut("less than the venue trades is left: close it there");
     assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == told)), 1);
     assert_eq!((rig.net(), rig.sent.len()), (qty("0.05"), 1));
     rig.assert_replay();

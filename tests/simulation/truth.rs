@@ -114,6 +114,12 @@ impl Truth {
         self.venues[venue].held.get(market).copied().unwrap_or_default()
     }
 
+    /// What a pair's leg has cost at its venue, signed like its size.
+    pub fn cost(&self, world: &World, venue: usize, pair: usize) -> i64 {
+        let market = self.markets.get(pair).map_or(0, |both| both[venue]);
+        world.venues[venue].exchange().accounts()[0].positions[market].cost
+    }
+
     /// Signed positions of a venue, by market.
     pub fn held(&self, venue: usize) -> &[i64] {
         &self.venues[venue].held

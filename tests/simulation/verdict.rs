@@ -1,6 +1,7 @@
 //! What has to hold when everything has come to rest, and when the engine has ended (SAFETY §3, liveness): judged by
 //! the venues' private truth.
 
+use bot4::order::pair::Pair;
 use bot4::types::Mode;
 use bot4_sim::core::account::LedgerKind;
 
@@ -73,8 +74,10 @@ impl Checker {
     fn money_adds_up(&self, world: &mut World, engine: &Engine) -> Result<(), Violation> {
         let deposits = 2 * DEPOSIT_USD * 100_000_000;
         let balances = world.venues.iter().map(|venue| venue.truth().balance()).sum::<i64>();
-        let earned = balances + world.moved - deposits;
-        let ledger = engine.order.core().totals().ledger;
+        let core = engine.order.core();
+        let left = core.pairs().iter().map(|pair| self.left_over(world, pair)).sum::<i64>();
+        let earned = balances + world.moved - deposits + left;
+        let ledger = core.totals().ledger;
         let entries = world.venues.iter().flat_map(|venue| &venue.exchange().accounts()[0].ledger);
         let funding = entries.filter(|entry| entry.kind == LedgerKind::Funding).map(|entry| entry.amount);
         let untold = funding.sum::<i64>() - ledger.funding.raw();
@@ -88,5 +91,14 @@ impl Checker {
             world.tags.hit("funding never told");
         }
         Ok(())
+    }
+
+    /// What no venue takes any more stands in the ledger at the pair's reference price, and its cost in no balance.
+    fn left_over(&self, world: &World, pair: &Pair) -> i64 {
+        let leg = |leg: usize| {
+            let value = pair.book.reference.times(pair.book.legs[leg].qty).raw();
+            value - self.truth.cost(world, pair.settings.venues[leg].index(), pair.settings.id.index())
+        };
+        leg(0) + leg(1)
     }
 }
