@@ -3,8 +3,17 @@
 
 mod in_memory;
 
+use std::time::Duration;
+
 use bot4::sys::allocations::{Counting, count};
+use bot4::sys::clock::{Deadline, SystemClock};
+use bot4::sys::http::HttpLink;
+use bot4::sys::link::{Link, Outbound};
+use bot4::sys::socket::Dialer;
+use bot4::sys::tls::Tls;
+use bot4::sys::url::SecureUrl;
 use bot4::types::RecordKind;
+use bot4_sim::{Options, Sim};
 use in_memory::{Engine, Frame};
 
 #[global_allocator]
@@ -65,4 +74,26 @@ fn nor_is_it_when_they_were_begun_ahead() {
 #[test]
 fn nor_is_it_when_both_were_signed_ahead() {
     assert_eq!(trade_allocates_nothing(Engine::signing_ahead()), 2);
+}
+
+/// What links of memory do not show: rustls makes a record in a block of its own, which is given back when the kernel
+/// has it. That is all that a send over TLS asks for.
+#[test]
+fn over_tls_a_request_takes_one_block_and_gives_it_back() {
+    const REQUEST: &[u8] = b"GET /v2/exchangeInfo?symbols=BTC-PERP HTTP/1.1\r\nHost: localhost\r\n\
+        xrestservermm: restserver0\r\n\r\n";
+    let venues = Sim::start(Options::default()).expect("the venues start");
+    let dialer = Dialer::new(Tls::new(Some(&venues.endpoints.ca_file)).expect("a CA"));
+    let url = SecureUrl::parse(&venues.endpoints.vest.rest_url).expect("a URL");
+    let deadline = Deadline::after(Duration::from_secs(60));
+    let link = HttpLink::connect(&dialer, &url, deadline, SystemClock::start());
+    let mut link = link.expect("a connection");
+    for warm in [false, true, true] {
+        let (taken, sent) = counted(|| link.send(Outbound::Request(REQUEST)));
+        sent.expect("the request leaves");
+        assert!(taken == 2 || !warm, "{taken}");
+        while link.recv().expect("the connection holds").is_none() {
+            std::thread::yield_now();
+        }
+    }
 }

@@ -104,6 +104,11 @@ impl Contestant {
         Ok(contestant)
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// From here on, or up to here: for whoever counts.
     pub fn mark(&mut self) {
         if let Some(stdin) = &mut self.stdin {
