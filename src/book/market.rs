@@ -22,6 +22,8 @@ pub struct Market {
     depth: DepthRule,
     size: Qty,
     crossed_since: Nanos,
+    /// What arrives before this may be old: the connection was silent for long.
+    settled_at: Nanos,
     /// The quote holds prices of this book, made from its levels up to these (asks, bids).
     reach: Option<[Price; 2]>,
 }
@@ -36,6 +38,7 @@ impl Market {
             depth: DepthRule { share: risk.max_depth_share, band: risk.depth_band },
             size: pair.size,
             crossed_since: Nanos::NEVER,
+            settled_at: Nanos::NEVER,
             reach: None,
         }
     }
@@ -68,6 +71,11 @@ impl Market {
 
     pub fn set_ticker(&mut self, ticker: Ticker) {
         self.quote.ticker = ticker;
+    }
+
+    /// Nothing that arrives before `at` is traded on.
+    pub fn settle_at(&mut self, at: Nanos) {
+        self.settled_at = at;
     }
 
     /// The book is not to be trusted until the next whole one: a gap, or a lost connection.
@@ -104,7 +112,7 @@ impl Market {
         self.note_crossed(state, now);
         match (state, self.book.bids().best(), self.book.asks().best()) {
             (BookState::Sound, Some(bid), Some(ask))
-                if self.guard.admits(Price::mid(bid.price, ask.price), now) =>
+                if now >= self.settled_at && self.guard.admits(Price::mid(bid.price, ask.price), now) =>
             {
                 self.price();
             }

@@ -146,6 +146,7 @@ impl BookThread {
         self.next_tick = now.plus_ms(TICK_MS);
         let (venue, role) = (self.markets.venue, Role::MarketData);
         self.markets.record(now, RecordKind::LinkUp { venue, role });
+        self.markets.t_wire = now;
         self.markets.invalidate_all();
         self.markets.bad = FloodGuard::default();
         self.feed.on_open(now, &mut self.outbox);
@@ -172,7 +173,7 @@ impl BookThread {
                 return true;
             }
         };
-        self.markets.t_wire = now;
+        self.markets.arrived(now);
         if let Err(error) = self.feed.on_frame(now, frame, &mut self.markets, &mut self.outbox) {
             self.markets.messages += 1;
             self.markets.reject(reason(&error));
@@ -230,8 +231,10 @@ impl BookThread {
 struct Markets {
     venue: VenueId,
     clock: Box<dyn Clock>,
-    /// When the frame in hand was read.
+    /// When the frame in hand was read; since a connection has opened, that time.
     t_wire: Nanos,
+    /// What a book may be old.
+    max_age_ms: u64,
     markets: [Option<Market>; PAIRS_MAX],
     /// Rules of both legs of each pair, as far as `keeper` told them.
     rules: [[Option<MarketRules>; 2]; PAIRS_MAX],
@@ -265,6 +268,7 @@ impl Markets {
             venue,
             clock,
             t_wire: Nanos::NEVER,
+            max_age_ms: u64::from(settings.venues[venue.index()].max_book_age_ms),
             markets,
             rules: [[None; 2]; PAIRS_MAX],
             legs,
@@ -294,6 +298,16 @@ impl Markets {
         if let (Some((lot, min)), Some(market)) = (steps, self.get(pair)) {
             market.set_lot(lot, min);
         }
+    }
+
+    /// A frame was read. After a silence longer than a book may be old, what had piled up on the way comes first:
+    /// nothing is believed until frames have flowed for as long again (SAFETY M13).
+    fn arrived(&mut self, now: Nanos) {
+        if now.ms_since(self.t_wire) > self.max_age_ms {
+            let settled_at = now.plus_ms(self.max_age_ms);
+            self.markets.iter_mut().flatten().for_each(|market| market.settle_at(settled_at));
+        }
+        self.t_wire = now;
     }
 
     /// Sends the current quote of a market to both readers. `message` marks one caused by an applied market message.

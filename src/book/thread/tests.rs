@@ -218,6 +218,23 @@ fn a_gap_makes_the_book_untradable_until_the_next_whole_one() {
 }
 
 #[test]
+fn what_had_piled_up_behind_a_silence_is_not_believed() {
+    let mut bench = bench(16);
+    bench.connect();
+    let mut trades = |ms: u64, frame: &str| {
+        bench.at(ms);
+        bench.frame(frame);
+        bench.quote().unwrap().tradable
+    };
+    assert!(trades(1_000, "m10000"));
+    assert!(trades(2_000, "m10001"), "as long as a book may be old is no silence");
+    assert!(!trades(30_000, "m10002"), "it may be as old as the silence");
+    assert!(!trades(30_000, "a"));
+    assert!(!trades(30_900, "m10003"));
+    assert!(trades(31_000, "m10004"), "for so long nothing can have been held up");
+}
+
+#[test]
 fn every_message_is_counted_exactly_once() {
     let mut bench = bench(2);
     bench.connect();
