@@ -5,7 +5,7 @@ use super::gate::{floor_lot, within};
 use super::pair::Pair;
 use crate::types::planted::planted;
 use crate::types::settings::Settings;
-use crate::types::{IntentKind, Price, Purpose, Qty, Rate, Side, Usd};
+use crate::types::{Price, Purpose, Qty, Rate, Side, Usd};
 
 /// A book this far from the mark and from the reference is not priced from (SAFETY M5).
 const FAR: Rate = Rate::from_bps(2_000);
@@ -119,8 +119,10 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
     let market = pair.rules[leg]?;
     let decision = pair.decision.as_ref()?;
     let direction = pair.book.direction?;
-    let entering = !pair.opened && !matches!(decision.kind, Some(IntentKind::Exit(_)));
-    if !entering || pair.mend.completions >= rules.execution.retry_attempts || !pair.quotes[leg].tradable {
+    if !pair.is_entering()
+        || pair.mend.completions >= rules.execution.retry_attempts
+        || !pair.quotes[leg].tradable
+    {
         return None;
     }
     let side = if planted("completes_the_wrong_side") {

@@ -277,6 +277,13 @@ impl Pair {
         self.live_orders().next().is_some()
     }
 
+    /// An entry is under way whose missing leg may still be brought.
+    pub fn is_entering(&self) -> bool {
+        let exits = |decision: &IntentEntry| matches!(decision.kind, Some(IntentKind::Exit(_)));
+        let enters = self.decision.as_ref().is_some_and(|decision| !exits(decision));
+        !self.opened && self.phase != Phase::Idle && enters
+    }
+
     /// One leg holds more than the other by what could be traded away.
     pub fn is_lone(&self) -> bool {
         let net = self.book.net().abs();
@@ -287,7 +294,7 @@ impl Pair {
     /// hedge until the close takes it along, else until a person closes it (SAFETY O8, V7).
     fn is_residual(&self, net: Qty) -> bool {
         let heavy = usize::from(self.book.legs[1].qty.abs() > self.book.legs[0].qty.abs());
-        let completable = !self.opened && !self.mend.spent && self.is_large_enough(1 - heavy, net);
+        let completable = self.is_entering() && !self.mend.spent && self.is_large_enough(1 - heavy, net);
         !self.takes_close(heavy, net) && !completable
     }
 

@@ -201,6 +201,25 @@ fn a_leg_that_its_venue_closes_no_part_of_is_told_and_not_tried() {
     }
 }
 
+/// 0.14 at about 100 USD is enough for either venue, and the 0.08 of it that a step leaves is not.
+#[test]
+fn what_a_close_has_left_is_not_tried_again_for_being_enough_on_the_other_leg() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "0.86", "100.10");
+    let coarse = MarketRules { lot: qty("0.08"), ..rules() };
+    rig.fact(Fact::Rules { venue: P, pair: PairId(0), rules: coarse });
+    rig.close(3, "0.86");
+    rig.wait_ms(20_000);
+    assert_eq!((rig.sent.len(), rig.core.mode()), (4, Mode::Active), "nothing that no venue takes is sent");
+    rig.fact(Fact::Rules { venue: P, pair: PairId(0), rules: rules() });
+    rig.wait_ms(1_000);
+    let last = rig.sent.last().map(|spec| (spec.venue, spec.qty));
+    assert_eq!(last, Some((P, qty("0.14"))), "now it can leave");
+}
+
 #[test]
 fn less_than_a_lot_on_both_legs_is_no_pair() {
     let mut rig = Rig::new();
