@@ -15,8 +15,9 @@ use crate::types::{Mode, Nanos, PairId, Price, Qty, RecordKind, Side, StopReason
 
 /// A difference is believed when the venue shows it twice, this long apart, ms.
 const TWICE_AFTER_MS: u64 = 500;
-/// And this long after our own last change: a venue's reads may lag behind its stream, ms.
-const LAG_MS: u64 = 2_000;
+/// And this long after our own last change: a venue's reads may lag behind its stream by seconds (SAFETY V13), and a
+/// leg that is taken for gone costs the other one, ms.
+const LAG_MS: u64 = 5_000;
 /// For so long after such news a venue's positions are looked at closely, ms.
 const SUSPECT_MS: u64 = 10_000;
 /// For so long a late fill of ours explains what is more at its venue, ms.

@@ -310,3 +310,18 @@ fn one_step_beside_dust_is_swept_and_the_dust_is_told() {
     assert_eq!((rig.net(), rig.sent.len()), (qty("0.05"), 1));
     rig.assert_replay();
 }
+
+#[test]
+fn a_leg_is_not_gone_for_reads_that_lag_by_seconds() {
+    let mut rig = Rig::new();
+    rig.opened();
+    for _ in 0..8 {
+        rig.wait_ms(600);
+        rig.account(V, "0");
+    }
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, qty("-1"), "its fill is not in them yet");
+    rig.wait_ms(600);
+    rig.account(V, "0");
+    assert!(rig.core.pairs()[0].book.legs[0].qty.is_zero(), "no read lags for so long");
+    assert_eq!((rig.sent[2].venue, rig.sent[2].purpose), (P, Purpose::Unwind));
+}
