@@ -117,7 +117,6 @@ pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Rou
 /// An order that brings the missing leg of an entry, while that is within `completion_slippage` of the decision.
 fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route> {
     let market = pair.rules[leg]?;
-    let decision = pair.decision.as_ref()?;
     let direction = pair.book.direction?;
     if !pair.is_entering()
         || pair.mend.completions >= rules.execution.retry_attempts
