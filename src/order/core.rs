@@ -90,6 +90,8 @@ pub struct Core {
     pub(super) started: Nanos,
     /// The last entry was the orderly end of a run.
     ended: bool,
+    /// The last run ended right after a close: what its result forbids was not looked at.
+    pub(super) unjudged: bool,
     told: Vec<ExposureState>,
 }
 
@@ -114,6 +116,7 @@ impl Core {
             holds: Holds::default(),
             started: Nanos::NEVER,
             ended: false,
+            unjudged: false,
             settings,
         }
     }
@@ -124,14 +127,17 @@ impl Core {
             return;
         }
         self.apply(entry);
+        // A run that went on after a close has judged it.
+        self.unjudged = matches!(entry, Entry::PairClosed { .. });
     }
 
     /// The last recovered entry was applied. A run that ended without a word counts against the throttle, so that a
-    /// crash loop comes to rest. Call before [`Core::snapshot`].
+    /// crash loop comes to rest, and one that died over a loss is judged now. Call before [`Core::snapshot`].
     pub fn end_recovery(&mut self, at: Nanos) {
         if self.epoch > 0 && !self.ended {
             self.gate.throttle.count_crash(at);
         }
+        self.judge_recovered(at);
     }
 
     /// Begins the run whose journal segment was opened with [`Core::snapshot`] of the same epoch, and puts every
@@ -264,7 +270,7 @@ impl Core {
     }
 
     fn close_totals(&mut self, ledger: &crate::position::Ledger, at: Nanos) {
-        let day = (at.ms() / 86_400_000) as u32;
+        let day = day_of(at);
         if self.totals.day != day {
             self.totals.day = day;
             self.totals.day_result = crate::types::Usd::ZERO;
@@ -371,6 +377,11 @@ impl Core {
     pub fn epoch(&self) -> u32 {
         self.epoch
     }
+}
+
+/// Number of a UTC day.
+pub(super) fn day_of(at: Nanos) -> u32 {
+    (at.ms() / 86_400_000) as u32
 }
 
 /// Index of the pair that an entry speaks of.

@@ -11,7 +11,7 @@ use crate::types::{ClientId, Command, Mode, Nanos, OrderState, PairId, RecordKin
 /// How long entries are off after the thread was held up: time to read what has piled up, and the file `HALT`.
 const STALL_HOLD_MS: u64 = 2_000;
 /// Why the engine pauses by itself; the journal's word for it, which a restart reads.
-const LOSING: &str = "losing pairs in a row";
+pub(super) const LOSING: &str = "losing pairs in a row";
 const ERRORS: &str = "order errors";
 
 /// An automatic pause: it ends by itself, unless a person says otherwise first.
@@ -66,11 +66,6 @@ impl Core {
         if self.totals.halted {
             self.halted_for = why;
         }
-    }
-
-    /// Too many losing pairs in a row.
-    pub(super) fn pause_for_losses(&mut self, now: Nanos, fx: &mut Effects) {
-        self.set_mode(now, Mode::Paused, LOSING, fx);
     }
 
     /// Too many order errors in a minute.

@@ -60,6 +60,7 @@ impl Core {
     ) {
         let facts = &mut self.venues[venue.index()];
         facts.account = Some(*report);
+        self.judge_by_equity(now, fx);
         self.watch_margin(now, venue, Some(asked), fx);
         for index in 0..self.pairs.len() {
             if let Some(leg) = self.pairs[index].leg_of(venue) {

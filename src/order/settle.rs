@@ -1,15 +1,16 @@
 //! When every order of a pair is terminal: is it flat, held, or does one leg hold more than the other? The one routine
 //! that must not fail is `Core::mend` (SAFETY §2.3): it never ends on "retries exhausted". Part of `order::core`.
 
-use super::core::{Core, Effect, Effects};
+use super::core::{Core, Effect, Effects, day_of};
 use super::mend;
+use super::modes::LOSING;
 use super::pair::{Mend, Pair, Phase};
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::report::Ask;
 use crate::types::settings::RiskSettings;
-use crate::types::{Mode, Nanos, OrderState, Purpose, Rate, RecordKind, StopReason, VenueId, VenueMode};
+use crate::types::{Mode, Nanos, OrderState, Purpose, Rate, RecordKind, StopReason, Usd, VenueId, VenueMode};
 
 /// A confirmation that has not come by then is not waited for, ms: time for a query without an answer and one with.
 const CONFIRM_MAX_MS: u64 = 12_000;
@@ -153,21 +154,46 @@ impl Core {
     }
 
     fn check_losses(&mut self, now: Nanos, fx: &mut Effects) {
-        let lost = -self.totals.day_result;
+        match self.verdict(now) {
+            Some((Mode::Halted, why)) => self.halt(now, VenueId(0), why, fx),
+            Some((mode, why)) => self.set_mode(now, mode, why, fx),
+            None => {}
+        }
+    }
+
+    /// What the results of the day and of the last pairs forbid: the mode that they ask for, and why.
+    fn verdict(&self, now: Nanos) -> Option<(Mode, &'static str)> {
+        let today = self.totals.day == day_of(now);
+        let lost = if today { -self.totals.day_result } else { Usd::ZERO };
         let share = self.settings.upkeep.pauses.daily_loss_share;
         let of_equity = !share.is_zero() && !self.equity().is_zero() && lost > self.equity().part(share);
         if (lost > self.settings.risk.daily_loss || of_equity) && !planted("daily_loss_ignored") {
-            return self.halt(now, VenueId(0), "daily loss limit", fx);
+            return Some((Mode::Halted, "daily loss limit"));
         }
-        if self.totals.losing_in_a_row >= self.settings.risk.losing_pairs_pause && self.mode == Mode::Active {
-            self.pause_for_losses(now, fx);
+        let in_a_row = self.totals.losing_in_a_row >= self.settings.risk.losing_pairs_pause;
+        (in_a_row && self.mode == Mode::Active).then_some((Mode::Paused, LOSING))
+    }
+
+    /// The last run may have died between a close and what its result forbids: the next one begins with that. What a
+    /// person has lifted since is not asked for again.
+    pub(super) fn judge_recovered(&mut self, now: Nanos) {
+        if let Some((mode, why)) = self.verdict(now).filter(|_| self.unjudged) {
+            self.apply_mode(mode, Reason::cut(why), now);
+        }
+    }
+
+    /// The same for a loss that is a share of what the accounts hold, as soon as all of them have been read.
+    pub(super) fn judge_by_equity(&mut self, now: Nanos, fx: &mut Effects) {
+        if self.unjudged && self.venues.iter().all(|facts| facts.account.is_some()) {
+            self.unjudged = false;
+            self.check_losses(now, fx);
         }
     }
 
     /// Equity over all venues, as last stated.
-    fn equity(&self) -> crate::types::Usd {
+    fn equity(&self) -> Usd {
         let stated = self.venues.iter().filter_map(|facts| facts.account);
-        stated.fold(crate::types::Usd::ZERO, |sum, report| sum.saturating_add(report.equity))
+        stated.fold(Usd::ZERO, |sum, report| sum.saturating_add(report.equity))
     }
 
     /// One leg too many: take the cheaper way home that can be taken now, again and again, until there is none.
@@ -298,7 +324,7 @@ impl Core {
             one_leg_ns,
             wire_ns: if pair.mend.tries == 1 { wire.since(pair.mend.began) } else { 0 },
             completed: pair.mend.last_completed,
-            cost: crate::types::Usd::from_raw(pair.book.unwinds.raw() - pair.mend.cost_before),
+            cost: Usd::from_raw(pair.book.unwinds.raw() - pair.mend.cost_before),
         }));
     }
 

@@ -228,3 +228,57 @@ fn too_many_entries_in_a_minute_and_unwinds_in_an_hour_latch() {
     assert_eq!(rig.core.mode(), Mode::Halted);
     rig.assert_home();
 }
+
+/// A pair that lost, as a death in its last write leaves it: the close is in the journal, what it forbids is not.
+fn died_over_a_loss(limits: Settings) -> Rig {
+    let mut rig = Rig::of(limits);
+    rig.opened();
+    rig.intent(IntentKind::Exit(StopReason::MaxHold), ["100.37", "99.97"], ["100.36", "99.98"]);
+    rig.fill(2, "g", "1", "100.36");
+    rig.fill(3, "g", "1", "99.98");
+    let close = rig.journal.iter().rposition(|entry| matches!(entry, Entry::PairClosed { .. }));
+    rig.journal.truncate(close.map_or(0, |at| at + 1));
+    rig
+}
+
+fn losing(change: fn(&mut Settings)) -> Settings {
+    let mut limits = settings(Legs::Together);
+    limits.upkeep.pauses.daily_loss_share = Rate::ZERO;
+    change(&mut limits);
+    limits
+}
+
+#[test]
+fn a_loss_that_the_last_run_died_over_holds_entries_back_from_the_start() {
+    let halts = |limits: &mut Settings| limits.risk.daily_loss = Usd::from_raw(1);
+    let mut rig = died_over_a_loss(losing(halts));
+    let mut core = Core::new(rig.core.settings().clone());
+    rig.journal.iter().for_each(|entry| core.recover(entry));
+    core.end_recovery(rig.now);
+    rig.journal = core.snapshot(core.epoch() + 1, 0, rig.now);
+    restart(&mut rig, Mode::Active);
+    assert_eq!(rig.core.mode(), Mode::Halted, "also when the run that saw it died in its start");
+    unlatch(&mut rig);
+    command(&mut rig, Command::Resume);
+    restart(&mut rig, Mode::Active);
+    assert_eq!(rig.core.mode(), Mode::Active, "a person has looked");
+
+    let mut rig = died_over_a_loss(losing(halts));
+    rig.now = rig.now.plus_ms(86_400_000);
+    restart(&mut rig, Mode::Active);
+    assert_eq!(rig.core.mode(), Mode::Active, "the loss was yesterday's");
+
+    let mut rig = died_over_a_loss(losing(|limits| limits.risk.losing_pairs_pause = 1));
+    restart(&mut rig, Mode::Active);
+    assert_eq!(rig.core.mode(), Mode::Paused, "one losing pair is enough here");
+
+    let mut rig = died_over_a_loss(losing(|limits| {
+        limits.upkeep.pauses.daily_loss_share = Rate::from_raw(1);
+    }));
+    restart(&mut rig, Mode::Active);
+    assert_eq!(rig.core.mode(), Mode::Halted, "a share of what both accounts hold");
+
+    let mut rig = died_over_a_loss(losing(|_| {}));
+    restart(&mut rig, Mode::Active);
+    assert_eq!(rig.core.mode(), Mode::Active);
+}
