@@ -65,4 +65,33 @@ impl Checker {
         }
         broken(format_args!("I4: {by:?}, and nobody has touched what the venue holds"))
     }
+
+    /// I4: an order that has ended for the engine has ended in its journal too.
+    pub(super) fn ends_are_journalled(&self, world: &World, engine: &Engine) -> Result<(), Violation> {
+        let pairs = engine.order.core().pairs().iter().filter(|_| !world.disk.gap);
+        let mut ended = pairs.flat_map(|pair| pair.orders.iter().flatten()).filter(|order| !order.is_live());
+        let open = |id: ClientId| self.meant.get(&id).is_some_and(|meant| !meant.closed);
+        match ended.find(|order| open(order.id())) {
+            Some(order) => broken(format_args!(
+                "I4: {} is {:?}, and its journal does not say so",
+                order.id(),
+                order.state
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// I4, O5: whatever was executed of an order is booked in the end, late or not, where nothing kept its venue's word
+    /// from the engine.
+    pub(super) fn all_is_booked(&self, world: &World) -> Result<(), Violation> {
+        if !self.hears_all || world.meddled || world.rolled_back {
+            return Ok(());
+        }
+        match self.meant.iter().find(|(_, meant)| meant.booked != meant.done) {
+            Some((id, Meant { booked, done, .. })) => {
+                broken(format_args!("I4: {id} executed {done}, and {booked} of it is booked"))
+            }
+            None => Ok(()),
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub(super) struct Meant {
     pub(super) done: i64,
     /// What the journal says of that.
     pub(super) booked: i64,
-    closed: bool,
+    pub(super) closed: bool,
     /// Its venue has accepted it.
     taken: bool,
 }
@@ -77,6 +77,8 @@ pub struct Checker {
     pub(super) calm: bool,
     /// Found where nothing could be returned.
     late: Option<Violation>,
+    /// Nothing of this run keeps a venue's word of an execution from the engine.
+    pub(super) hears_all: bool,
 }
 
 impl Checker {
@@ -110,6 +112,7 @@ impl Checker {
             journal_gone: false,
             calm: options.is_calm(),
             late: None,
+            hears_all: options.hears_all(),
         }
     }
 
@@ -172,6 +175,10 @@ impl Checker {
             Entry::Busted { id, fill, .. } => {
                 world.tags.hit("O18");
                 self.busts.retain(|bust| (bust.id, bust.size) != (*id, fill.qty.raw()));
+            }
+            Entry::OrderSnapshot { order, state, .. } if state.is_terminal() => {
+                // What found no room before this segment is known from here on.
+                self.meant.entry(order.spec.id).and_modify(|meant| meant.closed = true);
             }
             Entry::Unknown { .. } => world.tags.hit("unknown"),
             Entry::Adjusted { by, .. } => {
@@ -420,6 +427,7 @@ impl Checker {
     /// The `store` thread's turn.
     pub fn drain_store(&mut self, world: &mut World, engine: &mut Engine, now: u64) {
         self.counts_add_up(engine);
+        self.late = self.late.take().or(self.ends_are_journalled(world, engine).err());
         engine.drain_records(|record| super::coverage::record(&mut world.tags, record));
         for entry in self.untold.drain(..) {
             engine.tell_entry(&entry);

@@ -164,6 +164,17 @@ impl Options {
         self.wire_ppm == 0 && self.storm == 0 && self.faults.is_empty() && self.venue_faults.is_empty()
     }
 
+    /// Messages, connections and the engine stay whole: what a venue tells arrives.
+    pub fn hears_all(&self) -> bool {
+        use VenueFault as V;
+        // Those after which every stream goes on and every order of ours keeps its name and its fills.
+        let loud = |kind: &VenueFault| {
+            !matches!(kind, V::Clock | V::Gateway | V::Part | V::Pending | V::Behind | V::Late | V::Twice)
+        };
+        let quiet = !self.venue_faults.iter().any(|(kind, _)| loud(kind));
+        self.wire_ppm == 0 && self.storm == 0 && self.faults.is_empty() && quiet
+    }
+
     /// Rates are log-uniform, and every kind is off in most runs: rare faults meet calm, common ones meet each other.
     fn draw_faults(&mut self) {
         let mut rng = Rng::new(self.seed, "faults of the run");

@@ -5,11 +5,11 @@ use bot4_sim::core::fault::{Action, Class, Rule};
 use bot4_sim::core::model::{Lie, Script};
 use bot4_sim::core::rng::Rng;
 use bot4_sim::core::{Mode, Rules, Side, Socket};
-use bot4_sim::stage::{Command, Login, Size, VenueName};
+use bot4_sim::stage::{Command, Size, VenueName};
 
 use super::options::Options;
 use super::run::{MS, SECOND};
-use super::venue_rules::{CODES, code_tags, rule_tag, rules};
+use super::venue_rules::{CODES, behind, code_tags, count_rules, rules, tell_twice};
 use super::world::World;
 
 /// The run's only account.
@@ -62,6 +62,13 @@ pub enum VenueFault {
     Stall,
     /// The next order is given up by a gateway and arrives all the same.
     Gateway,
+    // For the search for mistakes alone: what follows breaks what the checker takes for granted of a venue.
+    /// An order that has filled is in no list for seconds, and told as late; positions are told at once.
+    Behind,
+    /// The next order arrives after its end by every clock but its venue's.
+    Late,
+    /// The next order fills in part, and its fill is told twice before its end is.
+    Twice,
 }
 
 impl VenueFault {
@@ -214,7 +221,23 @@ impl VenueFaults {
                 world.fault("V12", format_args!("{venue} {ms} ms"));
                 world.venues[venue].fault(Rule::once(Class::Order, Action::HoldFill { ms }));
             }
+            VenueFault::Behind => self.fall_behind(world, venue),
+            VenueFault::Twice => tell_twice(world, venue),
+            VenueFault::Late => self.arrive_late(world, venue, now),
         }
+    }
+
+    /// The next order is taken in time; its answer, its events and the reads of orders come late.
+    fn fall_behind(&mut self, world: &mut World, venue: usize) {
+        let ms = self.pick(&[1_500, 2_500, 4_000]);
+        world.fault("V13", format_args!("orders of {venue} are told {ms} ms late"));
+        behind(ms).into_iter().for_each(|rule| world.venues[venue].fault(rule));
+    }
+
+    /// The clock of a venue goes back for a moment, and the next order meets it when every other clock calls it dead.
+    fn arrive_late(&mut self, world: &mut World, venue: usize, now: u64) {
+        self.shift_clock(world, venue, (-6_000, 0), now + 20 * SECOND);
+        world.venues[venue].fault(Rule::once(Class::Order, Action::GiveUp { ms: 6_000 }));
     }
 
     fn change_mode(&mut self, world: &mut World, venue: usize, now: u64) {
@@ -238,11 +261,15 @@ impl VenueFaults {
     fn move_clock(&mut self, world: &mut World, venue: usize, now: u64) {
         let offset_ms = self.rng.between(-3_000, 3_000) / i64::from(self.pick(&[1, 1, 10, 30]));
         let drift = self.pick(&[0, 0, 20, -100]);
+        let until = now + self.span(1_000, 8);
+        self.shift_clock(world, venue, (offset_ms, drift), until);
+    }
+
+    fn shift_clock(&mut self, world: &mut World, venue: usize, (offset_ms, drift): (i64, i64), until: u64) {
         world.fault("C15", format_args!("{venue} by {offset_ms} ms, {drift} ppm"));
         world.tags.hit("M16");
         let now_us = world.us();
         world.venues[venue].set_clock(now_us, offset_ms * 1_000, drift);
-        let until = now + self.span(1_000, 8);
         world.clock_off[venue] = world.clock_off[venue].max(until);
         self.undo_later(world, until, Undo::Clock(venue));
     }
@@ -431,18 +458,6 @@ impl VenueFaults {
     }
 }
 
-/// How often the rules of the run fired: each began with all of `u32` left.
-fn count_rules(world: &mut World) {
-    for venue in 0..2 {
-        for rule in world.venues[venue].exchange_mut().faults().rules() {
-            let fired = rule.count.map_or(0, |left| u32::MAX - left);
-            if rule.probability_ppm.is_some() {
-                world.tags.count_up(rule_tag(&rule), u64::from(fired));
-            }
-        }
-    }
-}
-
 const fn name(venue: usize) -> VenueName {
     if venue == 0 { VenueName::Vest } else { VenueName::Paradex }
 }
@@ -482,9 +497,4 @@ fn undo(world: &mut World, what: Undo) {
             }
         }
     }
-}
-
-/// A login that ends early, for whoever scripts a run by hand.
-pub const fn expire(venue: usize) -> Command {
-    Command::Expire { what: if venue == 0 { Login::ListenKey } else { Login::Jwt } }
 }

@@ -4,6 +4,8 @@
 use bot4_sim::core::fault::{Action, Class, Http, Rule};
 use bot4_sim::core::rng::Rng;
 
+use super::world::World;
+
 /// Codes with which orders are refused, by venue: definitive, for later, for a person, and one that no sheet knows.
 pub const CODES: [&[&str]; 2] = [
     &["3001", "3002", "3003", "3010", "1131", "1132", "429", "1148", "1002", "3018", "3019", "3015", "7777"],
@@ -61,8 +63,45 @@ pub fn rules(rng: &mut Rng) -> Vec<(Class, Action)> {
     all
 }
 
+/// The next order is taken in time; what the venue tells of it, and its lists, are so late.
+pub fn behind(ms: u32) -> [Rule; 4] {
+    [
+        so_often(1, Class::Order, Action::DelayAck { ms }),
+        so_often(2, Class::OrderEvent, Action::DelayEvent { ms }),
+        so_often(2, Class::FillEvent, Action::DelayEvent { ms }),
+        so_often(64, Class::Query, Action::LagHistory { ms }),
+    ]
+}
+
+/// The next order fills in part, and the fill is told twice before the end of the order is.
+pub fn tell_twice(world: &mut World, venue: usize) {
+    world.fault("O16", format_args!("{venue} tells a fill twice"));
+    let rules = [
+        so_often(1, Class::Order, Action::PartialAny),
+        so_often(1, Class::FillEvent, Action::DuplicateEvent),
+        so_often(2, Class::OrderEvent, Action::DelayEvent { ms: 300 }),
+    ];
+    rules.into_iter().for_each(|rule| world.venues[venue].fault(rule));
+}
+
+fn so_often(count: u32, class: Class, action: Action) -> Rule {
+    Rule { count: Some(count), ..Rule::always(class, action) }
+}
+
+/// How often the rules of the run fired: each began with all of `u32` left.
+pub fn count_rules(world: &mut World) {
+    for venue in 0..2 {
+        for rule in world.venues[venue].exchange_mut().faults().rules() {
+            let fired = rule.count.map_or(0, |left| u32::MAX - left);
+            if rule.probability_ppm.is_some() {
+                world.tags.count_up(rule_tag(&rule), u64::from(fired));
+            }
+        }
+    }
+}
+
 /// Row of the catalogue that a rule belongs to.
-pub fn rule_tag(rule: &Rule) -> &'static str {
+fn rule_tag(rule: &Rule) -> &'static str {
     match (rule.class, &rule.action) {
         (Class::Order, Action::DropAck) => "O1",
         (Class::Order, Action::DropRequest) => "O2",
@@ -72,7 +111,7 @@ pub fn rule_tag(rule: &Rule) -> &'static str {
         (Class::Order, Action::DuplicateRequest { .. }) => "O6",
         (Class::Order, Action::PartialAny) => "O8",
         (Class::Order, Action::Requote) => "O12",
-        (_, Action::Lag { .. }) => "V13",
+        (_, Action::Lag { .. } | Action::LagHistory { .. }) => "V13",
         (_, Action::Respond { http, .. }) if http.status == 429 => "C9",
         (Class::BookEvent | Class::TickerEvent, Action::DropEvent) => "M1",
         (Class::BookEvent | Class::TickerEvent, _) => "M2",

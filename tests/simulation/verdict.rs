@@ -38,6 +38,7 @@ impl Checker {
                 return broken(format_args!("I7: venue {venue} still has {order:?}"));
             }
         }
+        self.all_is_booked(world)?;
         if core.mode() != Mode::Active {
             return broken(format_args!("I20: mode is {:?}", core.mode()));
         }

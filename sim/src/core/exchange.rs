@@ -95,6 +95,8 @@ pub struct Exchange {
     pub(super) version: u64,
     /// How far back the read under way looks.
     pub(super) lag_us: i64,
+    /// The same for orders that have filled, and for fills.
+    pub(super) history_lag_us: i64,
     /// The request under way is answered twice.
     pub(super) is_echoed: bool,
     pub(super) faults: Faults,
@@ -138,6 +140,7 @@ impl Exchange {
             memory: Memory::default(),
             version: 0,
             lag_us: 0,
+            history_lag_us: 0,
             is_echoed: false,
             faults: Faults::new(spec.seed, spec.name),
             rng: Rng::new(spec.seed, &format!("latency {}", spec.name)),
@@ -189,7 +192,8 @@ impl Exchange {
 
     /// The state as private reads see it.
     pub fn past(&self, now_us: i64) -> Past<'_> {
-        Past::of(self, if self.lag_us == 0 { i64::MAX } else { now_us - self.lag_us })
+        let before = |lag_us: i64| if lag_us == 0 { i64::MAX } else { now_us - lag_us };
+        Past::of(self, before(self.lag_us), before(self.history_lag_us))
     }
 
     /// Whether the answer under way is said twice.
@@ -387,10 +391,11 @@ impl Exchange {
     pub fn gate(&mut self, now_us: i64, class: Class, held: bool) -> Reply<()> {
         let actions = if held { Vec::new() } else { self.faults.draw_request(Subject::of(class)) };
         let mut due_us = now_us;
-        (self.lag_us, self.is_echoed) = (0, false);
+        (self.lag_us, self.history_lag_us, self.is_echoed) = (0, 0, false);
         for action in actions {
             match action {
                 Action::Lag { ms } => self.lag_us = i64::from(ms) * 1_000,
+                Action::LagHistory { ms } => self.history_lag_us = i64::from(ms) * 1_000,
                 Action::DuplicateAck => self.is_echoed = true,
                 Action::Respond { http, .. } => {
                     return Reply::At { due_us, result: Err(Reject::Http(http)) };

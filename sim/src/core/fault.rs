@@ -128,6 +128,11 @@ pub enum Action {
     Lag {
         ms: u32,
     },
+    /// Private reads: what was executed for the last so long is not in their lists yet, an order that has just filled
+    /// is in none. Open orders, positions and balances are as they are.
+    LagHistory {
+        ms: u32,
+    },
     /// The order is acknowledged and stays pending for so long before it is matched.
     HoldFill {
         ms: u32,
@@ -188,6 +193,7 @@ impl Action {
         | Action::DelayAck { ms }
         | Action::GiveUp { ms }
         | Action::Lag { ms }
+        | Action::LagHistory { ms }
         | Action::HoldFill { ms }
         | Action::BustFill { ms }
         | Action::DelayEvent { ms } = &mut self

@@ -51,11 +51,13 @@ pub struct Past<'a> {
     exchange: &'a Exchange,
     /// `i64::MAX` = now.
     as_of_us: i64,
+    /// What has filled since is in no list yet; `i64::MAX` = all is.
+    listed_until_us: i64,
 }
 
 impl<'a> Past<'a> {
-    pub(super) fn of(exchange: &'a Exchange, as_of_us: i64) -> Self {
-        Self { exchange, as_of_us }
+    pub(super) fn of(exchange: &'a Exchange, as_of_us: i64, listed_until_us: i64) -> Self {
+        Self { exchange, as_of_us, listed_until_us }
     }
 
     pub fn order(&self, id: &str) -> Option<&'a OrderView> {
@@ -77,7 +79,10 @@ impl<'a> Past<'a> {
 
     /// Fills, newest first.
     pub fn fills(self, account: AccountId) -> impl Iterator<Item = &'a FillView> {
-        self.exchange.fills(account).rev().filter(move |fill| fill.at_us <= self.as_of_us)
+        self.exchange
+            .fills(account)
+            .rev()
+            .filter(move |fill| fill.at_us <= self.as_of_us.min(self.listed_until_us))
     }
 
     pub fn positions(&self, account: AccountId) -> Vec<PositionView> {
@@ -92,12 +97,18 @@ impl<'a> Past<'a> {
         self.as_of_us == i64::MAX
     }
 
-    /// The order as it was; `None` = it did not exist.
+    /// The order as it was; `None` = it did not exist, or was in no list.
     fn then(&self, order: &'a OrderView) -> Option<&'a OrderView> {
-        if self.is_now() {
+        let ended = |at_us: i64| self.as_of(order, at_us).is_some_and(|order| !order.state.is_live());
+        let open = |order: &OrderView| order.state.is_live() || order.filled == 0;
+        self.as_of(order, self.as_of_us).filter(|order| open(order) || ended(self.listed_until_us))
+    }
+
+    fn as_of(&self, order: &'a OrderView, at_us: i64) -> Option<&'a OrderView> {
+        if at_us == i64::MAX {
             return Some(order);
         }
-        let changed = self.exchange.memory.after(self.as_of_us).find_map(|was| match was {
+        let changed = self.exchange.memory.after(at_us).find_map(|was| match was {
             Was::Order(id, view) if *id == order.id => Some(view),
             _ => None,
         });
