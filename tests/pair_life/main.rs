@@ -7,6 +7,7 @@ mod health;
 mod ladder;
 mod limits;
 mod mending;
+mod newest;
 mod owed;
 mod rig;
 mod strange;

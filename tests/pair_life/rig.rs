@@ -250,9 +250,14 @@ impl Rig {
     }
 
     pub fn quote(&mut self, venue: VenueId, bid: &str, ask: &str) {
+        let quote = self.quoted(venue, bid, ask);
+        self.step(Input::Quote(quote));
+    }
+
+    pub fn quoted(&mut self, venue: VenueId, bid: &str, ask: &str) -> Quote {
         self.updates += 1;
         let walk = |text| Walk { vwap: price(text), worst: price(text) };
-        let quote = Quote {
+        Quote {
             venue,
             tradable: true,
             updates: self.updates,
@@ -267,13 +272,17 @@ impl Rig {
             sell_within: SizeSet::ALL,
             ticker: Ticker { mark: self.marks[venue.index()], funding_1h: self.funding, ..Ticker::default() },
             ..Quote::default()
-        };
-        self.step(Input::Quote(quote));
+        }
     }
 
     pub fn intent(&mut self, kind: IntentKind, limits: [&str; 2], expected: [&str; 2]) {
+        let intent = self.wish(kind, limits, expected);
+        self.step(Input::Intent(intent));
+    }
+
+    pub fn wish(&self, kind: IntentKind, limits: [&str; 2], expected: [&str; 2]) -> Intent {
         let now = self.now;
-        self.step(Input::Intent(Intent {
+        Intent {
             pair: PairId(0),
             kind,
             qty: qty("1"),
@@ -285,7 +294,7 @@ impl Rig {
             t_wire: now,
             t_book: now,
             t_decide: now,
-        }));
+        }
     }
 
     /// Direction B: long Paradex, short Vest.

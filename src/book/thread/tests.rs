@@ -294,6 +294,49 @@ fn lots_follow_the_rules_of_both_venues() {
     assert_eq!(bench.quote().unwrap().sizes.map(Qty::raw), [360, 180, 0]);
 }
 
+/// A reader that takes a quote from the ring of `spread` finds it in that of `order`, however quick it is: no wish
+/// overtakes the quotes that it was made of.
+#[test]
+fn no_quote_reaches_spread_before_order() {
+    const ROUNDS: u64 = 50_000;
+    // So far `order` may be behind and still has room: what waits for room comes later by right.
+    const BEHIND: u64 = 500;
+    let mut bench = bench(16);
+    bench.connect();
+    let Bench { mut thread, clock, frames: Some(frames), mut quotes, mut order, .. } = bench else {
+        panic!("not connected")
+    };
+    let (told, ended) = (AtomicU64::new(0), AtomicU64::new(0));
+    let overtaken = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut overtaken = 0;
+            loop {
+                let over = ended.load(Ordering::Acquire) > 0;
+                let taken = quotes.pop();
+                if let Some(newest) = std::iter::from_fn(|| order.pop()).last() {
+                    told.store(newest.updates, Ordering::Release);
+                }
+                match taken {
+                    Some(quote) => overtaken += u64::from(quote.updates > told.load(Ordering::Relaxed)),
+                    None if over => break overtaken,
+                    None => std::hint::spin_loop(),
+                }
+            }
+        });
+        for round in 1..=ROUNDS {
+            frames.send(b"m10000".to_vec()).unwrap();
+            thread.poll(clock.now());
+            while round > told.load(Ordering::Acquire) + BEHIND {
+                std::thread::yield_now();
+            }
+        }
+        ended.store(1, Ordering::Release);
+        reader.join().unwrap()
+    });
+    assert!(told.into_inner() >= ROUNDS, "every quote reached `order`");
+    assert_eq!(overtaken, 0);
+}
+
 #[test]
 fn a_market_that_no_pair_names_is_rejected() {
     let mut bench = bench(16);
