@@ -25,11 +25,14 @@ cargo build --locked --workspace --bins
 cargo test --locked --workspace --doc --quiet
 
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --workspace "$@"
+    cargo nextest run --locked --workspace -E 'not (package(bot4) & kind(lib) & test(panic))' "$@"
 else
     # As .config/nextest.toml: few at once, since some of them start whole engines.
     cargo test --locked --workspace --lib --bins --tests --no-fail-fast -- --test-threads=2 "$@"
 fi
 
-# The deterministic simulation, optimized, with the deliberate mistakes that it must find compiled in.
-cargo test --locked --profile simulation --features planted --test simulation -- --test-threads=1
+# Optimized, since they take long otherwise: a million damaged inputs for each decoder, and the deterministic simulation
+# with the deliberate mistakes that it must find compiled in.
+optimized=(cargo test --locked --profile simulation --features planted)
+"${optimized[@]}" --lib -- --test-threads=2 panic
+"${optimized[@]}" --test simulation -- --test-threads=1

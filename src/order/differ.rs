@@ -5,7 +5,7 @@
 use super::core::{Core, Effect, Effects};
 use super::lifecycle::Order;
 use super::mend;
-use super::pair::{Difference, Phase};
+use super::pair::{Adopting, Difference, Phase};
 use crate::journal::entry::Entry;
 use crate::position::Adjustment;
 use crate::types::order::Reason;
@@ -163,7 +163,7 @@ impl Core {
     /// A person wants this pair to be what the venues hold. Both are read anew, and taken together.
     pub(super) fn adopt_positions(&mut self, now: Nanos, pair: PairId, fx: &mut Effects) {
         let Some(pair) = self.pairs.get_mut(pair.index()) else { return };
-        pair.adopting = Some((now, [None; 2]));
+        pair.adopting = Some(Adopting { since: now, shown: [None; 2] });
         fx.extend(pair.settings.venues.map(|venue| Effect::Ask(Ask::Account { venue })));
     }
 
@@ -178,7 +178,7 @@ impl Core {
     ) {
         let pair = &mut self.pairs[index];
         let busy = pair.has_live_orders();
-        let Some((since, shown)) = &mut pair.adopting else { return };
+        let Some(Adopting { since, shown }) = &mut pair.adopting else { return };
         shown[leg] = Some((asked, theirs));
         // What was asked for before our own last change may show what is no more.
         let settled = (*since).max(pair.moved.plus_ms(LAG_MS));

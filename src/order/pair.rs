@@ -57,6 +57,14 @@ pub struct Mend {
     pub began: Nanos,
 }
 
+/// A person wants what the venues hold to be this pair.
+#[derive(Clone, Copy, Debug)]
+pub struct Adopting {
+    pub since: Nanos,
+    /// What each leg's venue has shown last, and when it was asked for.
+    pub shown: [Option<(Nanos, PositionReport)>; 2],
+}
+
 /// A venue's position that is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -101,8 +109,7 @@ pub struct Pair {
     pub book_asked: [Nanos; 2],
     /// Part of a leg was gone at its venue since the pair was opened.
     pub gone: bool,
-    /// A person wants what the venues hold to be this pair: since when, and what each has shown since.
-    pub adopting: Option<(Nanos, [Option<(Nanos, PositionReport)>; 2])>,
+    pub adopting: Option<Adopting>,
     /// Last time anything changed the positions; older reports are not believed.
     pub touched: Nanos,
     /// Last time a position changed in our books.

@@ -28,7 +28,7 @@ pub const TABLE: &[(&str, By, &str)] = &[
     ("O2", Simulation, "order lost before the venue"),
     ("O3", Simulation, "order delayed inside its window"),
     ("O4", Simulation, "order arrives after its window"),
-    ("O5", Simulation, "execution of an order that was called dead"),
+    ("O5", Ci, "execution of an order that was called dead"),
     ("O6", Simulation, "the same order arrives twice"),
     ("O7", Simulation, "connection breaks in a send"),
     ("O8", Simulation, "one leg filled in part"),
@@ -197,6 +197,7 @@ pub fn record(tags: &mut Tags, record: &Record) {
     match record.kind {
         RecordKind::OrderPlaced { stamps, .. } if stamps.ready => tags.hit("S"),
         RecordKind::OrderResolved { .. } => tags.hit("R1"),
+        RecordKind::BookUpdated { conflated: 1.., .. } => tags.hit("M17"),
         RecordKind::Retry { .. } => tags.hit("R2"),
         RecordKind::AutoClose { .. } => tags.hit("R3"),
         RecordKind::Foreign { .. } => tags.hit("V1"),

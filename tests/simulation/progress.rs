@@ -1,8 +1,8 @@
 //! Where the engine stands in the life of a pair, as its last effects tell: gives a death the name of its crash point
 //! (SAFETY §2.2).
 
-use bot4::journal::entry::Entry;
-use bot4::types::OrderState;
+use bot4::journal::entry::{Entry, IntentOrder};
+use bot4::types::{OrderState, Purpose};
 
 /// The newest intent and what has become of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +16,17 @@ pub struct Progress {
     acked: u8,
     filled: u8,
     ended: u8,
+    mend: Mend,
+}
+
+/// What the ladder of a lone leg has met since the last decision.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mend {
+    /// Leg of the newest mending order, and whether it unwinds.
+    newest: Option<(u8, bool)>,
+    missed_unwind: bool,
+    /// Leg whose venue has just refused.
+    refused: Option<u8>,
 }
 
 impl Progress {
@@ -24,7 +35,8 @@ impl Progress {
         Self { starting: true, ..Self::default() }
     }
 
-    pub fn on_entry(&mut self, entry: &Entry) {
+    /// Returns the rung of the ladder that an intent climbs, if it is a later one (SAFETY §2.3).
+    pub fn on_entry(&mut self, entry: &Entry) -> Option<&'static str> {
         match entry {
             Entry::Intent { intent } => {
                 *self = Self {
@@ -32,17 +44,21 @@ impl Progress {
                     orders: intent.orders.iter().flatten().count() as u8,
                     starting: self.starting,
                     stopping: self.stopping,
+                    mend: if intent.kind.is_none() { self.mend } else { Mend::default() },
                     ..Self::default()
                 };
+                return intent.orders.iter().flatten().find_map(|order| self.mend.climb(order));
             }
             Entry::Acked { .. } => self.acked += 1,
             Entry::Filled { .. } => self.filled += 1,
             Entry::Closed { state, .. } => {
+                self.mend.on_closed(*state);
                 self.ended += 1;
                 self.filled = self.filled.max(u8::from(*state == OrderState::Filled));
             }
             _ => {}
         }
+        None
     }
 
     pub fn on_send(&mut self) {
@@ -75,6 +91,31 @@ impl Progress {
             (false, _) if self.acked > 0 => "K8",
             (false, 1) if self.orders > 1 => "K5",
             (false, _) => "K6",
+        }
+    }
+}
+
+impl Mend {
+    fn climb(&mut self, order: &IntentOrder) -> Option<&'static str> {
+        let unwinds = order.spec.purpose == Purpose::Unwind;
+        if !unwinds && order.spec.purpose != Purpose::Complete {
+            return None;
+        }
+        self.newest = Some((order.leg, unwinds));
+        let elsewhere = self.refused.take().is_some_and(|leg| leg != order.leg);
+        match (elsewhere, unwinds && self.missed_unwind) {
+            (true, _) => Some("R5"),
+            (false, true) => Some("R4"),
+            (false, false) => None,
+        }
+    }
+
+    fn on_closed(&mut self, state: OrderState) {
+        let Some((leg, unwinds)) = self.newest else { return };
+        match state {
+            OrderState::NoFill => self.missed_unwind |= unwinds,
+            OrderState::Rejected | OrderState::NeverAccepted => self.refused = Some(leg),
+            _ => {}
         }
     }
 }

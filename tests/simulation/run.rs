@@ -410,6 +410,11 @@ impl Run {
         self.engine.as_ref().is_some_and(|engine| engine.order.core().is_stopped())
     }
 
+    /// The engine was started again after a stop began.
+    pub fn has_forgotten_the_stop(&self) -> bool {
+        self.engine.is_some() && !lock(&self.world).progress.stopping
+    }
+
     /// What stands in the way of a clean end.
     pub fn remains(&self) -> Vec<String> {
         self.engine.as_ref().map(|engine| engine.order.core().remains()).unwrap_or_default()

@@ -146,7 +146,10 @@ impl World {
             return false;
         }
         match entry {
-            Some(entry) => self.progress.on_entry(entry),
+            Some(entry) => {
+                let rung = self.progress.on_entry(entry);
+                rung.into_iter().for_each(|rung| self.tags.hit(rung));
+            }
             None if what == "order" => self.progress.on_send(),
             None => {}
         }
