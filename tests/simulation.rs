@@ -88,7 +88,7 @@ fn the_list_of_mistakes_is_what_is_planted() {
 const FOUND_SOON: [&str; 12] = [
     "not_found_is_dead",
     "timeout_is_failure",
-    "window_not_waited_for",
+    "position_not_read",
     "intent_after_send",
     "bust_ignored",
     "lone_leg_ignored",
