@@ -151,7 +151,11 @@ impl Order {
 
     /// When no copy of it can still be accepted.
     pub fn window_end(&self) -> Nanos {
-        Nanos::from_ms(self.spec.signed_ms + u64::from(self.spec.window_ms) + WINDOW_MARGIN_MS)
+        let waited_ms = match planted("window_not_waited_for") {
+            true => 0,
+            false => u64::from(self.spec.window_ms) + WINDOW_MARGIN_MS,
+        };
+        Nanos::from_ms(self.spec.signed_ms + waited_ms)
     }
 
     /// Whether this fill is new: by its id, or, for a venue without fill ids, always.
@@ -279,7 +283,7 @@ impl Order {
     /// The venue answered a question of `asked` and knows no such order. True when that makes it dead: the window has
     /// lapsed, two reads were clean and the position has not moved (SAFETY rule 1 and 5).
     pub fn not_found(&mut self, asked: Nanos) -> bool {
-        if asked > self.window_end() || planted("window_not_waited_for") {
+        if asked > self.window_end() {
             self.clean_reads += 1;
         }
         self.is_provably_dead()
