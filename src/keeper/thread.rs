@@ -11,7 +11,7 @@ use crate::types::record::Role;
 use crate::types::report::{Ask, Fact};
 use crate::types::settings::Reconcile;
 use crate::types::{Level, Nanos, Price, Record, RecordKind, VenueId, VenueMode};
-use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Target, reason};
+use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Sighting, Target, reason};
 
 /// How long a venue that asks for patience is spared when it names no time, or an absurd one, s.
 const PATIENCE_S: u64 = 2;
@@ -112,9 +112,9 @@ impl KeeperThread {
         let asked = self.clock.now();
         let (venue, http, desk) = (self.venue, &mut self.http, self.desk.as_mut());
         let fact = match ask {
-            Ask::Order { query, .. } => desk.order(http, &query, asked).map(|report| {
-                let id = query.id;
-                Some(Fact::Order { venue, id, asked, report })
+            Ask::Order { query, .. } => desk.order(http, &query, asked).map(|sighting| {
+                let Sighting { asked, report } = sighting;
+                Some(Fact::Order { venue, id: query.id, asked, report })
             }),
             Ask::Account { .. } => {
                 desk.account(http, asked).map(|report| Some(Fact::Account { venue, asked, report }))

@@ -8,7 +8,7 @@ use crate::order::core::{Core, Effects, Input, Start};
 use crate::sys::clock::Clock;
 use crate::sys::rest::Http;
 use crate::types::order::Reason;
-use crate::types::report::{AccountReport, Fact};
+use crate::types::report::Fact;
 use crate::types::{Command, MarketRules, Mode, Nanos, PairId, Rate, VenueId};
 use crate::venue::{Desk, DeskError, REGISTRY};
 
@@ -48,7 +48,7 @@ pub fn open(
         let prepared = desk.prepare_trading(http, leverage, clock.now());
         let asked = clock.now();
         let report = desk.account(http, asked)?;
-        facts.extend(unprepared(venue, prepared, &report)?);
+        facts.extend(unprepared(venue, prepared)?);
         facts.push(Fact::Account { venue, asked, report });
         let asked = clock.now();
         facts.push(Fact::OpenOrders { venue, asked, orders: desk.open_orders(http, asked)? });
@@ -56,17 +56,13 @@ pub fn open(
     Ok(Opening { facts, rules })
 }
 
-/// A venue that refuses to be set up while it holds a position does not keep the engine from managing it: whoever holds
-/// one starts, opens nothing, and says why.
-fn unprepared(
-    venue: VenueId,
-    prepared: Result<(), DeskError>,
-    report: &AccountReport,
-) -> Result<Option<Fact>, DeskError> {
-    let holds = report.positions.iter().any(|position| !position.qty.is_zero());
+/// A venue that refuses to be set up as configured does not keep the engine from its work: a leg on the other venue, or
+/// an order that is still on its way, waits for it. It starts, opens nothing, and says why.
+fn unprepared(venue: VenueId, prepared: Result<(), DeskError>) -> Result<Option<Fact>, DeskError> {
     match prepared {
-        Err(refused @ DeskError::Refused { .. }) if holds => {
-            tracing::warn!(event_type = "ACCOUNT", "started all the same, to manage what is held: {refused}");
+        Err(refused @ DeskError::Refused { .. }) => {
+            let mend = "set it up with the venue, then `bot4 resume`";
+            tracing::warn!(event_type = "ACCOUNT", "{refused}; entries are off: {mend}");
             Ok(Some(Fact::Unprepared { venue }))
         }
         other => other.map(|()| None),
@@ -122,25 +118,16 @@ pub fn begin(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Qty;
 
     #[test]
     fn a_refusal_to_be_set_up_keeps_nobody_from_managing_what_is_held() {
-        let refused = || {
-            let (venue, what, message) = ("v", "leverage", "held".to_owned());
-            Err(DeskError::Refused { venue, what, status: 400, code: "3021".to_owned(), message })
-        };
-        let unreachable = || {
-            let (venue, what, why) = ("v", "leverage", "gone".to_owned());
-            Err(DeskError::Unreachable { venue, what, why })
-        };
-        let flat = AccountReport::default();
-        let mut held = flat;
-        held.positions[0].qty = Qty::from_raw(-1);
-        let of = |prepared, report| unprepared(VenueId(0), prepared, report).map(|fact| fact.is_some());
-        assert_eq!(of(refused(), &held).ok(), Some(true));
-        assert_eq!(of(Ok(()), &held).ok(), Some(false));
-        assert!(of(refused(), &flat).is_err(), "nothing to manage: a person sets it up first");
-        assert!(of(unreachable(), &held).is_err(), "not known: started again later");
+        let (what, why) = ("leverage", "gone".to_owned());
+        let (code, message) = ("3021".to_owned(), "held".to_owned());
+        let refused = Err(DeskError::Refused { venue: "v", what, status: 400, code, message });
+        let unreachable = Err(DeskError::Unreachable { venue: "v", what, why });
+        let of = |prepared| unprepared(VenueId(0), prepared).map(|fact| fact.is_some());
+        assert_eq!(of(refused).ok(), Some(true));
+        assert_eq!(of(Ok(())).ok(), Some(false));
+        assert!(of(unreachable).is_err(), "not known: started again later");
     }
 }

@@ -212,7 +212,7 @@ pub enum Fact {
         venue: VenueId,
         at_ms: u64,
     },
-    /// The venue did not let the account be set up as configured, since it holds a position (at start only).
+    /// The venue did not let the account be set up as configured (at start only).
     Unprepared {
         venue: VenueId,
     },

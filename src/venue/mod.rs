@@ -268,6 +268,14 @@ pub enum Target {
     Http { host: String, port: u16, secret: Option<Secret> },
 }
 
+/// What a venue knows of one order. No report = it answered and knows no such order: weak evidence (SAFETY rule 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// When the oldest part of the answer was asked for.
+    pub asked: Nanos,
+    pub report: Option<OrderReport>,
+}
+
 /// A venue's cold side. Owned by `keeper` (and by the verbs `check` and `flatten`); blocks, may take seconds. Pure
 /// translation over an [`Http`]; keeps its own tokens.
 pub trait Desk: Send {
@@ -288,13 +296,7 @@ pub trait Desk: Send {
     fn mode(&mut self, http: &mut dyn Http) -> Result<VenueMode, DeskError>;
     fn account(&mut self, http: &mut dyn Http, now: Nanos) -> Result<AccountReport, DeskError>;
     fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError>;
-    /// `Ok(None)` = the venue answered and knows no such order. That is weak evidence (SAFETY rule 5).
-    fn order(
-        &mut self,
-        http: &mut dyn Http,
-        query: &OrderQuery,
-        now: Nanos,
-    ) -> Result<Option<OrderReport>, DeskError>;
+    fn order(&mut self, http: &mut dyn Http, query: &OrderQuery, now: Nanos) -> Result<Sighting, DeskError>;
     fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError>;
     /// Places one order, which `Trader::send` could not take. `Some` = refused for certain. Asked only of a venue with
     /// `order_fallback`.

@@ -176,8 +176,8 @@ mod tests {
     use crate::cli::tools::fakes::{Deaf, NOW_MS};
     use crate::sys::clock::ManualClock;
     use crate::types::record::Role;
-    use crate::types::{BookUpdate, Nanos, OrderReport, Price, Qty, Rate, Usd};
-    use crate::venue::{CancelSpec, OpenOrder, OrderQuery, Target};
+    use crate::types::{BookUpdate, Nanos, Price, Qty, Rate, Usd};
+    use crate::venue::{CancelSpec, OpenOrder, OrderQuery, Sighting, Target};
 
     /// A venue that says what the test wants.
     struct Scripted {
@@ -236,12 +236,7 @@ mod tests {
         fn open_orders(&mut self, _: &mut dyn Http, _: Nanos) -> Result<Vec<OpenOrder>, DeskError> {
             Ok(Vec::new())
         }
-        fn order(
-            &mut self,
-            _: &mut dyn Http,
-            _: &OrderQuery,
-            _: Nanos,
-        ) -> Result<Option<OrderReport>, DeskError> {
+        fn order(&mut self, _: &mut dyn Http, _: &OrderQuery, _: Nanos) -> Result<Sighting, DeskError> {
             panic!("check asks for no order")
         }
         fn cancel(&mut self, _: &mut dyn Http, _: &CancelSpec, _: Nanos) -> Result<(), DeskError> {

@@ -8,7 +8,7 @@ use starknet_crypto::Felt;
 
 use super::client::{Client, Next, says_not_open, unreadable};
 use super::events::{FillFact, OrderFact};
-use super::history::{self, Trail};
+use super::history::{self, Part, Trail};
 use super::json::{self, AccountJson, FillJson, OrderJson, PositionJson};
 use super::rest::{self, AccountInfoJson, BalanceJson, BookJson, ConfigJson, MarketJson, Page};
 use super::rpc;
@@ -18,12 +18,12 @@ use crate::sys::rest::{Http, Method};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::Role;
 use crate::types::{
-    BookUpdate, ClientId, MarketRules, Nanos, OrderReport, OrderSpec, PairId, Profile, Rate, Reject,
-    RejectClass, Secret, Usd, VenueId, VenueMode,
+    BookUpdate, ClientId, MarketRules, Nanos, OrderSpec, PairId, Profile, Rate, Reject, RejectClass, Secret,
+    Usd, VenueId, VenueMode,
 };
 use crate::venue::{
     AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, PositionReport, Setup, SetupError,
-    Target, WireError, WsTarget,
+    Sighting, Target, WireError, WsTarget,
 };
 
 /// How a failed upgrade shows that the venue does not speak the schema version that was asked for (sheet 5.3).
@@ -46,6 +46,8 @@ pub struct ParadexDesk {
     versions: [usize; Role::ALL.len()],
     /// Per role, whether a socket was opened with the token at hand.
     token_used: [bool; Role::ALL.len()],
+    /// What the last query had found when a call of it failed.
+    unfinished: Option<Trail>,
 }
 
 impl ParadexDesk {
@@ -61,6 +63,7 @@ impl ParadexDesk {
             client: Client::new(setup.rest_url.clone(), setup.profile, signer),
             versions: Default::default(),
             token_used: Default::default(),
+            unfinished: None,
         })
     }
 
@@ -112,11 +115,28 @@ impl ParadexDesk {
         read().map_err(|source| unreadable(WHAT, source))
     }
 
+    /// Asks for the parts of an answer that are still missing.
+    fn follow(&mut self, http: &mut dyn Http, trail: &mut Trail, now: Nanos) -> Result<(), DeskError> {
+        let OrderQuery { id, pair, signed_ms, .. } = trail.query;
+        let symbol = self.symbol("order", pair)?;
+        let start = signed_ms.saturating_sub(history::MARGIN_MS);
+        let search = format!("market={symbol}&start_at={start}&page_size=100");
+        if trail.next == Part::OpenOrder {
+            self.open_order(http, trail, id, now)?;
+            trail.next = if trail.is_listed() { Part::Fills } else { Part::History };
+        }
+        if trail.next == Part::History {
+            self.past_orders(http, trail, &search, now)?;
+            trail.next = Part::Fills;
+        }
+        self.past_fills(http, trail, &search, now)
+    }
+
     /// The open order with this id, if there is one.
     fn open_order(
         &mut self,
         http: &mut dyn Http,
-        trail: &mut Trail<'_>,
+        trail: &mut Trail,
         id: ClientId,
         now: Nanos,
     ) -> Result<(), DeskError> {
@@ -134,7 +154,7 @@ impl ParadexDesk {
     fn past_orders(
         &mut self,
         http: &mut dyn Http,
-        trail: &mut Trail<'_>,
+        trail: &mut Trail,
         search: &str,
         now: Nanos,
     ) -> Result<(), DeskError> {
@@ -152,7 +172,7 @@ impl ParadexDesk {
     fn past_fills(
         &mut self,
         http: &mut dyn Http,
-        trail: &mut Trail<'_>,
+        trail: &mut Trail,
         search: &str,
         now: Nanos,
     ) -> Result<(), DeskError> {
@@ -304,22 +324,13 @@ impl Desk for ParadexDesk {
         read().map_err(|source| unreadable(WHAT, source))
     }
 
-    fn order(
-        &mut self,
-        http: &mut dyn Http,
-        query: &OrderQuery,
-        now: Nanos,
-    ) -> Result<Option<OrderReport>, DeskError> {
-        let symbol = self.symbol("order", query.pair)?;
-        let start = query.signed_ms.saturating_sub(history::MARGIN_MS);
-        let search = format!("market={symbol}&start_at={start}&page_size=100");
-        let mut trail = Trail::new(query);
-        self.open_order(http, &mut trail, query.id, now)?;
-        if !trail.is_listed() {
-            self.past_orders(http, &mut trail, &search, now)?;
-        }
-        self.past_fills(http, &mut trail, &search, now)?;
-        Ok(trail.report(self.id, now))
+    fn order(&mut self, http: &mut dyn Http, query: &OrderQuery, now: Nanos) -> Result<Sighting, DeskError> {
+        let kept = self.unfinished.take().filter(|trail| trail.serves(query, now));
+        let mut trail = kept.unwrap_or_else(|| Trail::new(query, now));
+        let followed = self.follow(http, &mut trail, now);
+        let sighting = Sighting { asked: trail.asked, report: trail.report(self.id, now) };
+        self.unfinished = followed.is_err().then_some(trail);
+        followed.map(|()| sighting)
     }
 
     fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError> {

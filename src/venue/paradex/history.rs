@@ -12,9 +12,24 @@ pub const MARGIN_MS: u64 = 60_000;
 /// then is final, even where one of them is silent.
 const SETTLED_MS: u64 = 10_000;
 
+/// What a query found before a call of it failed is worth this much longer, ms.
+const KEPT_MS: u64 = 20_000;
+
+/// The parts of an answer, in the order in which they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    OpenOrder,
+    History,
+    Fills,
+}
+
 /// The evidence about one order.
-pub struct Trail<'a> {
-    query: &'a OrderQuery,
+pub struct Trail {
+    pub query: OrderQuery,
+    /// When its first part was asked for.
+    pub asked: Nanos,
+    /// The part that is missing next.
+    pub next: Part,
     client_id: String,
     order: Option<Listed>,
     seen: Vec<VenueOrderId>,
@@ -34,10 +49,12 @@ struct Listed {
     rejected: Option<Reject>,
 }
 
-impl<'a> Trail<'a> {
-    pub fn new(query: &'a OrderQuery) -> Self {
+impl Trail {
+    pub fn new(query: &OrderQuery, asked: Nanos) -> Self {
         Self {
-            query,
+            query: *query,
+            asked,
+            next: Part::OpenOrder,
             client_id: query.id.to_string(),
             order: None,
             seen: Vec::new(),
@@ -47,6 +64,17 @@ impl<'a> Trail<'a> {
             funding: Usd::ZERO,
             at: Nanos::NEVER,
         }
+    }
+
+    /// This unfinished trail may go on for the query: it is of the same order, not old, and was begun when nothing more
+    /// could happen to the order, so that parts from different moments agree.
+    pub fn serves(&self, query: &OrderQuery, now: Nanos) -> bool {
+        self.query.id == query.id && now.ms_since(self.asked) < KEPT_MS && self.is_settled(self.asked)
+    }
+
+    /// Its receive window has lapsed and lists no longer lag.
+    fn is_settled(&self, now: Nanos) -> bool {
+        now.ms() > self.query.signed_ms.saturating_add(SETTLED_MS)
     }
 
     /// Takes the order from a list, if it is the one. A closed entry outweighs an open one.
@@ -91,7 +119,7 @@ impl<'a> Trail<'a> {
         if self.order.is_none() && self.seen.is_empty() {
             return None;
         }
-        let settled = now.ms() > self.query.signed_ms.saturating_add(SETTLED_MS);
+        let settled = self.is_settled(now);
         let stated = self.order.as_ref().map_or(self.filled, |order| order.filled);
         let filled = stated.max(self.filled);
         let whole = self.filled == filled;
@@ -190,8 +218,7 @@ mod tests {
 
     #[test]
     fn no_trace_is_none() {
-        let query = query();
-        let mut trail = Trail::new(&query);
+        let mut trail = Trail::new(&query(), SOON);
         trail.fill(&fill("f", 1, 1));
         trail.order(&OrderFact { client_id: "3-9-0".into(), ..order(true, 0, "") }).unwrap();
         assert_eq!(trail.report(VenueId(1), LATER), None);
@@ -199,8 +226,7 @@ mod tests {
 
     #[test]
     fn a_closed_order_is_priced_by_its_fills() {
-        let query = query();
-        let mut trail = Trail::new(&query);
+        let mut trail = Trail::new(&query(), SOON);
         trail.order(&order(true, 0, "")).unwrap();
         trail.fill(&fill("a", 100, 1000));
         trail.fill(&fill("a", 100, 1000));
@@ -215,8 +241,7 @@ mod tests {
 
     #[test]
     fn fills_that_never_come_do_not_hold_an_order_for_ever() {
-        let query = query();
-        let mut trail = Trail::new(&query);
+        let mut trail = Trail::new(&query(), SOON);
         trail.order(&order(true, 0, "")).unwrap();
         let report = trail.report(VenueId(1), LATER).unwrap();
         assert_eq!((report.terminal, report.filled.raw(), report.average.raw()), (true, 300, 999));
@@ -224,8 +249,7 @@ mod tests {
 
     #[test]
     fn a_refused_order_says_why() {
-        let query = query();
-        let mut trail = Trail::new(&query);
+        let mut trail = Trail::new(&query(), SOON);
         trail.order(&order(true, 300, "NOT_ENOUGH_MARGIN")).unwrap();
         let report = trail.report(VenueId(1), SOON).unwrap();
         assert_eq!((report.terminal, report.filled, report.average), (true, Qty::ZERO, Price::ZERO));
@@ -234,8 +258,7 @@ mod tests {
 
     #[test]
     fn an_open_order_is_not_over() {
-        let query = query();
-        let mut trail = Trail::new(&query);
+        let mut trail = Trail::new(&query(), SOON);
         trail.order(&order(false, 300, "")).unwrap();
         assert!(!trail.report(VenueId(1), LATER).unwrap().terminal);
         trail.order(&order(true, 300, "EXPIRED")).unwrap();
@@ -245,7 +268,7 @@ mod tests {
     #[test]
     fn fills_without_a_listed_order_count() {
         let query = OrderQuery { venue_id: VenueOrderId::cut("77"), ..query() };
-        let mut trail = Trail::new(&query);
+        let mut trail = Trail::new(&query, SOON);
         trail.fill(&fill("a", 100, 1000));
         assert!(!trail.report(VenueId(1), SOON).unwrap().terminal, "more may come");
         assert!(trail.report(VenueId(1), LATER).unwrap().terminal);

@@ -11,9 +11,10 @@ use super::rest::{self, Rest};
 use super::statements::{self, ExchangeInfo, Tickers};
 use crate::sys::rest::{Http, Method};
 use crate::types::record::Role;
-use crate::types::{BookUpdate, MarketRules, Nanos, OrderReport, PairId, Secret, VenueId, VenueMode};
+use crate::types::{BookUpdate, MarketRules, Nanos, PairId, Secret, VenueId, VenueMode};
 use crate::venue::{
-    AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, Setup, SetupError, Target, WsTarget,
+    AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, Setup, SetupError, Sighting, Target,
+    WsTarget,
 };
 
 /// A listen key lives 60 minutes (sheet `vest`, 3.3); half of that and some room for retries.
@@ -158,12 +159,7 @@ impl Desk for VestDesk {
 
     /// By nonce, then by the venue's id, then in the history of the market. A CANCELLED row does not always tell what
     /// was filled before the cancel, so that the position has the last word.
-    fn order(
-        &mut self,
-        http: &mut dyn Http,
-        query: &OrderQuery,
-        now: Nanos,
-    ) -> Result<Option<OrderReport>, DeskError> {
+    fn order(&mut self, http: &mut dyn Http, query: &OrderQuery, now: Nanos) -> Result<Sighting, DeskError> {
         self.clock = now;
         let symbol = self.access.symbol_of(query.pair).unwrap_or_default();
         let mut filters = vec![format!("nonce={}&", query.nonce)];
@@ -173,11 +169,12 @@ impl Desk for VestDesk {
         filters.push(format!("symbol={symbol}&startTime={}&", query.signed_ms.saturating_sub(HISTORY_MS)));
         for filter in filters {
             let find = |rows: &[OrderRow<'_>]| statements::order_report(self.venue, symbol, query, rows, now);
-            if let Some(report) = self.rest.orders(http, self.clock, &filter, find)? {
-                return Ok(Some(report));
+            let report = self.rest.orders(http, self.clock, &filter, find)?;
+            if report.is_some() {
+                return Ok(Sighting { asked: now, report });
             }
         }
-        Ok(None)
+        Ok(Sighting { asked: now, report: None })
     }
 
     /// An order that is already done is not an error: its end is learned by a query.
@@ -347,7 +344,7 @@ mod tests {
     #[test]
     fn an_order_is_looked_for_by_every_name() {
         let mut http = Script::new(&[(200, "[]"), (200, "[]"), (200, &text("GET /orders"))]);
-        assert!(desk().order(&mut http, &query("0x0"), NOW).unwrap().is_some());
+        assert!(desk().order(&mut http, &query("0x0"), NOW).unwrap().report.is_some());
         assert_eq!(
             http.paths(),
             [
@@ -357,7 +354,7 @@ mod tests {
             ]
         );
         let mut http = Script::new(&[(200, "[]"), (200, "[]")]);
-        assert_eq!(desk().order(&mut http, &query(""), NOW), Ok(None));
+        assert_eq!(desk().order(&mut http, &query(""), NOW), Ok(Sighting { asked: NOW, report: None }));
         assert!(desk().order(&mut Script::new(&[(200, "[]"), (500, "")]), &query(""), NOW).is_err());
     }
 

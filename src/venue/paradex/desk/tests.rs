@@ -181,7 +181,7 @@ fn a_filled_order_is_found_in_history_and_priced_by_its_fills() {
         ("Get /fills?", 200, &first),
         ("Get /fills?", 200, &second),
     ]);
-    let report = desk().order(&mut http, &query(), NOW).unwrap().unwrap();
+    let report = desk().order(&mut http, &query(), NOW).unwrap().report.unwrap();
     assert!(report.terminal && report.rejected.is_none());
     assert_eq!(
         (report.filled.to_string(), report.average.to_string()),
@@ -196,7 +196,7 @@ fn a_filled_order_is_found_in_history_and_priced_by_its_fills() {
 fn no_trace_is_weak_and_a_failed_query_is_no_answer() {
     let (history, fills) = (("Get /orders-history?", 200, NOTHING), ("Get /fills?", 200, NOTHING));
     let mut http = Script::new(&[TOKEN, NOT_OPEN, history, fills]);
-    assert_eq!(desk().order(&mut http, &query(), NOW), Ok(None));
+    assert_eq!(desk().order(&mut http, &query(), NOW), Ok(Sighting { asked: NOW, report: None }));
     for broken in [
         [TOKEN, ("Get /orders/by_client_id/", 404, "<html>"), history, fills],
         [TOKEN, NOT_OPEN, ("Get /orders-history?", 503, ""), fills],
@@ -205,6 +205,35 @@ fn no_trace_is_weak_and_a_failed_query_is_no_answer() {
     ] {
         assert!(desk().order(&mut Script::new(&broken), &query(), NOW).is_err(), "{broken:?}");
     }
+}
+
+#[test]
+fn parts_that_answered_are_not_asked_for_again_once_nothing_more_can_happen() {
+    let (history, fills) = (("Get /orders-history?", 200, NOTHING), ("Get /fills?", 200, NOTHING));
+    let failed = ("Get /fills?", 503, "");
+    let mut http =
+        Script::new(&[TOKEN, NOT_OPEN, history, failed, fills, NOT_OPEN, history, failed, NOT_OPEN]);
+    let mut desk = desk();
+    let late = NOW.plus_ms(11_000);
+    assert!(desk.order(&mut http, &query(), late).is_err());
+    let next = desk.order(&mut http, &query(), late.plus_ms(9_000));
+    assert_eq!(next, Ok(Sighting { asked: late, report: None }), "as old as its oldest part");
+    // Another order, and one whose parts have grown old, begin anew.
+    assert!(desk.order(&mut http, &query(), late).is_err());
+    let other = OrderQuery { id: ClientId { epoch: 7, seq: 43, leg: 1 }, ..query() };
+    assert!(desk.order(&mut http, &other, late).is_err());
+    assert!(http.path(8).ends_with("/7-43-1"));
+}
+
+#[test]
+fn parts_of_an_order_that_may_still_arrive_are_asked_for_again() {
+    let (history, failed) = (("Get /orders-history?", 200, NOTHING), ("Get /fills?", 503, ""));
+    let mut http =
+        Script::new(&[TOKEN, NOT_OPEN, history, failed, NOT_OPEN, history, ("Get /fills?", 200, NOTHING)]);
+    let mut desk = desk();
+    assert!(desk.order(&mut http, &query(), NOW).is_err());
+    let later = NOW.plus_ms(11_000);
+    assert_eq!(desk.order(&mut http, &query(), later), Ok(Sighting { asked: later, report: None }));
 }
 
 #[test]
@@ -224,7 +253,7 @@ fn a_refused_order_is_told_with_its_class() {
         ("Get /orders-history?", 200, &history),
         ("Get /fills?", 200, NOTHING),
     ]);
-    let report = desk().order(&mut http, &query(), NOW).unwrap().unwrap();
+    let report = desk().order(&mut http, &query(), NOW).unwrap().report.unwrap();
     assert_eq!(report.rejected.map(|reject| reject.class), Some(RejectClass::TooLarge));
 }
 
