@@ -176,9 +176,15 @@ impl Checker {
                 world.tags.hit("O18");
                 self.busts.retain(|bust| (bust.id, bust.size) != (*id, fill.qty.raw()));
             }
-            Entry::OrderSnapshot { order, state, .. } if state.is_terminal() => {
-                // What found no room before this segment is known from here on.
-                self.meant.entry(order.spec.id).and_modify(|meant| meant.closed = true);
+            Entry::OrderSnapshot { order, state, done, .. } => {
+                if let Some(meant) = self.meant.get_mut(&order.spec.id) {
+                    // What found no room before this segment is known from here on.
+                    meant.closed |= state.is_terminal();
+                    // What a power cut took of the journal is booked again.
+                    if world.meddled {
+                        meant.booked = meant.booked.min(done.filled.raw() + done.busted.raw());
+                    }
+                }
             }
             Entry::Unknown { .. } => world.tags.hit("unknown"),
             Entry::Adjusted { by, .. } => {
