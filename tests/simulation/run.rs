@@ -393,9 +393,10 @@ impl Run {
 
     pub fn command(&mut self, command: Command) {
         if let Some(engine) = &mut self.engine {
-            lock(&self.world).progress.stopping |= matches!(command, Command::Stop { .. });
-            let _ = engine.commands.push(command);
-            lock(&self.world).note("operator", format_args!("{command:?}"));
+            let taken = engine.commands.push(command).is_ok();
+            // A ring that is full loses what is said: a person says it again.
+            lock(&self.world).progress.stopping |= taken && matches!(command, Command::Stop { .. });
+            lock(&self.world).note("operator", format_args!("{command:?}, taken: {taken}"));
             self.wake(ORDER);
         }
     }
