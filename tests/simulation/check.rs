@@ -73,6 +73,8 @@ pub struct Checker {
     pub pairs_closed: u64,
     pub orders: u64,
     journal_gone: bool,
+    /// The power was cut, and nothing has been decided since.
+    power_cut: bool,
     /// Nothing goes wrong in this run.
     pub(super) calm: bool,
     /// Found where nothing could be returned.
@@ -110,6 +112,7 @@ impl Checker {
             pairs_closed: 0,
             orders: 0,
             journal_gone: false,
+            power_cut: false,
             calm: options.is_calm(),
             late: None,
             hears_all: options.hears_all(),
@@ -155,8 +158,12 @@ impl Checker {
                 }
                 self.last_epoch = *epoch;
                 self.journal_gone = false;
+                self.power_cut |= world.power_lost;
             }
-            Entry::Intent { intent } => self.intent(world, seq, intent)?,
+            Entry::Intent { intent } => {
+                self.power_cut = false;
+                self.intent(world, seq, intent)?;
+            }
             Entry::Mode { mode, why, .. } => self.mode_changes(world, *mode, why.as_str())?,
             Entry::Closed { id, state, .. } => {
                 if let Some(meant) = self.meant.get_mut(id) {
@@ -181,7 +188,7 @@ impl Checker {
                     // What found no room before this segment is known from here on.
                     meant.closed |= state.is_terminal();
                     // What a power cut took of the journal is booked again.
-                    if world.meddled {
+                    if self.power_cut {
                         meant.booked = meant.booked.min(done.filled.raw() + done.busted.raw());
                     }
                 }
