@@ -306,6 +306,11 @@ fn the_shared_layout_trades() {
 }
 
 #[test]
+fn the_single_layout_trades() {
+    layout_trades("single");
+}
+
+#[test]
 fn the_dedicated_layout_trades() {
     layout_trades("dedicated");
 }

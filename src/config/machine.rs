@@ -37,10 +37,14 @@ pub struct JournalSection {
 /// How values become OS threads (DESIGN §1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// Dedicated where the cores suffice.
+    /// Dedicated; with too few cores for it, its threads sleep when idle.
     Auto,
+    /// A thread each.
     Dedicated,
+    /// The readers and `spread` on one thread.
     Shared,
+    /// The readers, `spread` and `order` on one thread.
+    Single,
 }
 
 /// What a thread does when there is no work.
@@ -172,8 +176,12 @@ fn control_socket(s: &Section<'_>) -> Result<PathBuf, ConfigError> {
 }
 
 fn threads(s: &Section<'_>, registry: &[Venue]) -> Result<Threads, ConfigError> {
-    const LAYOUTS: [(&str, Layout); 3] =
-        [("auto", Layout::Auto), ("dedicated", Layout::Dedicated), ("shared", Layout::Shared)];
+    const LAYOUTS: [(&str, Layout); 4] = [
+        ("auto", Layout::Auto),
+        ("dedicated", Layout::Dedicated),
+        ("shared", Layout::Shared),
+        ("single", Layout::Single),
+    ];
     const HOT: [(&str, Wait); 4] =
         [("auto", Wait::Auto), ("spin", Wait::Spin), ("yield", Wait::Yield), ("park", Wait::Park)];
     const COLD: [(&str, Wait); 2] = [("auto", Wait::Auto), ("park", Wait::Park)];

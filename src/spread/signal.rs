@@ -11,7 +11,7 @@ use crate::types::record::Refusal;
 use crate::types::settings::{Basis, PairSettings};
 use crate::types::{
     Direction, ExposureState, Intent, IntentKind, MarketRules, Nanos, Price, Quote, Rate, RecordKind,
-    Settings, VenueId,
+    Settings,
 };
 
 /// After a wish that `order` did not answer, the next one waits this long.
@@ -67,9 +67,9 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// The pair's venues must be in `settings.venues`.
+    /// The pair's venues stand in `settings.venues` at their index.
     pub fn new(pair: &PairSettings, settings: &Settings) -> Self {
-        let age_ms = pair.venues.map(|venue| max_age_ms(venue, settings));
+        let age_ms = pair.venues.map(|venue| settings.venues[venue.index()].max_book_age_ms);
         let average = match settings.signal.basis {
             Basis::Raw => None,
             Basis::Ewma { half_life_s, warmup_s } => Some(Average::new(half_life_s, warmup_s)),
@@ -100,6 +100,11 @@ impl Signal {
     /// What `signer` should keep orders ready for, once.
     pub fn take_near(&mut self) -> Option<Near> {
         self.near.take()
+    }
+
+    /// When a tick will find a quote too old; `NEVER` when none can become so.
+    pub fn due(&self) -> Nanos {
+        Nanos::first_of(self.expires.into_iter())
     }
 
     /// Takes one input; returns a wish, and appends what should be recorded. Wishes come from quotes only; none is
@@ -133,8 +138,8 @@ impl Signal {
             if expires != Nanos::NEVER && now > expires {
                 self.expires[leg] = Nanos::NEVER;
                 self.forget();
-                let (venue, pair, ns) = (self.pair.venues[leg], self.pair.id, now.since(expires));
-                facts.push(RecordKind::StaleToOff { venue, pair, ns });
+                let (venue, ns) = (self.pair.venues[leg], now.since(expires));
+                facts.push(RecordKind::StaleToOff { venue, pair: self.pair.id, ns });
             }
         }
     }
@@ -339,13 +344,6 @@ impl Signal {
             self.refused_at = now;
             facts.push(RecordKind::EntryRefused { pair: self.pair.id, refusal });
         }
-    }
-}
-
-fn max_age_ms(venue: VenueId, settings: &Settings) -> u32 {
-    match settings.venues.iter().find(|settings| settings.id == venue) {
-        Some(settings) => settings.max_book_age_ms,
-        None => panic!("a pair names a venue without settings"),
     }
 }
 

@@ -84,6 +84,11 @@ impl SpreadThread {
         work
     }
 
+    /// When the first quote becomes too old: entries are switched off then, not at the end of a sleep.
+    pub fn due(&self) -> Nanos {
+        Nanos::first_of(self.signals.iter().map(Signal::due))
+    }
+
     /// Quotes that a newer one overtook before they were looked at.
     pub fn superseded(&self) -> u64 {
         self.superseded
@@ -276,11 +281,13 @@ mod tests {
         while bench.records.pop().is_some() {}
         bench.poll(2_000);
         assert!(bench.records.pop().is_none());
+        assert_eq!(bench.thread.due(), Nanos::from_ms(2_000), "a parked thread wakes for it");
         bench.poll(2_001);
         let stale = RecordKind::StaleToOff { venue: VenueId(1), pair: PairId(0), ns: 1_000_000 };
         assert_eq!(bench.records.pop().unwrap().kind, stale);
         bench.poll(2_002);
         assert!(bench.records.pop().is_none(), "said once");
+        assert_eq!(bench.thread.due(), Nanos::from_ms(2_500), "the other one");
         bench.push(0, "100.60", "100.61", 2_003);
         assert_eq!(bench.poll(2_003), None, "the other book is still old");
     }

@@ -19,6 +19,11 @@ use crate::types::Nanos;
 pub trait Worker: Send {
     /// One cycle. True when it did any work; `now` is the only time it may look at.
     fn poll(&mut self, now: Nanos) -> bool;
+    /// When it has something to do by the clock alone, so that a thread that parks does not sleep through it; `NEVER`
+    /// where that can wait for the end of any sleep.
+    fn due(&self) -> Nanos {
+        Nanos::NEVER
+    }
     /// The last call: flush and close. The orderly stop of trading has happened long before, by message.
     fn on_stop(&mut self, _now: Nanos) {}
 }
@@ -35,6 +40,10 @@ impl Worker for Shared {
         worked
     }
 
+    fn due(&self) -> Nanos {
+        Nanos::first_of(self.0.iter().map(|worker| worker.due()))
+    }
+
     fn on_stop(&mut self, now: Nanos) {
         for worker in &mut self.0 {
             worker.on_stop(now);
@@ -49,7 +58,7 @@ pub enum Wait {
     Spin,
     /// Gives the core to whoever is runnable, then looks again.
     Yield,
-    /// Sleeps until its [`Waker`] is used, at most `timeout_ms`.
+    /// Sleeps until its [`Waker`] is used or its worker is due, at most `timeout_ms`.
     Park { timeout_ms: u32 },
     /// Nothing: the worker blocks in its own link read.
     Block,
@@ -227,7 +236,15 @@ impl<C: Clock> Cycle<C> {
         if self.poll() || self.stop.load(Ordering::Acquire) {
             self.spec.waker.disarm();
         } else {
-            self.spec.waker.sleep(timeout_ms);
+            self.spec.waker.sleep(self.longest_sleep(timeout_ms));
+        }
+    }
+
+    fn longest_sleep(&self, timeout_ms: u32) -> Duration {
+        let timeout = Duration::from_millis(u64::from(timeout_ms));
+        match self.worker.due() {
+            Nanos::NEVER => timeout,
+            due => timeout.min(Duration::from_nanos(due.since(self.clock.now()))),
         }
     }
 }
@@ -279,6 +296,37 @@ mod tests {
             assert!(handle.join());
             assert_eq!(sum.recv().unwrap(), 500_500, "{wait:?}");
         }
+    }
+
+    /// Would sleep for an hour each time if it were not for what is due.
+    #[test]
+    fn a_parked_thread_wakes_for_what_is_due() {
+        struct Alarm(Nanos, mpsc::Sender<Nanos>);
+        impl Worker for Alarm {
+            fn poll(&mut self, now: Nanos) -> bool {
+                if now >= self.0 {
+                    let _ended = self.1.send(now);
+                    self.0 = now.plus_ms(1);
+                }
+                false
+            }
+
+            fn due(&self) -> Nanos {
+                self.0
+            }
+        }
+        let (tx, rings) = mpsc::channel();
+        let clock = SystemClock::start();
+        let first = clock.now().plus_ms(2);
+        let hour = Wait::Park { timeout_ms: 3_600_000 };
+        let workers =
+            Shared(vec![Box::new(Alarm(Nanos::NEVER.plus_ms(1), tx.clone())), Box::new(Alarm(first, tx))]);
+        let handle = spawn(spec("alarm", hour), clock, Box::new(workers)).unwrap();
+        for _ in 0..4 {
+            assert!(rings.recv_timeout(Duration::from_secs(60)).is_ok(), "it slept");
+        }
+        handle.stop();
+        assert!(handle.join());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
@@ -48,11 +49,11 @@ impl Waker {
         }
     }
 
-    /// Sleeps until woken, at most `timeout_ms`. A wake that came before is not lost.
-    pub fn sleep(&self, timeout_ms: u32) {
+    /// Sleeps until woken, at most `timeout`. A wake that came before is not lost.
+    pub fn sleep(&self, timeout: Duration) {
         let timeout = Timespec {
-            tv_sec: i64::from(timeout_ms / 1_000),
-            tv_nsec: i64::from(timeout_ms % 1_000) * 1_000_000,
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
         };
         // An interrupted wait is a wake that found nothing: the loop looks at its rings and sleeps again.
         let _interrupted = poll(&mut [PollFd::new(&self.0.event, PollFlags::IN)], Some(&timeout));
@@ -79,7 +80,7 @@ mod tests {
         waker.arm();
         waker.clone().wake();
         // Would last an hour if the wake had been lost.
-        waker.sleep(3_600_000);
+        waker.sleep(Duration::from_secs(3_600));
         assert!(!waker.0.parked.claim(), "no announcement is left");
     }
 

@@ -77,7 +77,7 @@ impl Engine {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let plan = plan(&config.threads, &cores::allowed());
         plan.notes.iter().for_each(|note| tracing::info!(event_type = "LAYOUT", "{note}"));
-        let wakers = Wakers::new(parts.len()).map_err(|error| text(&error))?;
+        let wakers = Wakers::new(parts.len(), &plan).map_err(|error| text(&error))?;
         let mut maker = Maker { config, plan: &plan, wakers: &wakers, clock, records: Records::default() };
         let names = names(config);
         let board = Arc::new(Board::default());

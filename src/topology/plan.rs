@@ -21,11 +21,39 @@ pub struct Place {
     pub wait: Wait,
 }
 
+/// Which of the hot values share one OS thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Together {
+    Nobody,
+    /// The readers and `spread`.
+    Readers,
+    /// The readers, `spread` and `order`: nobody wakes anybody between a tick and its orders.
+    All,
+}
+
+impl Together {
+    const fn of(layout: Layout) -> Self {
+        match layout {
+            Layout::Auto | Layout::Dedicated => Self::Nobody,
+            Layout::Shared => Self::Readers,
+            Layout::Single => Self::All,
+        }
+    }
+
+    /// Hot threads with so many readers.
+    const fn threads(self, readers: usize) -> usize {
+        match self {
+            Self::Nobody => readers + 2,
+            Self::Readers => 2,
+            Self::All => 1,
+        }
+    }
+}
+
 /// The table as it will run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// True: both readers and `spread` are one OS thread.
-    pub shared: bool,
+    pub together: Together,
     pub md: Vec<Place>,
     pub spread: Place,
     pub order: Place,
@@ -39,10 +67,11 @@ pub struct Plan {
 
 /// Makes the plan for a machine on which these cores may be used.
 pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
-    let hot = wanted.md.len() + 2;
+    let together = Together::of(wanted.layout);
+    let hot = together.threads(wanted.md.len());
     // One core must be left for the cold threads when every hot thread has its own.
     let enough = cores.len() > hot;
-    let shared = wanted.layout == Layout::Shared;
+    let shared = together != Together::Nobody;
     let mut notes = Vec::new();
     if wanted.layout == Layout::Dedicated && !enough {
         notes.push(format!("{} cores for {hot} hot threads: they sleep instead of spinning", cores.len()));
@@ -57,7 +86,7 @@ pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
     if !enough && wanted.layout == Layout::Auto {
         desk.notes.push(format!("{} cores: hot threads sleep when idle (dedicated cores spin)", cores.len()));
     }
-    Plan { shared, md, spread, order, signer, keeper, store, db, notes: desk.notes }
+    Plan { together, md, spread, order, signer, keeper, store, db, notes: desk.notes }
 }
 
 /// Gives out places.
@@ -137,6 +166,11 @@ mod tests {
         let large = plan(&threads(Layout::Auto, WantedWait::Auto), &[0, 1, 2, 3, 4, 5]);
         assert_eq!((large.spread.wait, large.order.wait), (Wait::Spin, Wait::Spin));
         assert!(large.notes.is_empty());
+        let single = plan(&threads(Layout::Single, WantedWait::Auto), &[0, 1]);
+        assert_eq!((single.together, single.order.wait), (Together::All, Wait::Spin));
+        assert!(single.notes.is_empty());
+        let alone = plan(&threads(Layout::Single, WantedWait::Auto), &[0]);
+        assert!(matches!(alone.order.wait, Wait::Park { .. }));
         let small = plan(&threads(Layout::Auto, WantedWait::Auto), &[0, 1]);
         assert!(matches!(small.order.wait, Wait::Park { .. }));
         assert_eq!(small.md[0].wait, Wait::Block);

@@ -1,6 +1,6 @@
 //! The rings and who gets which end; the stages' values put together, one per thread.
 
-use super::plan::{Place, Plan};
+use super::plan::{Place, Plan, Together};
 use super::workers::{BookWorker, KeeperWorker, OrderWorker, SignerWorker, SpreadWorker};
 use super::{Part, wires};
 use crate::book::market::common_steps;
@@ -37,10 +37,12 @@ pub(super) struct Wakers {
 }
 
 impl Wakers {
-    pub(super) fn new(venues: usize) -> std::io::Result<Self> {
+    pub(super) fn new(venues: usize, plan: &Plan) -> std::io::Result<Self> {
+        let order = Waker::new()?;
         Ok(Self {
-            spread: Waker::new()?,
-            order: Waker::new()?,
+            // One thread sleeps once.
+            spread: if plan.together == Together::All { order.clone() } else { Waker::new()? },
+            order,
             signer: Waker::new()?,
             keepers: (0..venues).map(|_| Waker::new()).collect::<Result<_, _>>()?,
             store: Waker::new()?,
@@ -212,24 +214,36 @@ impl Maker<'_> {
         Ok(Wired { hot, keepers })
     }
 
-    /// One OS thread each, or both readers and `spread` on one (DESIGN §1).
+    /// One OS thread each, or several on one (DESIGN §1), polled in the order in which a tick passes through them.
     fn place(&self, readers: Vec<Box<dyn Worker>>, spread: SpreadWorker, order: OrderWorker) -> Vec<Task> {
         let (plan, wakers) = (self.plan, self.wakers);
-        let mut hot: Vec<Task> = Vec::new();
-        if plan.shared {
-            let mut workers = readers;
-            workers.push(Box::new(spread));
-            hot.push((spec("md+spread", &plan.spread, &wakers.spread), Box::new(Shared(workers))));
-        } else {
-            for (index, reader) in readers.into_iter().enumerate() {
-                // A reader blocks in its socket, or spins: nobody wakes it.
-                let waker = Waker::new().unwrap_or_else(|_| wakers.store.clone());
-                hot.push((spec(named("md", index), &plan.md[index], &waker), reader));
+        let on_order = spec("order", &plan.order, &wakers.order);
+        let on_spread = |name| spec(name, &plan.spread, &wakers.spread);
+        let (spread, order): (Box<dyn Worker>, Box<dyn Worker>) = (Box::new(spread), Box::new(order));
+        let shared = |ends: Vec<Box<dyn Worker>>, readers: Vec<Box<dyn Worker>>| {
+            Box::new(Shared(readers.into_iter().chain(ends).collect()))
+        };
+        match plan.together {
+            Together::Nobody => {
+                let mut hot: Vec<Task> = readers
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, reader)| self.place_reader(index, reader))
+                    .collect();
+                hot.extend([(on_spread("spread"), spread), (on_order, order)]);
+                hot
             }
-            hot.push((spec("spread", &plan.spread, &wakers.spread), Box::new(spread)));
+            Together::Readers => {
+                vec![(on_spread("md+spread"), shared(vec![spread], readers)), (on_order, order)]
+            }
+            Together::All => vec![(on_order, shared(vec![spread, order], readers))],
         }
-        hot.push((spec("order", &plan.order, &wakers.order), Box::new(order)));
-        hot
+    }
+
+    fn place_reader(&self, index: usize, reader: Box<dyn Worker>) -> Task {
+        // A reader blocks in its socket, or spins: nobody wakes it.
+        let waker = Waker::new().unwrap_or_else(|_| self.wakers.store.clone());
+        (spec(named("md", index), &self.plan.md[index], &waker), reader)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one reader, its feed and its ring ends")]
@@ -310,7 +324,7 @@ impl Maker<'_> {
         live: bool,
         rings: KeeperRings,
     ) -> Result<Task, String> {
-        let md_blocks = !self.plan.shared && self.plan.md[index].wait == Wait::Block;
+        let md_blocks = self.plan.together == Together::Nobody && self.plan.md[index].wait == Wait::Block;
         let wires = wires(&self.config.venues[index], self.clock, md_blocks)?;
         let http = Box::new(wires.http());
         let venue = VenueId(index as u8);

@@ -45,6 +45,10 @@ impl Worker for SpreadWorker {
     fn poll(&mut self, now: Nanos) -> bool {
         self.0.poll(now)
     }
+
+    fn due(&self) -> Nanos {
+        self.0.due()
+    }
 }
 
 impl Worker for SignerWorker {

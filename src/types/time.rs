@@ -12,6 +12,11 @@ pub struct Nanos(pub u64);
 impl Nanos {
     pub const NEVER: Self = Self(0);
 
+    /// The first of those that are not [`Self::NEVER`].
+    pub fn first_of(times: impl Iterator<Item = Self>) -> Self {
+        times.filter(|&time| time != Self::NEVER).min().unwrap_or_default()
+    }
+
     /// From milliseconds since the Unix epoch.
     pub const fn from_ms(ms: u64) -> Self {
         Self(ms * 1_000_000)

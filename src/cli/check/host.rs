@@ -64,7 +64,7 @@ fn spinning_cores(config: &Config, report: &mut Report) {
         report.warning(
             CHECK,
             said,
-            "set [threads] layout to auto or shared: dedicated wants five cores or more",
+            "set [threads] layout to auto, shared or single: dedicated wants five cores or more",
         );
     } else if spins > 0 && isolated.is_empty() {
         report.warning(CHECK, said, "keep cores free (isolcpus) for the threads that spin");
