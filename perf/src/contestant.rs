@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub enum Kind {
     Engine {
+        name: &'static str,
         binary: PathBuf,
         extra: String,
     },
@@ -34,7 +35,7 @@ pub enum Kind {
 impl Kind {
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Engine { .. } => "bot4",
+            Self::Engine { name, .. } => name,
             Self::Counted { .. } => "bot4, counting",
             Self::Usual(_) => "usual stack",
             Self::Python(_) => "Python stack",
@@ -71,7 +72,7 @@ impl Contestant {
     pub fn start(kind: &Kind, venues: &Running) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut command = match kind {
-            Kind::Engine { binary, extra } | Kind::Counted { binary, extra } => {
+            Kind::Engine { binary, extra, .. } | Kind::Counted { binary, extra } => {
                 engine(binary, extra, venues, dir.path())?
             }
             Kind::Usual(binary) => {
@@ -154,7 +155,9 @@ impl Contestant {
             return Ok(Own { tick_to_wire_us, ..Own::default() });
         }
         let lines: Vec<Value> = self.said.iter().filter_map(parsed).collect();
-        let summary = lines.iter().find(|line| line["event_type"] == "SUMMARY").cloned().unwrap_or_default();
+        let event = |name| lines.iter().find(|line| line["event_type"] == name).cloned().unwrap_or_default();
+        let (mut summary, hops) = (event("SUMMARY"), event("LATENCY")["hops_us"].clone());
+        summary["hops_us"] = hops;
         let marks: Vec<&Map<String, Value>> =
             lines.iter().filter_map(|line| line["allocations"].as_object()).collect();
         let allocations = match marks[..] {

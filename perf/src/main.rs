@@ -23,6 +23,9 @@ use stage::Stage;
 /// Round trips before anything is measured: connections are warm, pages are touched.
 const WARM_UP: usize = 5;
 
+/// A thread each, asleep when idle: what the engine does by itself where cores are few.
+const PARKED: &str = "threads.layout = \"auto\"";
+
 /// Measures the contestants side by side.
 #[derive(Parser)]
 struct Arguments {
@@ -44,6 +47,9 @@ struct Arguments {
     /// An interpreter with the packages of perf/python/requirements.txt.
     #[arg(long)]
     python: Option<PathBuf>,
+    /// Every tick comes from nowhere near, so that no order can be ready.
+    #[arg(long)]
+    leaps: bool,
     /// Lines of TOML laid over the engine's configuration.
     #[arg(long, default_value = "")]
     extra: String,
@@ -53,9 +59,9 @@ struct Arguments {
 }
 
 /// One contestant's turn.
-fn turn(kind: &Kind, rounds: usize, report: &mut Report) -> anyhow::Result<()> {
-    let stage = Stage::start(Options::default())?;
-    let mut contestant = Contestant::start(kind, &stage.0)?;
+fn turn(kind: &Kind, rounds: usize, leaps: bool, report: &mut Report) -> anyhow::Result<()> {
+    let stage = Stage::start(Options::default(), leaps)?;
+    let mut contestant = Contestant::start(kind, &stage.venues)?;
     let mut samples = Vec::new();
     for _ in 0..WARM_UP {
         stage.round(&mut samples)?;
@@ -78,19 +84,24 @@ fn turn(kind: &Kind, rounds: usize, report: &mut Report) -> anyhow::Result<()> {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let mut kinds = vec![Kind::Engine { binary: arguments.bot4, extra: arguments.extra.clone() }];
+    let engine = |name, more| Kind::Engine {
+        name,
+        binary: arguments.bot4.clone(),
+        extra: format!("{}\n{more}", arguments.extra),
+    };
+    let mut kinds = vec![engine("bot4", ""), engine("bot4, parked", PARKED)];
     kinds.extend(arguments.baseline.map(Kind::Usual));
     kinds.extend(arguments.python.map(Kind::Python));
     let mut report = Report::default();
     for _ in 0..arguments.turns {
         for kind in &kinds {
             eprintln!("turn of {}", kind.name());
-            turn(kind, arguments.rounds, &mut report)?;
+            turn(kind, arguments.rounds, arguments.leaps, &mut report)?;
         }
     }
     if let Some(binary) = arguments.counted {
         let kind = Kind::Counted { binary, extra: arguments.extra };
-        turn(&kind, arguments.rounds, &mut report)?;
+        turn(&kind, arguments.rounds, arguments.leaps, &mut report)?;
     }
     print!("{report}");
     if let Some(path) = arguments.raw {

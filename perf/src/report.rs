@@ -92,14 +92,35 @@ impl fmt::Display for Report {
                 allocations(f, own, row.ticks.len())?;
             }
         }
-        let summary = engine.owns.last().map(|own| &own.summary).unwrap_or(&Value::Null);
-        for field in ["decision_to_terminal_ms", "fill_skew_ms", "hops_us", "ready"] {
-            if !summary[field].is_null() {
-                writeln!(f, "{field}: {}", summary[field])?;
+        for row in &self.0 {
+            for own in &row.owns {
+                hops(f, row.name, &own.summary)?;
             }
         }
         Ok(())
     }
+}
+
+/// Where the time went, as the engine says: each hop of both legs, then the rest of its summary.
+fn hops(f: &mut fmt::Formatter<'_>, name: &str, summary: &Value) -> fmt::Result {
+    let Some(legs) = summary["hops_us"].as_object() else { return Ok(()) };
+    let of = |times: &Value| ["p50", "p99", "max"].map(|field| times[field].as_f64().unwrap_or(f64::NAN));
+    writeln!(
+        f,
+        "\n{name}, one turn: {} orders, {} of them ready",
+        summary["orders_sent"], summary["orders_ready"]
+    )?;
+    for (leg, times) in legs.iter().flat_map(|(leg, hops)| hops.as_object().map(|hops| (leg, hops))) {
+        for (hop, times) in times {
+            let [p50, p99, max] = of(times);
+            writeln!(f, "    {leg:<8}{hop:<22}{p50:>10.1}{p99:>10.1}{max:>10.1}  µs")?;
+        }
+    }
+    for field in ["decision_to_terminal_ms", "fill_skew_ms"] {
+        let [p50, p99, max] = of(&summary[field]);
+        writeln!(f, "    {field:<30}{p50:>10.1}{p99:>10.1}{max:>10.1}")?;
+    }
+    Ok(())
 }
 
 fn allocations(f: &mut fmt::Formatter<'_>, own: &Own, ticks: usize) -> fmt::Result {

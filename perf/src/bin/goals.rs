@@ -33,7 +33,8 @@ const TICKS_PER_S: f64 = 100.0;
 /// Both limits of the ages of books lie below it.
 const STALE: Duration = Duration::from_millis(2_500);
 const STALE_TIMES: usize = 10;
-const PARKED: &str = "threads.spread.wait = \"park\"\nthreads.order.wait = \"park\"";
+const PARKED: &str =
+    "threads.layout = \"auto\"\nthreads.spread.wait = \"park\"\nthreads.order.wait = \"park\"";
 
 /// Measures the goals that `bot4-perf` does not.
 #[derive(Parser)]
@@ -56,10 +57,10 @@ struct Run {
 
 impl Run {
     fn start(arguments: &Arguments, extra: &str, options: Options) -> anyhow::Result<Self> {
-        let stage = Stage::start(options)?;
+        let stage = Stage::start(options, false)?;
         let extra = format!("{}\n{extra}", arguments.extra);
-        let kind = Kind::Engine { binary: arguments.bot4.clone(), extra };
-        let engine = Contestant::start(&kind, &stage.0)?;
+        let kind = Kind::Engine { name: "bot4", binary: arguments.bot4.clone(), extra };
+        let engine = Contestant::start(&kind, &stage.venues)?;
         Ok(Self { stage, engine })
     }
 
@@ -129,7 +130,7 @@ fn mending(arguments: &Arguments) -> anyhow::Result<()> {
         let action = Action::Reject { code: "3001".to_owned(), message: "refused".to_owned() };
         let rule = Rule::always(Class::Order, action);
         let rule = Rule { reduce_only: Some(false), count: Some(1), ..rule };
-        stage.0.control.fault(VenueName::Vest, rule);
+        stage.venues.control.fault(VenueName::Vest, rule);
     })?;
     let summary = run.stop()?;
     println!(
@@ -145,9 +146,9 @@ fn stale(arguments: &Arguments) -> anyhow::Result<()> {
     for nth in 0..STALE_TIMES {
         let venue = if nth % 2 == 0 { VenueName::Vest } else { VenueName::Paradex };
         sleep(Duration::from_secs(1));
-        run.stage.0.control.stall(venue, Socket::Md, true);
+        run.stage.venues.control.stall(venue, Socket::Md, true);
         sleep(STALE);
-        run.stage.0.control.stall(venue, Socket::Md, false);
+        run.stage.venues.control.stall(venue, Socket::Md, false);
     }
     let summary = run.stop()?;
     println!("age limit passed to entries off, us: {}; goal: <= 1000", of(&summary, "stale_to_off_us"));
