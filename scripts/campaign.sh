@@ -8,7 +8,9 @@
 #   scripts/campaign.sh flatten     --count 50       bot4 flatten while the engine is stopped
 #   scripts/campaign.sh lone-legs   --count 200      entries for each order of legs and each rate of misses
 #   scripts/campaign.sh soak        --seconds 3600   at --load 20 with faults and restarts of the database
-#   scripts/campaign.sh fuzz        --count 10000000 damaged inputs for each decoder
+#   scripts/campaign.sh fuzz        --count 6000000  damaged inputs for each decoder
+#   scripts/campaign.sh signatures  --count 10000000 none of whose r stands for two digests
+#   scripts/campaign.sh scanner     --count 10000000 depth messages, read by the scanner and by the library
 #
 #   scripts/campaign.sh simulation  --count 1000     seeds of the deterministic simulation, of --seconds 86400 each
 #   scripts/campaign.sh crash-cycles --count 1000000 simulated deaths and recoveries
@@ -47,7 +49,8 @@ case $name in
     kills | reconnects) : "${count:=1000}" ;;
     postgres | lone-legs) : "${count:=200}" ;;
     flatten) : "${count:=50}" ;;
-    fuzz) : "${count:=10000000}" ;;
+    fuzz) : "${count:=6000000}" ;;
+    signatures | scanner) : "${count:=10000000}" ;;
     soak) ;;
     simulation)
         : "${count:=1000}"
@@ -64,6 +67,11 @@ export BOT4_SEED=$seed BOT4_WORKERS=$workers
 # One test of the release build, with all that it prints; it is built together with the production binary.
 run_test() {
     cargo test --release --locked --quiet -p bot4 --test "$1" -- --exact "$2" --nocapture
+}
+
+# Unit tests of the release build by a part of their names.
+run_units() {
+    cargo test --release --locked --quiet -p bot4 --lib -- "$@" --nocapture --test-threads "$workers"
 }
 
 # The simulation, as the commit is; the first seed is that of the campaign times a million.
@@ -102,10 +110,9 @@ campaign() {
         crash-points) simulate simulation points --scenarios "$count" ;;
         determinism) determinism ;;
         planted) simulate simulation planted --count "$count" ;;
-        fuzz)
-            BOT4_FUZZ_INPUTS=$count \
-                cargo test --release --locked --quiet -p bot4 --lib -- panic --nocapture --test-threads "$workers"
-            ;;
+        fuzz) BOT4_FUZZ_INPUTS=$count run_units panic ;;
+        signatures) BOT4_SIGNATURES=$count run_units no_r_ever ;;
+        scanner) BOT4_DEPTH_PUSHES=$count run_units vest::scan ;;
     esac
 }
 
