@@ -49,14 +49,16 @@ impl Core {
             }
             return;
         }
-        let (gone, more) = split(ours, theirs.qty);
+        // What a live order of ours may have done is put aside: it explains no more than its size.
+        let own = pair.nearest(leg, theirs.qty);
+        let (gone, more) = split(ours, theirs.qty - (own - ours));
         let known = gone.is_zero() && pair.foreign[leg];
-        if known || pair.has_live_orders() {
+        if known || own == theirs.qty {
             return;
         }
         let urgent = self.is_suspect(now, index, leg, asked);
         let pair = &self.pairs[index];
-        let settled = asked >= pair.moved.plus_ms(LAG_MS) || (urgent && asked > pair.touched);
+        let settled = asked >= pair.moved[leg].plus_ms(LAG_MS) || (urgent && asked > pair.touched);
         if !urgent && !self.is_shown_twice(now, index, leg, theirs.qty, asked, fx) || !settled {
             return;
         }
@@ -125,7 +127,7 @@ impl Core {
     pub(super) fn hear_position(&self, venue: VenueId, pair: PairId, qty: Qty, fx: &mut Effects) {
         let Some(pair) = self.pairs.get(pair.index()) else { return };
         let Some(leg) = pair.leg_of(venue) else { return };
-        if pair.book.legs[leg].qty != qty && !pair.has_live_orders() {
+        if pair.nearest(leg, qty) != qty {
             fx.push(Effect::Ask(Ask::Account { venue }));
         }
     }
@@ -181,7 +183,8 @@ impl Core {
         let Some(Adopting { since, shown }) = &mut pair.adopting else { return };
         shown[leg] = Some((asked, theirs));
         // What was asked for before our own last change may show what is no more.
-        let settled = (*since).max(pair.moved.plus_ms(LAG_MS));
+        let moved = pair.moved[0].max(pair.moved[1]);
+        let settled = (*since).max(moved.plus_ms(LAG_MS));
         let current = |(asked, theirs)| (asked >= settled && asked > pair.touched).then_some(theirs);
         let [Some(a), Some(b)] = shown.map(|shown| shown.and_then(current)) else { return };
         if busy {

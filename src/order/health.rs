@@ -85,8 +85,8 @@ impl Core {
             }
             for index in 0..self.pairs.len() {
                 let pair = &self.pairs[index];
-                let settled = asked >= pair.moved.plus_ms(LAG_MS);
-                if pair.leg_of(venue).is_some() && settled && pair.phase == Phase::Idle {
+                let settled = |leg: usize| asked >= pair.moved[leg].plus_ms(LAG_MS);
+                if pair.leg_of(venue).is_some_and(settled) && pair.phase == Phase::Idle {
                     self.close_part(now, index, StopReason::Margin, half(pair), fx);
                 }
             }

@@ -112,8 +112,8 @@ pub struct Pair {
     pub adopting: Option<Adopting>,
     /// Last time anything changed the positions; older reports are not believed.
     pub touched: Nanos,
-    /// Last time a position changed in our books.
-    pub moved: Nanos,
+    /// Last time a leg's position changed in our books.
+    pub moved: [Nanos; 2],
 }
 
 impl Pair {
@@ -140,7 +140,7 @@ impl Pair {
             gone: false,
             adopting: None,
             touched: Nanos::NEVER,
-            moved: Nanos::NEVER,
+            moved: [Nanos::NEVER; 2],
         }
     }
 
@@ -174,10 +174,7 @@ impl Pair {
                 order.state = OrderState::Unknown;
             }),
             Entry::Filled { id, fill, at } => self.apply_fill(*id, fill, *at),
-            Entry::Busted { id, fill, at } => {
-                self.moved = *at;
-                self.apply_bust(*id, fill);
-            }
+            Entry::Busted { id, fill, at } => self.apply_bust(*id, fill, *at),
             Entry::Adjusted { by, at, .. } => {
                 let before = self.book.legs[usize::from(by.leg)].qty;
                 if self.book.is_flat() {
@@ -186,7 +183,7 @@ impl Pair {
                 }
                 self.book.adjust(by, *at);
                 self.gone |= self.book.legs[usize::from(by.leg)].qty.abs() < before.abs();
-                (self.touched, self.moved) = (*at, *at);
+                (self.touched, self.moved[usize::from(by.leg)]) = (*at, *at);
             }
             Entry::Closed { id, state, .. } => self.with_order(*id, |order| order.state = *state),
             Entry::PairOpened { spread, .. } | Entry::PairHeld { spread, .. } => {
@@ -225,8 +222,9 @@ impl Pair {
     }
 
     fn apply_fill(&mut self, id: ClientId, fill: &Fill, at: Nanos) {
-        (self.touched, self.moved) = (at, at);
+        self.touched = at;
         let Some(order) = self.orders.iter_mut().flatten().find(|order| order.id() == id) else { return };
+        self.moved[order.leg] = at;
         order.fill(fill, at);
         self.book.execute(&Execution {
             leg: order.leg,
@@ -241,8 +239,9 @@ impl Pair {
     }
 
     /// A bust is the opposite execution at the same price with its fee given back.
-    fn apply_bust(&mut self, id: ClientId, fill: &Fill) {
+    fn apply_bust(&mut self, id: ClientId, fill: &Fill, at: Nanos) {
         let Some(order) = self.orders.iter_mut().flatten().find(|order| order.id() == id) else { return };
+        self.moved[order.leg] = at;
         order.bust(fill);
         self.book.execute(&Execution {
             leg: order.leg,
@@ -363,16 +362,28 @@ impl Pair {
         Qty::from_raw(low.abs().max(high.abs()))
     }
 
-    /// Worst-case quantity at risk on a leg: what is held and what may still fill.
+    /// Worst-case quantity at risk on a leg.
     pub fn worst_case(&self, leg: usize) -> Qty {
-        let held = self.book.legs[leg].qty.raw();
+        let [low, high] = self.reach(leg);
+        low.abs().max(high.abs())
+    }
+
+    /// Of the positions that a leg may have by our own doing the nearest to the one that its venue shows.
+    pub fn nearest(&self, leg: usize, shown: Qty) -> Qty {
+        let [low, high] = self.reach(leg);
+        shown.clamp(low, high)
+    }
+
+    /// The least and the most that a leg may hold by our own doing, signed: what is held and what may still fill.
+    fn reach(&self, leg: usize) -> [Qty; 2] {
+        let held = self.book.legs[leg].qty;
         let (mut low, mut high) = (held, held);
         for order in self.live_orders().filter(|order| order.leg == leg) {
             let open = (order.spec.qty - order.done.filled).raw() * order.spec.side.sign();
-            low += open.min(0);
-            high += open.max(0);
+            low += Qty::from_raw(open.min(0));
+            high += Qty::from_raw(open.max(0));
         }
-        Qty::from_raw(low.abs().max(high.abs()))
+        [low, high]
     }
 }
 
