@@ -1,5 +1,6 @@
-//! What the keeper has to do next: questions first, then links, then what is due by the clock (SAFETY §7, reconcile).
-//! Pure.
+//! What the keeper has to do next. A call that gets no answer costs seconds, so that the order matters: what takes risk
+//! away, what tells what happened and links (these in turns), then prices, then what is due by the clock (SAFETY §7,
+//! reconcile). Pure.
 
 use std::collections::VecDeque;
 
@@ -57,6 +58,8 @@ struct Due {
 
 pub struct Schedule {
     asks: VecDeque<Ask>,
+    /// A question was the last to be served: a link that is due comes next, so that neither keeps the other waiting.
+    links_turn: bool,
     links: [Option<Wanted>; Role::ALL.len()],
     /// When the last link of each role was made.
     linked: [Nanos; Role::ALL.len()],
@@ -81,10 +84,12 @@ impl Schedule {
         };
         let linked = [Nanos::NEVER; Role::ALL.len()];
         let links = [None; Role::ALL.len()];
-        Self { asks: VecDeque::new(), links, linked, due, held_until: Nanos::NEVER, every, private }
+        let asks = VecDeque::new();
+        Self { asks, links_turn: false, links, linked, due, held_until: Nanos::NEVER, every, private }
     }
 
-    /// Takes a question. A link that is wanted already, or a question that waits already, is not taken twice.
+    /// Takes a question. A link that is wanted already, or a question that waits already, is not taken twice; of two
+    /// cancels of one order the newer stands, whose signature is fresh.
     pub fn ask(&mut self, ask: Ask, now: Nanos) {
         match ask {
             Ask::Link { role, .. } => {
@@ -96,28 +101,42 @@ impl Schedule {
             }
             // Not before what an order waits for.
             Ask::Rules { .. } => self.due.rules = now,
-            _ if self.asks.contains(&ask) => {}
-            _ => self.asks.push_back(ask),
+            _ => match self.asks.iter_mut().find(|waiting| is_same(waiting, &ask)) {
+                Some(waiting) => *waiting = ask,
+                None => self.asks.push_back(ask),
+            },
         }
     }
 
     /// The next thing to do at `now`, or nothing yet.
     pub fn next(&mut self, now: Nanos) -> Option<Job> {
         let held = now < self.held_until;
-        let first = self.asks.iter().position(|ask| !held || closes(ask));
-        if let Some(ask) = first.and_then(|at| self.asks.remove(at)) {
-            return Some(Job::Ask(ask));
-        }
-        for role in Role::ALL {
-            if let Some(wanted) = &mut self.links[role as usize]
-                && now >= wanted.next
-            {
-                wanted.attempt += 1;
-                wanted.next = now.plus_ms(backoff_ms(wanted.attempt));
-                return Some(Job::Link { role, attempt: wanted.attempt });
-            }
-        }
-        self.next_regular(now, held)
+        let link = if self.links_turn { self.next_link(now) } else { None };
+        let job = link.or_else(|| self.next_ask(held)).or_else(|| self.next_link(now));
+        self.links_turn = matches!(job, Some(Job::Ask(_)));
+        let prices = |schedule: &mut Self| if held { None } else { schedule.take(Rank::Prices) };
+        job.or_else(|| prices(self)).or_else(|| self.next_regular(now, held))
+    }
+
+    /// A question that does not wait for a link.
+    fn next_ask(&mut self, held: bool) -> Option<Job> {
+        let closes = self.take(Rank::Closes);
+        if held { closes } else { closes.or_else(|| self.take(Rank::Truth)) }
+    }
+
+    /// The question of this rank that has waited longest.
+    fn take(&mut self, wanted: Rank) -> Option<Job> {
+        let at = self.asks.iter().position(|ask| rank(ask) == wanted)?;
+        self.asks.remove(at).map(Job::Ask)
+    }
+
+    fn next_link(&mut self, now: Nanos) -> Option<Job> {
+        let due = |wanted: &Wanted| now >= wanted.next;
+        let role = Role::ALL.into_iter().find(|role| self.links[*role as usize].as_ref().is_some_and(due))?;
+        let wanted = self.links[role as usize].as_mut()?;
+        wanted.attempt += 1;
+        wanted.next = now.plus_ms(backoff_ms(wanted.attempt));
+        Some(Job::Link { role, attempt: wanted.attempt })
     }
 
     /// The venue asked for patience until then.
@@ -159,9 +178,33 @@ impl Schedule {
     }
 }
 
-/// What is not put off when a venue asks for patience: it takes risk away.
-const fn closes(ask: &Ask) -> bool {
-    matches!(ask, Ask::Cancel { .. } | Ask::CancelAll { .. } | Ask::Place { .. })
+/// What a question is for; the first are served first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    /// It takes risk away, and is not put off when a venue asks for patience.
+    Closes,
+    /// What is held, and what became of orders: all else is decided by it.
+    Truth,
+    /// What a close would cost: it is sent without, too.
+    Prices,
+}
+
+const fn rank(ask: &Ask) -> Rank {
+    match ask {
+        Ask::Cancel { .. } | Ask::CancelAll { .. } | Ask::Place { .. } => Rank::Closes,
+        Ask::Book { .. } => Rank::Prices,
+        _ => Rank::Truth,
+    }
+}
+
+/// Both want the same thing.
+fn is_same(one: &Ask, other: &Ask) -> bool {
+    match (one, other) {
+        (Ask::Cancel { target: one }, Ask::Cancel { target: other }) => {
+            (one.id, one.venue_id) == (other.id, other.venue_id)
+        }
+        _ => one == other,
+    }
 }
 
 fn seconds(s: u32) -> u64 {
@@ -177,7 +220,9 @@ fn backoff_ms(attempt: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{PairId, VenueId};
+    use crate::types::order::VenueOrderId;
+    use crate::types::report::CancelSpec;
+    use crate::types::{ClientId, PairId, VenueId};
 
     const VENUE: VenueId = VenueId(0);
     const EVERY: Reconcile = Reconcile { orders_s: 60, positions_s: 15, rules_s: 300 };
@@ -195,6 +240,57 @@ mod tests {
         assert_eq!(schedule.next(start.plus_ms(5_001)), Some(Job::Link { role: Role::Orders, attempt: 2 }));
         schedule.linked(Role::Orders, start.plus_ms(5_001));
         assert_eq!(schedule.next(start.plus_ms(5_001)), Some(Job::Mode));
+    }
+
+    fn cancel(seq: u32, signed_ms: u64) -> Ask {
+        let id = ClientId { epoch: 1, seq, leg: 0 };
+        let (pair, venue_id) = (PairId(0), VenueOrderId::EMPTY);
+        Ask::Cancel { target: CancelSpec { id, venue: VENUE, pair, venue_id, signed_ms, nonce: signed_ms } }
+    }
+
+    /// A schedule without anything due by the clock.
+    fn quiet(start: Nanos) -> Schedule {
+        let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
+        while schedule.next(start).is_some() {}
+        schedule
+    }
+
+    #[test]
+    fn what_takes_risk_away_comes_first_and_prices_after_what_is_held() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = quiet(start);
+        let book = Ask::Book { venue: VENUE, pair: PairId(0) };
+        let (account, open) = (Ask::Account { venue: VENUE }, Ask::OpenOrders { venue: VENUE });
+        for ask in [book, account, cancel(1, 1), open, cancel(2, 1)] {
+            schedule.ask(ask, start);
+        }
+        let order = [cancel(1, 1), cancel(2, 1), account, open, book];
+        assert_eq!(order.map(|_| schedule.next(start)), order.map(|ask| Some(Job::Ask(ask))));
+    }
+
+    #[test]
+    fn links_and_questions_take_turns() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = quiet(start);
+        for role in [Role::Orders, Role::Private] {
+            schedule.ask(Ask::Link { venue: VENUE, role }, start);
+        }
+        let mut turn = || {
+            // Answers that do not come leave something to be asked for at any time.
+            schedule.ask(Ask::Account { venue: VENUE }, start);
+            matches!(schedule.next(start), Some(Job::Link { .. }))
+        };
+        assert_eq!([turn(), turn(), turn(), turn(), turn()], [false, true, false, true, false]);
+    }
+
+    #[test]
+    fn of_two_cancels_of_one_order_the_newer_is_made() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = quiet(start);
+        [cancel(1, 1), cancel(2, 1), cancel(1, 2)].into_iter().for_each(|ask| schedule.ask(ask, start));
+        assert_eq!(schedule.next(start), Some(Job::Ask(cancel(1, 2))));
+        assert_eq!(schedule.next(start), Some(Job::Ask(cancel(2, 1))));
+        assert_eq!(schedule.next(start), None);
     }
 
     #[test]
