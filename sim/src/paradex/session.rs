@@ -15,7 +15,7 @@ use super::json::{self, millis};
 use super::limits::Scope;
 use super::{felt, rpc, view};
 use crate::core::fault::{Action, Class, Subject};
-use crate::core::{Event, Exchange, OrderId, Reply, Socket, State};
+use crate::core::{Event, Exchange, OrderId, OrderView, Reply, Socket, State};
 use crate::wire::{Due, Effect, Frame};
 
 /// The venue as a request sees it.
@@ -256,8 +256,9 @@ impl Session {
 
     fn create(&mut self, floor: &mut Floor, who: &Principal, params: &Value, held: bool) -> Answer<Value> {
         let now_us = floor.now_us;
+        let before = newest(floor, who).map(|order| order.id.clone());
         let answer = floor.desk.create(floor.exchange, now_us, who, params, held);
-        self.track(floor, who);
+        self.track(floor, who, before);
         let view = |id: OrderId| {
             let order = order_json(floor, &id);
             json!({"order": order, "created_at": millis(now_us), "received_at": now_us.saturating_mul(1_000)})
@@ -265,13 +266,18 @@ impl Session {
         answer.map(|result| result.map(view))
     }
 
-    /// Remembers the order placed last, acknowledged or not: a drop cancels it either way.
-    fn track(&mut self, floor: &Floor, who: &Principal) {
+    /// Remembers the order just placed, acknowledged or not: a drop cancels it either way. After a refusal the newest
+    /// of the account is the one from before, which may be somebody else's.
+    fn track(&mut self, floor: &Floor, who: &Principal, before: Option<OrderId>) {
         self.placed.retain(|id| floor.exchange.order(id).is_some_and(|order| order.state.is_live()));
-        let newest = floor.exchange.orders(who.account).next_back();
-        let fresh = newest.filter(|o| o.state == State::New && !self.placed.contains(&o.id));
-        self.placed.extend(fresh.map(|o| o.id.clone()));
+        let placed = newest(floor, who).filter(|order| Some(&order.id) != before.as_ref());
+        let live = placed.filter(|order| order.state == State::New);
+        self.placed.extend(live.map(|order| order.id.clone()));
     }
+}
+
+fn newest<'a>(floor: &'a Floor, who: &Principal) -> Option<&'a OrderView> {
+    floor.exchange.orders(who.account).next_back()
 }
 
 fn reply(id: &Value, in_us: i64, out_us: i64, outcome: Outcome) -> Due {
