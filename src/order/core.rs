@@ -314,7 +314,7 @@ impl Core {
             && !self.is_held_back()
             && now >= pair.cool_until
             && pair.book.is_flat()
-            && !pair.is_strange()
+            && !self.is_strange(pair)
             && (venues.iter().all(|v| self.venues[v.index()].ready)
                 || planted("enters_without_private_stream"))
             && (self.paper || venues.iter().all(|v| self.venues[v.index()].reconciled));

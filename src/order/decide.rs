@@ -83,7 +83,7 @@ impl Core {
         if now < pair.cool_until {
             return Err(Refusal::Cooldown);
         }
-        if pair.is_strange() {
+        if self.is_strange(pair) {
             return Err(Refusal::Foreign);
         }
         Ok(())

@@ -5,7 +5,7 @@
 use super::core::{Core, Effect, Effects};
 use super::lifecycle::Order;
 use super::mend;
-use super::pair::{Adopting, Difference, Phase};
+use super::pair::{Adopting, Difference, Pair, Phase};
 use crate::journal::entry::Entry;
 use crate::position::Adjustment;
 use crate::types::order::Reason;
@@ -18,7 +18,7 @@ const TWICE_AFTER_MS: u64 = 500;
 /// And this long after our own last change: a venue's reads may lag behind its stream by seconds (SAFETY V13), and a
 /// leg that is taken for gone costs the other one, ms.
 const LAG_MS: u64 = 5_000;
-/// For so long after such news a venue's positions are looked at closely, ms.
+/// A report that was asked for so long after such news ends the close look: reads do not lag further behind, ms.
 const SUSPECT_MS: u64 = 10_000;
 /// For so long a late fill of ours explains what is more at its venue, ms.
 const LATE_FILL_MS: u64 = 60_000;
@@ -49,19 +49,22 @@ impl Core {
             }
             return;
         }
-        // What a live order of ours may have done is put aside: it explains no more than its size.
-        let own = pair.nearest(leg, theirs.qty);
-        let (gone, more) = split(ours, theirs.qty - (own - ours));
-        let known = gone.is_zero() && pair.foreign[leg];
-        if known || own == theirs.qty {
+        if pair.foreign[leg] && split(ours, theirs.qty).0.is_zero() {
             return;
         }
-        let urgent = self.is_suspect(now, index, leg, asked);
+        let first = self.first_sight(now, index, leg, theirs.qty, asked, fx);
+        let urgent = self.is_suspect(index, leg, asked);
         let pair = &self.pairs[index];
-        let settled = asked >= pair.moved[leg].plus_ms(LAG_MS) || (urgent && asked > pair.touched);
-        if !urgent && !self.is_shown_twice(now, index, leg, theirs.qty, asked, fx) || !settled {
+        let caught_up = |asked: Nanos| asked >= pair.moved[leg].plus_ms(LAG_MS);
+        // What a live order of ours may have done is put aside: no more than its size, and nothing that was there
+        // before it left.
+        let own = pair.nearest(leg, theirs.qty, if caught_up(first) { first } else { asked });
+        let settled = caught_up(asked) || (urgent && asked > pair.touched);
+        let again = asked >= first.plus_ms(TWICE_AFTER_MS);
+        if own == theirs.qty || !settled || !(again || urgent) {
             return;
         }
+        let (gone, more) = split(ours, theirs.qty - (own - ours));
         self.pairs[index].differs[leg] = None;
         if !gone.is_zero() && !planted("gone_leg_ignored") {
             self.lose(now, index, leg, gone, fx);
@@ -71,8 +74,9 @@ impl Core {
         }
     }
 
-    /// The first sight of a difference asks for what our own orders explain, and for a second look after a while.
-    fn is_shown_twice(
+    /// When this difference was first asked for. Its first sight asks for what our own orders explain, and for a second
+    /// look after a while.
+    fn first_sight(
         &mut self,
         now: Nanos,
         index: usize,
@@ -80,34 +84,48 @@ impl Core {
         theirs: Qty,
         asked: Nanos,
         fx: &mut Effects,
-    ) -> bool {
+    ) -> Nanos {
         let look_at = now.plus_ms(TWICE_AFTER_MS);
         let pair = &mut self.pairs[index];
         if let Some(seen) = pair.differs[leg].as_mut().filter(|seen| seen.theirs == theirs) {
             seen.look_at = look_at;
-            return asked >= seen.asked.plus_ms(TWICE_AFTER_MS);
+            return seen.asked;
         }
         pair.differs[leg] = Some(Difference { theirs, asked, look_at });
         let last = pair.orders[leg].as_ref().map(Order::query);
         let venue = pair.settings.venues[leg];
         fx.extend(last.map(|query| Effect::Ask(Ask::Order { venue, query })));
-        false
+        asked
     }
 
     /// The venue has told of a liquidation or of a late fill, and this was asked for after it: the first sight counts.
-    fn is_suspect(&self, now: Nanos, index: usize, leg: usize, asked: Nanos) -> bool {
+    fn is_suspect(&self, index: usize, leg: usize, asked: Nanos) -> bool {
         let facts = &self.venues[self.pairs[index].settings.venues[leg].index()];
-        facts.suspect != Nanos::NEVER && now.ms_since(facts.suspect) < SUSPECT_MS && asked > facts.suspect
+        facts.suspect != Nanos::NEVER && asked > facts.suspect
     }
 
-    /// After such news a venue is asked at once and often, until its reads have caught up.
+    /// A venue shows what our books do not, or may do so: nothing is opened before it is explained or adopted.
+    pub(super) fn is_strange(&self, pair: &Pair) -> bool {
+        let suspect = |venue: &VenueId| self.venues[venue.index()].suspect != Nanos::NEVER;
+        pair.is_strange() || pair.settings.venues.iter().any(suspect)
+    }
+
+    /// After such news a venue is asked at once and often, until a read has come that has caught up: those that got no
+    /// answer have shown nothing.
     pub(super) fn look_urgently(&mut self, now: Nanos, fx: &mut Effects) {
         for (venue, facts) in self.venues.iter_mut().enumerate() {
-            let suspect = facts.suspect != Nanos::NEVER && now.ms_since(facts.suspect) < SUSPECT_MS;
-            if suspect && now >= facts.next_look {
+            if facts.suspect != Nanos::NEVER && now >= facts.next_look {
                 facts.next_look = now.plus_ms(TWICE_AFTER_MS);
                 fx.push(Effect::Ask(Ask::Account { venue: VenueId(venue as u8) }));
             }
+        }
+    }
+
+    /// A report has been compared; it ends the close look when it has caught up with what that was for.
+    pub(super) fn looked(&mut self, venue: VenueId, asked: Nanos) {
+        let suspect = &mut self.venues[venue.index()].suspect;
+        if asked >= suspect.plus_ms(SUSPECT_MS) {
+            *suspect = Nanos::NEVER;
         }
     }
 
@@ -127,7 +145,7 @@ impl Core {
     pub(super) fn hear_position(&self, venue: VenueId, pair: PairId, qty: Qty, fx: &mut Effects) {
         let Some(pair) = self.pairs.get(pair.index()) else { return };
         let Some(leg) = pair.leg_of(venue) else { return };
-        if pair.nearest(leg, qty) != qty {
+        if pair.book.legs[leg].qty != qty && !pair.has_live_orders() {
             fx.push(Effect::Ask(Ask::Account { venue }));
         }
     }

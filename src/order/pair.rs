@@ -274,7 +274,7 @@ impl Pair {
         self.orders.iter().flatten().filter(|order| order.is_live())
     }
 
-    /// A venue shows what our books do not: nothing is opened before it is explained or adopted.
+    /// A venue shows what our books do not.
     pub fn is_strange(&self) -> bool {
         self.foreign.contains(&true) || self.differs.iter().any(Option::is_some)
     }
@@ -364,21 +364,22 @@ impl Pair {
 
     /// Worst-case quantity at risk on a leg.
     pub fn worst_case(&self, leg: usize) -> Qty {
-        let [low, high] = self.reach(leg);
+        let [low, high] = self.reach(leg, Nanos(u64::MAX));
         low.abs().max(high.abs())
     }
 
-    /// Of the positions that a leg may have by our own doing the nearest to the one that its venue shows.
-    pub fn nearest(&self, leg: usize, shown: Qty) -> Qty {
-        let [low, high] = self.reach(leg);
+    /// Of the positions that a leg may have by our own doing the nearest to the one that its venue shows since then.
+    pub fn nearest(&self, leg: usize, shown: Qty, since: Nanos) -> Qty {
+        let [low, high] = self.reach(leg, since);
         shown.clamp(low, high)
     }
 
-    /// The least and the most that a leg may hold by our own doing, signed: what is held and what may still fill.
-    fn reach(&self, leg: usize) -> [Qty; 2] {
+    /// The least and the most that a leg may hold by our own doing, signed: what is held and what may still fill of the
+    /// orders that had left until then.
+    fn reach(&self, leg: usize, until: Nanos) -> [Qty; 2] {
         let held = self.book.legs[leg].qty;
         let (mut low, mut high) = (held, held);
-        for order in self.live_orders().filter(|order| order.leg == leg) {
+        for order in self.live_orders().filter(|order| order.leg == leg && order.sent_at <= until) {
             let open = (order.spec.qty - order.done.filled).raw() * order.spec.side.sign();
             low += Qty::from_raw(open.min(0));
             high += Qty::from_raw(open.max(0));

@@ -68,6 +68,7 @@ impl Core {
                 self.settle(now, index, fx);
             }
         }
+        self.looked(venue, asked);
     }
 
     fn take_open_orders(

@@ -2,6 +2,7 @@
 //! test ends with no leg alone, no order twice and none open, and with a ledger that closes.
 
 mod ahead;
+mod doubt;
 mod halting;
 mod health;
 mod ladder;

@@ -1,0 +1,113 @@
+//! Whom to believe about a position: reads that lag, get lost, or come while orders of ours are out.
+
+use bot4::journal::entry::Entry;
+use bot4::types::report::{AccountReport, Ask, OrderKey, TraderEvent};
+use bot4::types::*;
+
+use crate::rig::*;
+
+/// A pair that has been held until no read lags behind its fills, with the books of a moment ago.
+fn held() -> Rig {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.wait_ms(6_000);
+    rig.quotes();
+    rig
+}
+
+fn exit(rig: &mut Rig) {
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    assert_eq!(rig.sent.len(), 4);
+}
+
+fn qty_of(rig: &Rig, leg: usize) -> Qty {
+    rig.core.pairs()[0].book.legs[leg].qty
+}
+
+/// News of an order that is in no slot any more.
+fn late_fill(rig: &mut Rig) {
+    let key = OrderKey::Client(ClientId { epoch: 1, seq: 900, leg: 1 });
+    let id = order::VenueOrderId::cut("z");
+    let fill = Fill { id, qty: qty("1"), price: price("100"), fee: Usd::ZERO, funding: Usd::ZERO };
+    rig.event(P, TraderEvent::Order { key, news: OrderNews::Fill(fill), t_venue: Nanos::NEVER });
+}
+
+#[test]
+fn a_live_order_explains_no_more_than_its_size() {
+    let mut rig = held();
+    exit(&mut rig);
+    for _ in 0..2 {
+        rig.account(P, "0");
+        rig.wait_ms(501);
+    }
+    assert_eq!(qty_of(&rig, 1), qty("1"), "the exit may have filled");
+    for _ in 0..2 {
+        rig.account(P, "-1");
+        rig.wait_ms(501);
+    }
+    assert_eq!(qty_of(&rig, 1), Qty::ZERO, "it cannot have sold more than one");
+    rig.fill(2, "g", "1", "100.11");
+    rig.close(3, "0");
+    assert_eq!(rig.net(), Qty::ZERO);
+    rig.assert_replay();
+}
+
+#[test]
+fn what_was_shown_before_an_order_left_is_not_its_doing() {
+    let mut rig = held();
+    rig.account(P, "0");
+    exit(&mut rig);
+    rig.fill(2, "g", "1", "100.11");
+    rig.wait_ms(501);
+    rig.account(P, "0");
+    assert_eq!(qty_of(&rig, 1), Qty::ZERO, "the fill of the other leg makes this read no older");
+    rig.close(3, "0");
+    rig.assert_home();
+}
+
+#[test]
+fn a_read_that_may_lag_does_not_speak_against_an_order_that_left_after_it() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.wait_ms(4_900);
+    rig.account(P, "0");
+    rig.quotes();
+    exit(&mut rig);
+    rig.wait_ms(600);
+    rig.account(P, "0");
+    assert_eq!(qty_of(&rig, 1), qty("1"));
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.assert_home();
+}
+
+#[test]
+fn a_venue_in_doubt_is_asked_until_it_has_answered_and_nothing_is_opened_meanwhile() {
+    let mut rig = Rig::new();
+    late_fill(&mut rig);
+    rig.wait_ms(30_000);
+    rig.quotes();
+    rig.asks.clear();
+    rig.wait_ms(501);
+    assert!(rig.asks.contains(&Ask::Account { venue: P }), "no answer has come");
+    rig.enter();
+    assert!(rig.sent.is_empty());
+    rig.account(P, "0");
+    rig.asks.clear();
+    rig.wait_ms(501);
+    assert!(rig.asks.is_empty());
+    rig.enter();
+    assert_eq!(rig.sent.len(), 2);
+}
+
+#[test]
+fn a_late_fill_is_believed_at_first_sight_however_late_that_comes() {
+    let mut rig = Rig::new();
+    late_fill(&mut rig);
+    rig.wait_ms(30_000);
+    rig.account(P, "1");
+    assert!(rig.journal.iter().any(|entry| matches!(entry, Entry::Adjusted { .. })));
+    assert_eq!((rig.sent[0].venue, rig.sent[0].side, rig.sent[0].reduce_only), (P, Side::Sell, true));
+    rig.fill(0, "u", "1", "99.98");
+    rig.assert_home();
+}
