@@ -59,9 +59,13 @@ impl Core {
         fx: &mut Effects,
     ) {
         let facts = &mut self.venues[venue.index()];
-        facts.account = Some(*report);
+        // Of money that was read a while ago more is known since.
+        let known = facts.account.filter(|_| report.money_age_ms > 0);
+        let AccountReport { positions, foreign_markets, .. } = *report;
+        facts.account =
+            Some(known.map_or(*report, |known| AccountReport { positions, foreign_markets, ..known }));
         self.judge_by_equity(now, fx);
-        self.watch_margin(now, venue, Some(asked), fx);
+        self.watch_margin(now, venue, Some(asked.minus_ms(u64::from(report.money_age_ms))), fx);
         for index in 0..self.pairs.len() {
             if let Some(leg) = self.pairs[index].leg_of(venue) {
                 self.compare(now, index, leg, asked, report, fx);

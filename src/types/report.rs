@@ -71,6 +71,8 @@ pub struct AccountReport {
     /// Balance with unrealised profit.
     pub equity: Usd,
     pub free_margin: Usd,
+    /// How much earlier than the positions these three were asked for, ms: a later call for them got no answer.
+    pub money_age_ms: u32,
     /// Positions by `PairId`; a market without a row is flat.
     pub positions: [PositionReport; PAIRS_MAX],
     /// Markets held that no pair names.

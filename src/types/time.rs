@@ -41,6 +41,11 @@ impl Nanos {
     pub const fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms.saturating_mul(1_000_000)))
     }
+
+    /// `ms` milliseconds before this moment.
+    pub const fn minus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_sub(ms.saturating_mul(1_000_000)))
+    }
 }
 
 impl Add<u64> for Nanos {

@@ -111,3 +111,18 @@ fn a_late_fill_is_believed_at_first_sight_however_late_that_comes() {
     rig.fill(0, "u", "1", "99.98");
     rig.assert_home();
 }
+
+#[test]
+fn positions_without_money_leave_the_money_that_was_known() {
+    let mut rig = Rig::new();
+    let (equity, free) = (usd(900), usd(10));
+    rig.event(P, TraderEvent::Account { equity, free });
+    let old =
+        AccountReport { equity: usd(1_000), free_margin: usd(1_000), money_age_ms: 1, ..Default::default() };
+    rig.account_report(P, old);
+    let told = rig.logs.iter().rev().find_map(|kind| match *kind {
+        RecordKind::Margin { venue: P, free, .. } => Some(free),
+        _ => None,
+    });
+    assert_eq!(told, Some(free.ratio(equity)));
+}

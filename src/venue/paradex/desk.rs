@@ -7,7 +7,7 @@
 use starknet_crypto::Felt;
 
 use super::client::{Client, Next, says_not_open, unreadable};
-use super::events::{FillFact, OrderFact};
+use super::events::{AccountFact, FillFact, OrderFact};
 use super::history::{self, Part, Trail};
 use super::json::{self, AccountJson, FillJson, OrderJson, PositionJson};
 use super::rest::{self, AccountInfoJson, BalanceJson, BookJson, ConfigJson, MarketJson, Page};
@@ -48,6 +48,17 @@ pub struct ParadexDesk {
     token_used: [bool; Role::ALL.len()],
     /// What the last query had found when a call of it failed.
     unfinished: Option<Trail>,
+    /// The account's money as it was last read.
+    money: Option<Money>,
+}
+
+/// What an account is worth, in its own two calls.
+#[derive(Clone, Copy)]
+struct Money {
+    asked: Nanos,
+    account: AccountFact,
+    venue_ms: u64,
+    cash: Usd,
 }
 
 impl ParadexDesk {
@@ -64,6 +75,7 @@ impl ParadexDesk {
             versions: Default::default(),
             token_used: Default::default(),
             unfinished: None,
+            money: None,
         })
     }
 
@@ -229,6 +241,23 @@ impl ParadexDesk {
         }
     }
 
+    /// The account's money; as it was last read where a call for it fails, for the positions do not wait for it.
+    fn money(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Money, DeskError> {
+        let read = self.read_money(http, now);
+        let money = read.or_else(|error| self.money.ok_or(error))?;
+        self.money = Some(money);
+        Ok(money)
+    }
+
+    fn read_money(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Money, DeskError> {
+        const WHAT: &str = "account";
+        let body = self.client.private(http, now, WHAT, Method::Get, "/account")?;
+        let read = json::read::<AccountJson>(WHAT, &body)
+            .and_then(|account| Ok((account.fact()?, account.updated_at.unwrap_or_default())));
+        let (account, venue_ms) = read.map_err(|source| unreadable(WHAT, source))?;
+        Ok(Money { asked: now, account, venue_ms, cash: self.cash(http, now)? })
+    }
+
     fn cash(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Usd, DeskError> {
         const WHAT: &str = "balance";
         let body = self.client.private(http, now, WHAT, Method::Get, "/balance")?;
@@ -297,20 +326,17 @@ impl Desk for ParadexDesk {
     }
 
     fn account(&mut self, http: &mut dyn Http, now: Nanos) -> Result<AccountReport, DeskError> {
-        const WHAT: &str = "account";
-        let body = self.client.private(http, now, WHAT, Method::Get, "/account")?;
-        let read = json::read::<AccountJson>(WHAT, &body)
-            .and_then(|account| Ok((account.fact()?, account.updated_at)));
-        let (fact, updated_at) = read.map_err(|source| unreadable(WHAT, source))?;
-        let mut report = AccountReport {
-            balance: self.cash(http, now)?,
-            equity: fact.equity,
-            free_margin: fact.free,
-            venue_ms: updated_at.unwrap_or_default(),
-            ..AccountReport::default()
-        };
+        let mut report = AccountReport::default();
         self.positions(http, now, &mut report)?;
-        Ok(report)
+        let money = self.money(http, now)?;
+        Ok(AccountReport {
+            balance: money.cash,
+            equity: money.account.equity,
+            free_margin: money.account.free,
+            money_age_ms: u32::try_from(now.ms_since(money.asked)).unwrap_or(u32::MAX),
+            venue_ms: money.venue_ms,
+            ..report
+        })
     }
 
     fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError> {

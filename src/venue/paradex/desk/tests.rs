@@ -170,6 +170,22 @@ fn the_account_is_put_together_and_foreign_markets_counted() {
 }
 
 #[test]
+fn positions_do_not_wait_for_the_money() {
+    let account = ("Get /account", 200, r#"{"account":"0x1","account_value":"10","free_collateral":"9"}"#);
+    let balance = ("Get /balance", 200, r#"{"results":[{"token":"USDC","size":"11"}]}"#);
+    let positions = ("Get /positions", 200, NOTHING);
+    let (lost, later) = (("Get /balance", 503, ""), NOW.plus_ms(70));
+    let mut desk = desk();
+    let mut read = |now, answers: &[_]| desk.account(&mut Script::new(answers), now);
+    assert!(read(NOW, &[TOKEN, positions, account, lost]).is_err(), "the money was never read");
+    assert!(read(NOW, &[account, balance]).is_err(), "money says nothing of positions");
+    assert_eq!(read(NOW, &[positions, account, balance]).unwrap().money_age_ms, 0);
+    let report = read(later, &[positions, account, lost]).unwrap();
+    assert_eq!((report.balance.to_string(), report.money_age_ms), ("11".into(), 70));
+    assert_eq!(read(later, &[positions]).unwrap().money_age_ms, 70);
+}
+
+#[test]
 fn a_filled_order_is_found_in_history_and_priced_by_its_fills() {
     let history = list(&[order_json("CLOSED", "0.0", "")], "");
     let first = list(&[fill_json("a", "0.001", "83456.7")], "c=1&x");
