@@ -415,7 +415,8 @@ impl Checker {
                 if since > 0 {
                     self.longest_lone = self.longest_lone.max(world.now - since);
                 }
-                if since > world.disturbed + 10 * SECOND {
+                // Where the network is faulty all along, something interferes at every moment.
+                if since > world.disturbed.max(world.rest_faulty).saturating_add(10 * SECOND) {
                     self.longest_quiet_lone = self.longest_quiet_lone.max(world.now - since);
                 }
                 self.lone_since[pair] = 0;
