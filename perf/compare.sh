@@ -4,6 +4,7 @@
 #
 #   perf/compare.sh                     50 round trips each, two turns: about ten minutes
 #   perf/compare.sh --rounds 20 --turns 1
+#   perf/compare.sh --leaps             ticks that come from nowhere near: nothing is signed ahead (<date>-leaps.txt)
 #   perf/compare.sh --without-python    needs no network
 #   PERF_PYTHON=/path/to/python perf/compare.sh     an environment that has perf/python/requirements.txt
 #
@@ -11,10 +12,11 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-python=yes arguments=()
+python=yes name=compare arguments=()
 for argument in "$@"; do
     case $argument in
         --without-python) python= ;;
+        --leaps) name=leaps arguments+=("$argument") ;;
         *) arguments+=("$argument") ;;
     esac
 done
@@ -35,7 +37,7 @@ if [[ -n $python ]]; then
     switches+=(--python "$PERF_PYTHON")
 fi
 
-file=runs/$(date -u +%F)-compare.txt
+file=runs/$(date -u +%F)-$name.txt
 mkdir -p runs
 {
     echo "compare   ${arguments[*]:-}"
