@@ -160,6 +160,10 @@ impl Journal for FileJournal {
         self.left() < self.current.len() / 4
     }
 
+    fn warm(&mut self) {
+        self.current.warm(self.at);
+    }
+
     fn rotate(&mut self, snapshot: &[Entry]) -> Result<(), JournalError> {
         self.advance(FRAME_MAX)?;
         self.open_with(snapshot)
@@ -201,9 +205,11 @@ mod tests {
         assert_eq!(entries(&mut tail), [epoch]);
         for round in 0..20 {
             for entry in &all {
+                journal.warm();
                 journal.append(entry).unwrap();
                 supply.poll().unwrap();
             }
+            journal.warm();
             assert_eq!(entries(&mut tail), all, "round {round}");
         }
         assert!(tail.segment() > 10);

@@ -41,6 +41,9 @@ pub trait Journal: Send {
         false
     }
 
+    /// Called at quiet moments: makes ready what the next entries will be written to.
+    fn warm(&mut self) {}
+
     /// Goes on in a fresh segment that opens with `snapshot` (an `Epoch` first), so that a restart needs no
     /// older one.
     fn rotate(&mut self, snapshot: &[Entry]) -> Result<(), JournalError> {

@@ -115,6 +115,18 @@ impl Segment {
         self.map.word(PUBLISHED_AT).store(end as u64, Ordering::Release);
     }
 
+    /// Takes the pages that the next entries will be written to, from `at` on. After a sync the kernel gives each of
+    /// them at its first write, which is a fault that an order would wait for.
+    pub fn warm(&mut self, at: usize) {
+        const PAGE: usize = 4_096;
+        self.publish(self.published());
+        for at in [at, at + PAGE] {
+            if at < self.len() {
+                self.write(at, &[0]);
+            }
+        }
+    }
+
     /// Tells the readers that the next segment goes on.
     pub fn seal(&mut self) {
         self.map.word(SEALED_AT).store(1, Ordering::Release);

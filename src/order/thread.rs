@@ -145,6 +145,7 @@ impl OrderThread {
             self.tell_rest();
             self.rotate(now);
             self.watch_journal(now);
+            self.journal.warm();
             self.board.show(&self.core);
         }
         worked

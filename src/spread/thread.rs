@@ -145,13 +145,17 @@ impl SpreadThread {
 
     fn step(&mut self, now: Nanos, pair: PairId, input: Input<'_>) {
         let Some(signal) = self.signals.get_mut(pair.index()) else { return };
-        if let Some(intent) = signal.step(now, input, &mut self.facts) {
+        let intent = signal.step(now, input, &mut self.facts);
+        // With a wish nothing is told: to wake `signer` would come before the orders where `order` shares this thread.
+        // What is near is told again within moments.
+        let near = signal.take_near().filter(|_| intent.is_none());
+        if let Some(intent) = intent {
             let t_decide = self.clock.now();
             // A full ring refuses and counts: an old wish is worthless, and the signal wishes again.
             let _ = self.rings.intents.push(Intent { t_decide, ..intent });
         }
-        if let (Some(ring), Some(near)) = (&mut self.near, signal.take_near()) {
-            // Told again within moments.
+        if let (Some(ring), Some(near)) = (&mut self.near, near) {
+            // What does not fit is told again, too.
             let _ = ring.push(near);
         }
     }
