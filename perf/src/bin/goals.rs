@@ -125,7 +125,7 @@ fn idle(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Vest refuses one order of each entry.
 fn mending(arguments: &Arguments) -> anyhow::Result<()> {
-    let run = Run::start(arguments, "", Options::default())?;
+    let run = Run::start(arguments, "risk.max_order_errors_per_min = 100", Options::default())?;
     run.trade(arguments.rounds, |stage| {
         let action = Action::Reject { code: "3001".to_owned(), message: "refused".to_owned() };
         let rule = Rule::always(Class::Order, action);
