@@ -48,6 +48,9 @@ impl Checker {
                 self.busts.push(Bust { id, size, at: world.now });
             }
         }
+        if self.busts.is_empty() {
+            return Ok(());
+        }
         let dark = world.wires.iter().any(|wire| wire.venue == 1 && wire.state == State::Dark);
         let deaf = dark || world.rest_faulty > 0 || world.rolled_back;
         self.busts.retain(|bust| !deaf && world.disturbed <= bust.at);
