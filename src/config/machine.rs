@@ -70,6 +70,8 @@ pub struct ThreadSection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Threads {
     pub layout: Layout,
+    /// Real-time priority of the hot threads; zero = none.
+    pub realtime_priority: u8,
     /// By `VenueId`.
     pub md: Vec<ThreadSection>,
     pub spread: ThreadSection,
@@ -175,6 +177,9 @@ fn control_socket(s: &Section<'_>) -> Result<PathBuf, ConfigError> {
     Ok(path)
 }
 
+/// Below the kernel's own threads, which serve interrupts at 50.
+const REALTIME_MAX: u32 = 49;
+
 fn threads(s: &Section<'_>, registry: &[Venue]) -> Result<Threads, ConfigError> {
     const LAYOUTS: [(&str, Layout); 4] = [
         ("auto", Layout::Auto),
@@ -191,6 +196,7 @@ fn threads(s: &Section<'_>, registry: &[Venue]) -> Result<Threads, ConfigError> 
     let cold = |name: &str| thread(&s.section(name)?, &COLD);
     Ok(Threads {
         layout: s.word("layout", &LAYOUTS)?,
+        realtime_priority: s.int("realtime_priority", 0..=REALTIME_MAX)? as u8,
         md: registry.iter().map(md).collect::<Result<_, _>>()?,
         spread: hot("spread")?,
         order: hot("order")?,

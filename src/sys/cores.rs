@@ -30,6 +30,15 @@ pub fn isolated() -> Vec<usize> {
         .unwrap_or_default()
 }
 
+/// Cores that a thread of ours may be pinned to.
+pub fn usable() -> Vec<usize> {
+    let mut cores = allowed();
+    cores.extend(isolated());
+    cores.sort_unstable();
+    cores.dedup();
+    cores
+}
+
 /// Pins the calling thread. Threads started by it afterwards inherit the pin.
 ///
 /// # Errors

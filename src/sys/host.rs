@@ -66,6 +66,11 @@ impl Host {
         Some(rest.split_once(']')?.0.to_owned())
     }
 
+    /// Whether the kernel takes real-time threads off their core for a part of each second.
+    pub fn throttles_realtime(&self) -> bool {
+        self.read("proc/sys/kernel/sched_rt_runtime_us").is_some_and(|text| text != "-1")
+    }
+
     /// What the kernel reads the time from.
     pub fn clock_source(&self) -> Option<String> {
         self.read("sys/devices/system/clocksource/clocksource0/current_clocksource")

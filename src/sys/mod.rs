@@ -22,6 +22,7 @@ pub mod notify;
 pub mod pages;
 mod parked;
 pub mod process;
+pub mod realtime;
 pub mod rest;
 pub mod ring;
 mod seqlock;

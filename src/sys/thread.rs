@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::clock::Clock;
 use super::cores::{PinError, pin_current};
+use super::realtime::make_realtime;
 use super::waker::Waker;
 use crate::types::Nanos;
 
@@ -71,6 +72,8 @@ pub struct ThreadSpec {
     pub name: String,
     /// `None` = wherever the scheduler likes.
     pub core: Option<usize>,
+    /// Real-time priority; `None` = shares its core as everybody does.
+    pub realtime: Option<u8>,
     /// Nice value, 0 for the hot threads, 1..=19 for those that must give way.
     pub nice: i32,
     pub wait: Wait,
@@ -85,6 +88,11 @@ pub enum ThreadError {
     Start { name: String, source: io::Error },
     #[error("thread {name}: {source}")]
     Pin { name: String, source: PinError },
+    #[error(
+        "thread {name}: real-time priority {priority} is refused: {source}; raise LimitRTPRIO= of the unit \
+         and set RestrictRealtime=no there, or [threads] realtime_priority = 0"
+    )]
+    Realtime { name: String, priority: u8, source: io::Error },
     #[error("thread {name}: nice {nice} is refused: {source}")]
     Nice { name: String, nice: i32, source: io::Error },
 }
@@ -184,6 +192,9 @@ fn settle(spec: &ThreadSpec) -> Result<(), ThreadError> {
     if let Some(core) = spec.core {
         pin_current(core).map_err(|source| ThreadError::Pin { name: name(), source })?;
     }
+    if let Some(priority) = spec.realtime {
+        make_realtime(priority).map_err(|source| ThreadError::Realtime { name: name(), priority, source })?;
+    }
     if spec.nice != 0 {
         // On Linux the nice value belongs to the thread, and "this process" means the calling thread.
         rustix::process::setpriority_process(None, spec.nice).map_err(|errno| ThreadError::Nice {
@@ -274,7 +285,8 @@ mod tests {
     }
 
     fn spec(name: &str, wait: Wait) -> ThreadSpec {
-        ThreadSpec { name: name.to_owned(), core: None, nice: 0, wait, waker: Waker::new().unwrap() }
+        let (core, realtime, waker) = (None, None, Waker::new().unwrap());
+        ThreadSpec { name: name.to_owned(), core, realtime, nice: 0, wait, waker }
     }
 
     #[test]

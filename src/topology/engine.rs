@@ -75,7 +75,7 @@ impl Engine {
         options: RunOptions,
     ) -> Result<Self, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        let plan = plan(&config.threads, &cores::allowed());
+        let plan = plan(&config.threads, &cores::usable(), &cores::isolated());
         plan.notes.iter().for_each(|note| tracing::info!(event_type = "LAYOUT", "{note}"));
         let wakers = Wakers::new(parts.len(), &plan).map_err(|error| text(&error))?;
         let mut maker = Maker { config, plan: &plan, wakers: &wakers, clock, records: Records::default() };

@@ -17,6 +17,8 @@ const COLD_NICE: i32 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub core: Option<usize>,
+    /// Real-time priority.
+    pub realtime: Option<u8>,
     pub nice: i32,
     pub wait: Wait,
 }
@@ -65,8 +67,8 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
-/// Makes the plan for a machine on which these cores may be used.
-pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
+/// Makes the plan for a machine on which these cores may be used, and these of them are kept free for us.
+pub fn plan(wanted: &Threads, cores: &[usize], isolated: &[usize]) -> Plan {
     let together = Together::of(wanted.layout);
     let hot = together.threads(wanted.md.len());
     // One core must be left for the cold threads when every hot thread has its own.
@@ -86,7 +88,35 @@ pub fn plan(wanted: &Threads, cores: &[usize]) -> Plan {
     if !enough && wanted.layout == Layout::Auto {
         desk.notes.push(format!("{} cores: hot threads sleep when idle (dedicated cores spin)", cores.len()));
     }
-    Plan { together, md, spread, order, signer, keeper, store, db, notes: desk.notes }
+    let mut plan = Plan { together, md, spread, order, signer, keeper, store, db, notes: desk.notes };
+    if wanted.realtime_priority > 0 {
+        plan.give_realtime(wanted.realtime_priority, isolated);
+    }
+    plan
+}
+
+impl Plan {
+    /// A thread that gives way to nobody starves whoever else is on its core: it must have an isolated one to itself.
+    fn give_realtime(&mut self, priority: u8, isolated: &[usize]) {
+        let hot: Vec<(&str, &mut Place)> = match self.together {
+            Together::Nobody => {
+                let md = self.md.iter_mut().map(|place| ("md", place));
+                md.chain([("spread", &mut self.spread), ("order", &mut self.order)]).collect()
+            }
+            Together::Readers => vec![("spread", &mut self.spread), ("order", &mut self.order)],
+            Together::All => vec![("order", &mut self.order)],
+        };
+        let mut taken = Vec::new();
+        for (name, place) in hot {
+            match place.core {
+                Some(core) if isolated.contains(&core) && !taken.contains(&core) => {
+                    taken.push(core);
+                    place.realtime = Some(priority);
+                }
+                _ => self.notes.push(format!("{name}: no isolated core of its own: no real-time priority")),
+            }
+        }
+    }
 }
 
 /// Gives out places.
@@ -122,7 +152,7 @@ impl Desk<'_> {
             WantedWait::Park | WantedWait::Block => park,
             WantedWait::Auto => self.busy(park_ms),
         };
-        Place { core: self.core(name, section.core), nice: 0, wait }
+        Place { core: self.core(name, section.core), realtime: None, nice: 0, wait }
     }
 
     /// A reader blocks in its socket unless it shares a thread or is told to spin.
@@ -133,12 +163,12 @@ impl Desk<'_> {
             WantedWait::Yield => Wait::Yield,
             _ => Wait::Block,
         };
-        Place { core: self.core("md", section.core), nice: 0, wait }
+        Place { core: self.core("md", section.core), realtime: None, nice: 0, wait }
     }
 
     fn cold(&mut self, section: &ThreadSection) -> Place {
         let wait = Wait::Park { timeout_ms: PARK_COLD_MS };
-        Place { core: self.core("cold", section.core), nice: COLD_NICE, wait }
+        Place { core: self.core("cold", section.core), realtime: None, nice: COLD_NICE, wait }
     }
 }
 
@@ -150,6 +180,7 @@ mod tests {
         let section = ThreadSection { core: None, wait };
         Threads {
             layout,
+            realtime_priority: 0,
             md: vec![section; 2],
             spread: section,
             order: section,
@@ -163,25 +194,47 @@ mod tests {
 
     #[test]
     fn many_cores_spin_and_few_sleep() {
-        let large = plan(&threads(Layout::Auto, WantedWait::Auto), &[0, 1, 2, 3, 4, 5]);
+        let large = plan(&threads(Layout::Auto, WantedWait::Auto), &[0, 1, 2, 3, 4, 5], &[]);
         assert_eq!((large.spread.wait, large.order.wait), (Wait::Spin, Wait::Spin));
         assert!(large.notes.is_empty());
-        let single = plan(&threads(Layout::Single, WantedWait::Auto), &[0, 1]);
+        let single = plan(&threads(Layout::Single, WantedWait::Auto), &[0, 1], &[]);
         assert_eq!((single.together, single.order.wait), (Together::All, Wait::Spin));
         assert!(single.notes.is_empty());
-        let alone = plan(&threads(Layout::Single, WantedWait::Auto), &[0]);
+        let alone = plan(&threads(Layout::Single, WantedWait::Auto), &[0], &[]);
         assert!(matches!(alone.order.wait, Wait::Park { .. }));
-        let small = plan(&threads(Layout::Auto, WantedWait::Auto), &[0, 1]);
+        let small = plan(&threads(Layout::Auto, WantedWait::Auto), &[0, 1], &[]);
         assert!(matches!(small.order.wait, Wait::Park { .. }));
         assert_eq!(small.md[0].wait, Wait::Block);
         assert_eq!(small.notes.len(), 1);
     }
 
     #[test]
+    fn real_time_priority_is_given_to_isolated_cores_of_ones_own() {
+        let mut wanted = threads(Layout::Dedicated, WantedWait::Spin);
+        wanted.realtime_priority = 40;
+        let pin = |section: &mut ThreadSection, core| section.core = Some(core);
+        wanted.md.iter_mut().zip([2, 3]).for_each(|(section, core)| pin(section, core));
+        pin(&mut wanted.spread, 4);
+        pin(&mut wanted.order, 4);
+        let cores = [0, 1, 2, 3, 4, 5];
+        let plan_on = |wanted: &Threads, isolated: &[usize]| plan(wanted, &cores, isolated);
+        let crowded = plan_on(&wanted, &[3, 4, 5]);
+        let given = |plan: &Plan| [&plan.md[0], &plan.md[1], &plan.spread, &plan.order].map(|of| of.realtime);
+        assert_eq!(given(&crowded), [None, Some(40), Some(40), None]);
+        assert_eq!(crowded.notes.len(), 2, "{:?}", crowded.notes);
+        pin(&mut wanted.order, 5);
+        assert_eq!(given(&plan_on(&wanted, &[2, 3, 4, 5])), [Some(40); 4]);
+        wanted.layout = Layout::Single;
+        assert_eq!(given(&plan_on(&wanted, &[2, 3, 4, 5])), [None, None, None, Some(40)]);
+        wanted.realtime_priority = 0;
+        assert_eq!(given(&plan_on(&wanted, &[2, 3, 4, 5])), [None; 4]);
+    }
+
+    #[test]
     fn what_cannot_be_is_said() {
         let mut wanted = threads(Layout::Dedicated, WantedWait::Spin);
         wanted.order.core = Some(9);
-        let plan = plan(&wanted, &[0, 1]);
+        let plan = plan(&wanted, &[0, 1], &[]);
         assert_eq!(plan.order.core, None);
         assert!(plan.notes.iter().any(|note| note.contains("core 9")), "{:?}", plan.notes);
         assert!(matches!(plan.spread.wait, Wait::Park { .. }));

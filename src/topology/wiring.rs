@@ -95,6 +95,7 @@ pub(super) fn spec(name: impl Into<String>, place: &Place, waker: &Waker) -> Thr
     ThreadSpec {
         name: name.into(),
         core: place.core,
+        realtime: place.realtime,
         nice: place.nice,
         wait: place.wait,
         waker: waker.clone(),

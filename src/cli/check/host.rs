@@ -7,6 +7,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Report;
 use crate::config::{Config, Layout, Wait};
+use crate::sys::host::Host;
 use crate::sys::{cores, process};
 
 /// Memory that the engine wants locked, bytes; a guess well above its rings and journal segments.
@@ -15,6 +16,7 @@ const LOCKED_WANTED: u64 = 512 << 20;
 pub(super) fn check(config: &Config, report: &mut Report) {
     journal(&config.journal.dir, config.settings.upkeep.journal_free_min_mb, report);
     spinning_cores(config, report);
+    realtime(config.threads.realtime_priority, report);
     locked_memory(report);
 }
 
@@ -70,6 +72,28 @@ fn spinning_cores(config: &Config, report: &mut Report) {
         report.warning(CHECK, said, "keep cores free (isolcpus) for the threads that spin");
     } else {
         report.ok(CHECK, said);
+    }
+}
+
+/// What real-time priority needs, where it is wanted.
+fn realtime(priority: u8, report: &mut Report) {
+    const CHECK: &str = "real-time priority";
+    if priority == 0 {
+        return;
+    }
+    let limit = getrlimit(Resource::Rtprio).current;
+    let root = process::own_uid() == 0;
+    if limit.is_some_and(|limit| limit < u64::from(priority)) && !root {
+        let said = format!("{priority} wanted, {} allowed", limit.unwrap_or_default());
+        report.failed(CHECK, said, "raise LimitRTPRIO= of the unit, or set [threads] realtime_priority = 0");
+    } else if Host::this().throttles_realtime() {
+        report.warning(
+            CHECK,
+            format!("{priority}, but the kernel holds a spinning thread up for 50 ms of each second"),
+            "sysctl kernel.sched_rt_runtime_us=-1, on isolated cores only",
+        );
+    } else {
+        report.ok(CHECK, priority.to_string());
     }
 }
 
