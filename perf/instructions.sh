@@ -4,16 +4,29 @@
 #
 #   perf/instructions.sh              counts and compares
 #   perf/instructions.sh --record     and keeps the figures as the ones to compare with
+#   perf/instructions.sh --ci         of the simulation's build, with all its checks, which continuous integration has
+#                                     anyway; its figures are compared with their own kind (perf/instructions-ci.tsv)
 set -euo pipefail
 cd "$(dirname "$0")"
 
-record=
-[[ ${1:-} == --record ]] && record=1
+record= ci=
+for argument in "$@"; do
+    case $argument in
+        --record) record=1 ;;
+        --ci) ci=1 ;;
+        *) echo "instructions: $argument is no switch of it" >&2; exit 2 ;;
+    esac
+done
 command -v valgrind >/dev/null || { echo "instructions: valgrind is missing: no report" >&2; exit 0; }
 target=${CARGO_TARGET_DIR:-../target}
-cargo build --release --locked --quiet --target-dir "$target/perf" --bin parts
-parts=$target/perf/release/parts
-few=200 many=1200 last=instructions.tsv
+few=200 many=1200
+if [[ -n $ci ]]; then
+    (cd .. && cargo build --profile simulation --features planted --locked --quiet --example parts)
+    parts=$target/simulation/examples/parts last=instructions-ci.tsv
+else
+    cargo build --release --locked --quiet --target-dir "$target/perf" --bin parts
+    parts=$target/perf/release/parts last=instructions.tsv
+fi
 
 # Instructions of a whole run of this part, so often.
 count() {
