@@ -262,6 +262,9 @@ mod tests {
         let told = near.pop().unwrap();
         assert_eq!((told.direction, told.closes), (crate::types::Direction::B, false));
         assert_eq!(told.worst, [price("100.20"), price("100.00")]);
+        bench.push(0, "100.60", "100.61", 1_100);
+        assert!(bench.poll(1_100).is_some());
+        assert!(near.pop().is_none(), "nobody is woken before the orders of a wish");
     }
 
     #[test]
