@@ -13,7 +13,7 @@ use crate::types::{Nanos, Secret};
 use crate::venue::{DeskError, WireError};
 
 /// Rows of one query; the venue's own maximum.
-const ROWS: u32 = 1000;
+pub(super) const ROWS: u32 = 1000;
 
 impl Rest {
     /// Runs `use_account` on the account's statement, once it is known to be ours: a wrong group routes elsewhere.

@@ -150,11 +150,21 @@ impl Desk for VestDesk {
         self.rest.account(http, self.clock, |account| account.report(&self.access))
     }
 
-    /// The filter is ours: the venue refuses a list of statuses (sheet `vest`, 5.2). No id is known to the venue, so
-    /// `OpenOrder::id` is always `None`; ours are found by nonce.
+    /// One question for each status that is open: the venue refuses a list of statuses, and without one it gives the
+    /// history (sheet `vest`, 5.2). NEW goes first, because no order goes back to it: what fills in between is in one
+    /// of the two. Whether a row is open is read from the row again. No id is known to the venue, so `OpenOrder::id` is
+    /// always `None`; ours are found by nonce.
     fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError> {
         self.clock = now;
-        self.rest.orders(http, self.clock, "", |rows| statements::open_orders(&self.access, rows))
+        let mut open: Vec<OpenOrder> = Vec::new();
+        for filter in ["status=NEW&", "status=PARTIALLY_FILLED&"] {
+            let read = |rows: &[OrderRow<'_>]| statements::open_orders(&self.access, rows);
+            let listed = self.rest.orders(http, self.clock, filter, read)?;
+            let is_new = |order: &OpenOrder| open.iter().all(|known| known.venue_id != order.venue_id);
+            let new: Vec<OpenOrder> = listed.into_iter().filter(is_new).collect();
+            open.extend(new);
+        }
+        Ok(open)
     }
 
     /// By nonce, then by the venue's id, then in the history of the market. A CANCELLED row does not always tell what
@@ -327,6 +337,21 @@ mod tests {
             assert_eq!(told, what, "{answers:?}");
             assert!(desk().open_orders(&mut Script::new(&answers), NOW).is_err());
         }
+    }
+
+    #[test]
+    fn open_orders_are_asked_by_status_and_told_once() {
+        let new = r#"[{"id":"0xa","nonce":1,"symbol":"BTC-PERP","status":"NEW"}]"#;
+        let both = r#"[{"id":"0xa","nonce":1,"status":"PARTIALLY_FILLED"},{"id":"0xb","nonce":2,"status":"FILLED"},
+            {"id":"0xc","nonce":3,"status":"PARTIALLY_FILLED"}]"#;
+        let mut http = Script::new(&[(200, new), (200, both)]);
+        let open = desk().open_orders(&mut http, NOW).unwrap();
+        assert_eq!(open.iter().map(|order| order.nonce).collect::<Vec<_>>(), [1, 3]);
+        let asked = |status| format!("/orders?status={status}&limit=1000&time={}", NOW.ms());
+        assert_eq!(http.paths(), [asked("NEW"), asked("PARTIALLY_FILLED")]);
+
+        let half = Script::new(&[(200, new)]);
+        assert!(desk().open_orders(&mut { half }, NOW).is_err(), "one answer of two is no answer");
     }
 
     fn query(venue_id: &str) -> OrderQuery {

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::access::Access;
+use super::calls::ROWS;
 use super::depth::{TRADING, TickerRow};
 use super::json;
 use super::order_row::{Executed, OrderRow, Status};
@@ -161,9 +162,17 @@ impl PositionRow<'_> {
     }
 }
 
-/// Open orders among the rows. Whose they are is told by the nonce: the venue keeps no id of ours.
+/// Open orders among the rows. Whose they are is told by the nonce: the venue keeps no id of ours. A page full of open
+/// orders may have cut some off: it is an error and not an answer.
 pub fn open_orders(access: &Access, rows: &[OrderRow<'_>]) -> Result<Vec<OpenOrder>, WireError> {
     let open = |row: &&OrderRow<'_>| row.status().is_open();
+    if rows.iter().filter(open).count() >= ROWS as usize {
+        return Err(WireError::new(
+            "orders",
+            b"a full page of open ones",
+            "fewer than 1000 open orders: cancel some",
+        ));
+    }
     let one = |row: &OrderRow<'_>| {
         let id = row.id.unwrap_or_default();
         let pair = row.symbol.and_then(|symbol| access.pair_of(symbol));
@@ -355,5 +364,11 @@ mod tests {
         let told: Vec<_> =
             open.iter().map(|order| (order.venue_id.to_string(), order.pair, order.nonce)).collect();
         assert_eq!(told, [("a".to_owned(), Some(BTC), 1), ("c".to_owned(), None, 3)]);
+
+        let many: String = (0..ROWS).map(|n| format!(r#",{{"id":"{n}","status":"NEW"}}"#)).collect();
+        let page = format!("[{}]", &many[1..]);
+        let rows: Vec<OrderRow> = json::from_slice(page.as_bytes()).unwrap();
+        assert!(open_orders(&access(), &rows).is_err(), "a page that may be cut");
+        assert_eq!(open_orders(&access(), &rows[1..]).unwrap().len(), ROWS as usize - 1);
     }
 }
