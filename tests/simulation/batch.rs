@@ -83,9 +83,11 @@ impl Sums {
             sum.crashes
         );
         println!(
-            "longest with one leg {:.3} s, {:.3} s where nothing interfered; alerts {:?}",
-            sum.longest_lone as f64 / 1e9,
-            sum.longest_quiet_lone as f64 / 1e9,
+            "longest with one leg {:.3} s (seed {}), {:.3} s where nothing interfered (seed {}); alerts {:?}",
+            sum.longest_lone.0 as f64 / 1e9,
+            sum.longest_lone.1,
+            sum.longest_quiet_lone.0 as f64 / 1e9,
+            sum.longest_quiet_lone.1,
             sum.alerts
         );
         violations
@@ -109,7 +111,7 @@ pub fn swarm(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
         |seed| seed < first + count,
         |seed| {
             let mut options = Options::swarm(seed, seconds);
-            if options.ahead {
+            if options.signed {
                 options.seconds = seconds.min(SIGNED_S);
             }
             sums.add(&options, &simulate(&options));

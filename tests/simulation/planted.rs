@@ -91,7 +91,7 @@ pub fn options(look: Look, seed: u64) -> Options {
             ..Options::busy(seed, TRY_S)
         },
     };
-    Options { ahead: false, ..options }
+    Options { signed: false, ..options }
 }
 
 /// A seed that breaks a promise without the mistake proves nothing about it, and is passed over.

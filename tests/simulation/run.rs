@@ -64,7 +64,7 @@ pub struct Run {
 
 impl Run {
     pub fn new(options: Options) -> Self {
-        bot4::types::planted::stub_signatures(!options.ahead);
+        bot4::types::planted::stub_signatures(!options.signed);
         let config = setting::config(&options);
         let world = setting::world(&options);
         let now = lock(&world).now;

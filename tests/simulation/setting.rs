@@ -99,7 +99,7 @@ pub fn world(options: &Options) -> Shared {
         basis_half_life_ms: options.half_life_ms,
         requote_ppm: options.requote_ppm,
         deposit_usd: super::check::DEPOSIT_USD,
-        switches: Switches { stub_signatures: !options.ahead, ..Switches::default() },
+        switches: Switches { stub_signatures: !options.signed, ..Switches::default() },
         vest_cadence: cadence(options.cadence_ms[0]),
         paradex_cadence: cadence(options.cadence_ms[1]),
         ticker_us: 5_000_000,

@@ -30,8 +30,9 @@ pub struct Outcome {
     pub pairs_opened: u64,
     pub pairs_closed: u64,
     pub orders: u64,
-    pub longest_lone: u64,
-    pub longest_quiet_lone: u64,
+    /// Nanoseconds with one leg, and the seed.
+    pub longest_lone: (u64, u64),
+    pub longest_quiet_lone: (u64, u64),
     pub alerts: Vec<(&'static str, u64)>,
     pub tags: Tags,
     /// Effects of the first run of the engine, its start included.
@@ -66,8 +67,8 @@ pub fn simulate_with_crashes(options: &Options, crashes: &[(bool, u64)]) -> Outc
         pairs_opened: run.check.pairs_opened,
         pairs_closed: run.check.pairs_closed,
         orders: run.check.orders,
-        longest_lone: run.check.longest_lone,
-        longest_quiet_lone: run.check.longest_quiet_lone,
+        longest_lone: (run.check.longest_lone, options.seed),
+        longest_quiet_lone: (run.check.longest_quiet_lone, options.seed),
         alerts: run.check.alerts.iter().map(|(kind, count)| (*kind, *count)).collect(),
         tags: world.tags.clone(),
         effects_of_first_run: run.effects_of_first_run,

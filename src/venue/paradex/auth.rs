@@ -25,7 +25,7 @@ pub fn headers(signer: &Signer, now: Nanos) -> Option<Vec<(&'static str, String)
     let timestamp = now.ms() / 1000;
     let expiration = timestamp + EXPIRATION_S;
     let mut signature = String::new();
-    signer.sign_login(timestamp, expiration)?.write(&mut signature, "\"").ok()?;
+    signer.sign(signer.auth_hash(timestamp, expiration))?.write(&mut signature, "\"").ok()?;
     Some(vec![
         ("PARADEX-STARKNET-ACCOUNT", format!("{:#x}", signer.account())),
         ("PARADEX-STARKNET-SIGNATURE", signature),

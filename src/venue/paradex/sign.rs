@@ -97,15 +97,8 @@ impl Signer {
         self.message.finish(self.order_closing.with_left(fields))
     }
 
-    /// Signs a log-in request, times in unix seconds.
-    pub fn sign_login(&self, timestamp_s: u64, expiration_s: u64) -> Option<Signature> {
-        if signs_stubs() {
-            return Some(Signature { r: Felt::from(timestamp_s), s: Felt::ONE });
-        }
-        self.sign(self.auth_hash(timestamp_s, expiration_s))
-    }
-
-    /// Message hash of a log-in request. The signed path is `/v1/auth` whatever the URL says (sheet 2.6).
+    /// Message hash of a log-in request, times in unix seconds. The signed path is `/v1/auth` whatever the URL says
+    /// (sheet 2.6).
     pub fn auth_hash(&self, timestamp_s: u64, expiration_s: u64) -> Felt {
         let structure = self.login.then(Felt::from(timestamp_s)).then(Felt::from(expiration_s));
         self.message.finish(structure.finish())
