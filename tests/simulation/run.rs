@@ -273,6 +273,7 @@ impl Run {
 
     fn drive(&mut self, now: u64) {
         self.next[DRIVER] = now + DRIVER_EVERY;
+        lock(&self.world).end_lingering();
         let deeds = self.faults.due(&self.world, now);
         for deed in deeds {
             self.carry_out(deed, now);

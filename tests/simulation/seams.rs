@@ -130,6 +130,12 @@ impl Link for SimLink {
     }
 }
 
+impl Drop for SimLink {
+    fn drop(&mut self) {
+        lock(&self.world).leave(self.id);
+    }
+}
+
 impl SimLink {
     fn deliver(&self, world: &mut World, message: Outbound<'_>) {
         let (now, at) = (world.us(), world.now);

@@ -1,6 +1,6 @@
 //! Configuration and keys of a simulated engine: the shipped defaults under what the run's options overlay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use bot4::config::{Config, parse};
@@ -118,6 +118,7 @@ pub fn world(options: &Options) -> Shared {
         venues,
         networks: [network; 2],
         wires: Vec::new(),
+        lingering: VecDeque::new(),
         disk: Disk::new(options.segment_bytes, options.durability),
         trace: Trace::new(START_NS, options.loud),
         tags: Tags::default(),

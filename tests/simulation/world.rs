@@ -48,6 +48,9 @@ pub struct Wire {
     pub cut_at: u64,
 }
 
+/// How long a venue keeps a connection from which nothing comes, ns.
+const LINGERS: u64 = 60_000_000_000;
+
 /// An order that was given to a wire.
 pub struct Left {
     pub venue: usize,
@@ -79,6 +82,8 @@ pub struct World {
     pub venues: [Stage; 2],
     pub networks: [Network; 2],
     pub wires: Vec<Wire>,
+    /// Half-open connections that the engine has left, and when their venues end them, ns.
+    pub lingering: VecDeque<(u64, usize)>,
     pub disk: Disk,
     pub trace: Trace,
     pub tags: Tags,
@@ -199,12 +204,30 @@ impl World {
         }
     }
 
+    /// The engine lets go of a connection; of one that is half open the venue hears no end.
+    pub fn leave(&mut self, id: usize) {
+        match self.wires.get(id).map(|wire| wire.state) {
+            Some(State::Up) => self.cut(id),
+            Some(State::Dark) => self.lingering.push_back((self.now + LINGERS, id)),
+            Some(State::Cut) | None => {}
+        }
+    }
+
+    /// Venues end what they have heard nothing of for long.
+    pub fn end_lingering(&mut self) {
+        while self.lingering.front().is_some_and(|(until, _)| *until <= self.now) {
+            let (_, id) = self.lingering.pop_front().unwrap_or_default();
+            self.cut(id);
+        }
+    }
+
     /// The process is gone: the kernel closes what it had open.
     pub fn drop_wires(&mut self) {
         for id in 0..self.wires.len() {
             self.cut(id);
         }
         self.wires.clear();
+        self.lingering.clear();
     }
 
     /// Connections that are not cut.

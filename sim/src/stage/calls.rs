@@ -2,7 +2,7 @@
 //!
 //! Owned by `Stage`. Times are the venue's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::wire::{Answer, Letter, Request, Response};
 
@@ -44,13 +44,20 @@ impl Pending {
 pub struct Calls {
     made: u64,
     pending: BTreeMap<Call, Pending>,
+    /// What has yet to happen, by time: answers that are not ready, and every request that is held.
+    ahead: BTreeSet<(i64, Call)>,
     /// The moment up to which everything has happened.
     reached_us: i64,
+    /// An answer was ready as soon as it was kept.
+    is_ready_at_once: bool,
 }
 
 impl Calls {
     pub fn add(&mut self, now_us: i64, answer: Answer<Response>, request: &Request) -> Call {
-        self.pending.retain(|_, pending| pending.due_us() > now_us - FORGET_US);
+        let forgotten = |call: &Call, pending: &Pending| {
+            pending.due_us() <= now_us - FORGET_US && !self.ahead.contains(&(pending.due_us(), *call))
+        };
+        self.pending.retain(|call, pending| !forgotten(call, pending));
         self.made += 1;
         let call = Call(self.made);
         match answer {
@@ -68,7 +75,7 @@ impl Calls {
         let is_due =
             |pending: &Pending| matches!(pending, Pending::Held { until_us, .. } if *until_us <= now_us);
         let call = self.pending.iter().find(|(_, pending)| is_due(pending)).map(|(call, _)| *call)?;
-        match self.pending.remove(&call)? {
+        match self.take(call)? {
             Pending::Held { letter, .. } => Some((call, letter)),
             Pending::Ready { .. } => None,
         }
@@ -90,7 +97,7 @@ impl Calls {
         if pending.due_us() > now_us || matches!(pending, Pending::Held { .. }) {
             return Answered::Pending { due_us: pending.due_us() };
         }
-        match self.pending.remove(&call) {
+        match self.take(call) {
             Some(Pending::Ready { response, .. }) => Answered::Reply(response),
             _ => Answered::Never,
         }
@@ -101,7 +108,7 @@ impl Calls {
         if matches!(self.pending.get(&call)?, Pending::Held { .. }) {
             return None;
         }
-        match self.pending.remove(&call)? {
+        match self.take(call)? {
             Pending::Ready { due_us, response } => Some((due_us, response)),
             Pending::Held { .. } => None,
         }
@@ -109,17 +116,22 @@ impl Calls {
 
     /// When the next answer becomes ready or a held request goes on.
     pub fn next_due(&self) -> i64 {
-        let is_ahead = |pending: &&Pending| {
-            matches!(pending, Pending::Held { .. }) || pending.due_us() > self.reached_us
-        };
-        self.pending.values().filter(is_ahead).map(Pending::due_us).min().unwrap_or(i64::MAX)
+        self.ahead.first().map_or(i64::MAX, |(due_us, _)| *due_us)
     }
 
     /// Everything up to `now_us` has happened; true when an answer has become ready.
     pub fn reach(&mut self, now_us: i64) -> bool {
-        let before = self.reached_us;
-        self.reached_us = before.max(now_us);
-        self.pending.values().any(|pending| (before..=now_us).contains(&pending.due_us()))
+        self.reached_us = self.reached_us.max(now_us);
+        let mut is_ready = std::mem::take(&mut self.is_ready_at_once);
+        while let Some(&(due_us, call)) = self.ahead.first().filter(|(due_us, _)| *due_us <= self.reached_us)
+        {
+            if matches!(self.pending.get(&call), Some(Pending::Held { .. })) {
+                break;
+            }
+            self.ahead.remove(&(due_us, call));
+            is_ready = true;
+        }
+        is_ready
     }
 
     /// The venue's clock was set forward by `us`.
@@ -131,9 +143,23 @@ impl Calls {
                 Pending::Ready { due_us, .. } => *due_us += us,
             }
         }
+        self.ahead =
+            std::mem::take(&mut self.ahead).into_iter().map(|(due_us, call)| (due_us + us, call)).collect();
     }
 
     fn keep(&mut self, call: Call, pending: Pending) {
+        match &pending {
+            Pending::Ready { due_us, .. } if *due_us <= self.reached_us => self.is_ready_at_once = true,
+            pending => {
+                self.ahead.insert((pending.due_us(), call));
+            }
+        }
         self.pending.insert(call, pending);
+    }
+
+    fn take(&mut self, call: Call) -> Option<Pending> {
+        let pending = self.pending.remove(&call)?;
+        self.ahead.remove(&(pending.due_us(), call));
+        Some(pending)
     }
 }
