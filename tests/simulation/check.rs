@@ -416,7 +416,8 @@ impl Checker {
                     self.longest_lone = self.longest_lone.max(world.now - since);
                 }
                 // Where the network is faulty all along, something interferes at every moment.
-                if since > world.disturbed.max(world.rest_faulty).saturating_add(10 * SECOND) {
+                let interfered = world.disturbed.max(world.rest_faulty).max(world.orders_faulty);
+                if since > interfered.saturating_add(10 * SECOND) {
                     self.longest_quiet_lone = self.longest_quiet_lone.max(world.now - since);
                 }
                 self.lone_since[pair] = 0;

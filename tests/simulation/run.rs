@@ -275,6 +275,7 @@ impl Run {
         self.next[DRIVER] = now + DRIVER_EVERY;
         lock(&self.world).end_lingering();
         let deeds = self.faults.due(&self.world, now);
+        lock(&self.world).mark_order_faults();
         for deed in deeds {
             self.carry_out(deed, now);
         }

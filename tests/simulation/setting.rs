@@ -135,6 +135,7 @@ pub fn world(options: &Options) -> Shared {
         lied_until: 0,
         rest_faulty: if options.wire_ppm > 0 { u64::MAX } else { 0 },
         clock_off: [0; 2],
+        orders_faulty: 0,
         progress: Progress::default(),
         orders_out: Vec::new(),
         md_read: [0; 2],

@@ -8,6 +8,7 @@ use bot4::journal::entry::Entry;
 use bot4::sys::clock::ManualClock;
 use bot4::types::Nanos;
 use bot4::types::record::Role;
+use bot4_sim::core::fault::Class;
 use bot4_sim::core::rng::Rng;
 use bot4_sim::stage::{Call, SocketId, Stage};
 
@@ -109,6 +110,8 @@ pub struct World {
     /// Until when questions may go unanswered for other reasons than a network that is down.
     pub rest_faulty: u64,
     pub clock_off: [u64; 2],
+    /// When a venue last had a fault in store for orders, ns.
+    pub orders_faulty: u64,
     /// When a fault last interfered, ns: promises in seconds count from there.
     pub disturbed: u64,
     pub progress: Progress,
@@ -210,6 +213,13 @@ impl World {
             Some(State::Up) => self.cut(id),
             Some(State::Dark) => self.lingering.push_back((self.now + LINGERS, id)),
             Some(State::Cut) | None => {}
+        }
+    }
+
+    /// Remembers that a venue would not have taken every order.
+    pub fn mark_order_faults(&mut self) {
+        if self.venues.iter().any(|venue| venue.has_fault_for(Class::Order)) {
+            self.orders_faulty = self.now;
         }
     }
 

@@ -378,6 +378,11 @@ impl Exchange {
         &mut self.faults
     }
 
+    /// Whether a fault waits for a message of this class.
+    pub fn has_fault_for(&self, class: Class) -> bool {
+        self.faults.waits_for(class)
+    }
+
     pub fn add_fault(&mut self, rule: Rule) {
         self.faults.add(rule);
     }

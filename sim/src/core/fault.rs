@@ -284,12 +284,19 @@ impl Faults {
         Self { rules: Vec::new(), rng, fired: 0, watches: Watches::default() }
     }
 
+    /// Those that are spent go.
     pub fn add(&mut self, rule: Rule) {
+        self.rules.retain(|(rule, _)| rule.count != Some(0));
         self.rules.push((rule, 0));
     }
 
     pub fn clear(&mut self) {
         self.rules.clear();
+    }
+
+    /// Whether a rule waits for a message of this class.
+    pub fn waits_for(&self, class: Class) -> bool {
+        self.rules.iter().any(|(rule, _)| rule.class == class && rule.count != Some(0))
     }
 
     pub fn rules(&self) -> Vec<Rule> {

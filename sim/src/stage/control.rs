@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::Stage;
 use super::command::Command;
 use super::front::Front;
-use crate::core::fault::Rule;
+use crate::core::fault::{Class, Rule};
 use crate::core::model::Script;
 use crate::core::{Cause, Delay, Event, Exchange, Kind, Mode, NewOrder, Reject, Reply, Side, Socket, Tif};
 use crate::wire::Frame;
@@ -180,6 +180,11 @@ impl Stage {
     /// Adds a fault rule.
     pub fn fault(&mut self, rule: Rule) {
         self.exchange.add_fault(rule);
+    }
+
+    /// Whether a fault waits for a message of this class.
+    pub fn has_fault_for(&self, class: Class) -> bool {
+        self.exchange.has_fault_for(class)
     }
 
     /// Removes all fault rules, scripts and stalls, and sets the mode to ok. The clock stays as it is.

@@ -27,6 +27,14 @@ fn price(value: i64, spec: &MarketSpec) -> String {
     money::print(money::to_multiple(value, spec.tick, Round::Nearest), spec.price_decimals)
 }
 
+/// What an order was filled at, with the places of its last fill where the step has grown since: what happened stays.
+fn dealt(value: i64, o: &OrderView, spec: &MarketSpec) -> String {
+    let of_fill = o.last_fill.as_ref().map_or(0, |fill| money::places(fill.price));
+    let places = of_fill.max(spec.price_decimals);
+    let step = if places > spec.price_decimals { money::quantum(places) } else { spec.tick };
+    money::print(money::to_multiple(value, step, Round::Nearest), places)
+}
+
 /// With the market's places; with more where a step has grown and the size is no multiple of it: what is held is told.
 fn size(value: i64, spec: &MarketSpec) -> String {
     money::print(value, money::places(value).max(spec.size_decimals))
@@ -156,9 +164,9 @@ pub fn order_row(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Value {
         "size": size(o.size, spec), "status": order_status(o), "reduceOnly": o.reduce_only,
         "initMarginRatio": ratio(leverage), "code": code(o),
         "lastFilledSize": last.map(|f| size(f.size, spec)),
-        "lastFilledPrice": last.map(|f| price(f.price, spec)),
+        "lastFilledPrice": last.map(|f| dealt(f.price, o, spec)),
         "lastFilledTime": last.map(|f| f.at_us / 1_000),
-        "avgFilledPrice": when(json!(price(o.average(), spec))),
+        "avgFilledPrice": when(json!(dealt(o.average(), o, spec))),
         "settledFunding": when(json!(dollars(o.settled_funding))),
         "fees": dollars(o.fees),
         "realizedPnl": when(json!(dollars(o.realized_pnl + o.settled_funding - o.fees))),
@@ -205,10 +213,10 @@ fn executed(o: &OrderView, spec: &MarketSpec, leverage: u32, status: &str) -> Va
     let mut args = placed(o, spec, leverage, status);
     if let Some(last) = &o.last_fill {
         args["lastFilledSize"] = json!(size(last.size, spec));
-        args["lastFilledPrice"] = json!(price(last.price, spec));
+        args["lastFilledPrice"] = json!(dealt(last.price, o, spec));
         args["lastFilledTime"] = json!(last.at_us / 1_000);
     }
-    args["avgFilledPrice"] = json!(price(o.average(), spec));
+    args["avgFilledPrice"] = json!(dealt(o.average(), o, spec));
     args["cumFunding"] = json!(dollars(o.settled_funding));
     args["fees"] = json!(dollars(o.fees));
     args
