@@ -19,7 +19,8 @@
 #   scripts/campaign.sh planted                      every deliberate mistake, and after how many seeds it is found
 #
 # --seed N: another run of the same kind (1). --workers N: so many engines beside each other, for kills and lone-legs.
-# A long campaign may be cut into pieces of another seed each; --tag TEXT then keeps their files apart.
+# A long campaign may be cut into pieces of another seed each; --tag TEXT then keeps their files apart. --minutes M: the
+# simulation and the crash-cycles begin no seed after so long, and tell how far they came.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,7 +32,7 @@ usage() {
 [[ $# -gt 0 ]] || usage
 name=$1
 shift
-count= seconds=3600 load=20 seed=1 workers=2 tag=
+count= seconds=3600 load=20 seed=1 workers=2 minutes=100000 tag=
 while [[ $# -gt 0 ]]; do
     [[ $# -gt 1 ]] || usage
     case $1 in
@@ -40,6 +41,7 @@ while [[ $# -gt 0 ]]; do
         --load) load=$2 ;;
         --seed) seed=$2 ;;
         --workers) workers=$2 ;;
+        --minutes) minutes=$2 ;;
         --tag) tag=-$2 ;;
         *) usage ;;
     esac
@@ -105,8 +107,8 @@ campaign() {
             BOT4_SOAK_S=$seconds BOT4_SOAK_LOAD=$load run_test soak \
                 nothing_is_lost_in_long_trading_through_faults
             ;;
-        simulation) simulate simulation swarm --count "$count" --seconds "$seconds" ;;
-        crash-cycles) simulate simulation storm --cycles "$count" ;;
+        simulation) simulate simulation swarm --count "$count" --seconds "$seconds" --minutes "$minutes" ;;
+        crash-cycles) simulate simulation storm --cycles "$count" --minutes "$minutes" ;;
         crash-points) simulate simulation points --scenarios "$count" ;;
         determinism) determinism ;;
         planted) simulate simulation planted --count "$count" ;;

@@ -39,12 +39,12 @@ fn an_hour_without_faults_trades_and_pages_nobody() {
 /// Hours of trading, each with a random subset of all faults.
 #[test]
 fn with_all_faults_no_promise_is_broken_and_all_comes_home() {
-    assert!(batch::swarm(1, count("BOT4_SIM_SEEDS", 500), 3_600, jobs()));
+    assert!(batch::swarm(1, count("BOT4_SIM_SEEDS", 500), u64::MAX, 3_600, jobs()));
 }
 
 #[test]
 fn the_engine_dies_again_and_again_and_always_comes_home() {
-    assert!(batch::storm(1, count("BOT4_SIM_CRASHES", 10_000), jobs()));
+    assert!(batch::storm(1, count("BOT4_SIM_CRASHES", 10_000), u64::MAX, jobs()));
 }
 
 #[test]

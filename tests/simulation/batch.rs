@@ -52,6 +52,14 @@ impl Sums {
         add(&mut sums.0, outcome);
     }
 
+    fn is_before(&self, minutes: u64) -> bool {
+        self.begun.elapsed().as_secs() / 60 < minutes
+    }
+
+    fn runs(&self) -> u64 {
+        self.sum.lock().unwrap().2
+    }
+
     fn crashes(&self) -> u64 {
         self.sum.lock().unwrap().0.crashes
     }
@@ -102,13 +110,14 @@ fn commit() -> String {
 /// Virtual seconds of a seed in which every signature is made and looked at: they cost a hundred times the rest.
 const SIGNED_S: u64 = 300;
 
-/// Seeds with everything that goes wrong. Rows of the catalogue that were never reached fail a large campaign.
-pub fn swarm(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
+/// Seeds with everything that goes wrong, so many or as many as begin in so many minutes. Rows of the catalogue that
+/// were never reached fail a large campaign.
+pub fn swarm(first: u64, count: u64, minutes: u64, seconds: u64, jobs: usize) -> bool {
     let sums = Sums::new(jobs);
     each(
         first,
         jobs,
-        |seed| seed < first + count,
+        |seed| seed < first + count && sums.is_before(minutes),
         |seed| {
             let mut options = Options::swarm(seed, seconds);
             if options.signed {
@@ -120,17 +129,17 @@ pub fn swarm(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
     let violations = sums.print(true);
     let missing = sums.sum.lock().unwrap().0.tags.missing();
     println!("rows never reached: {missing:?}");
-    let vacuous = count * seconds >= 500 * 3_600 && !missing.is_empty();
+    let vacuous = sums.runs() * seconds >= 500 * 3_600 && !missing.is_empty();
     violations == 0 && !vacuous
 }
 
-/// Deaths and recoveries until there were so many.
-pub fn storm(first: u64, cycles: u64, jobs: usize) -> bool {
+/// Deaths and recoveries until there were so many, or for so many minutes.
+pub fn storm(first: u64, cycles: u64, minutes: u64, jobs: usize) -> bool {
     let sums = Sums::new(jobs);
     each(
         first,
         jobs,
-        |_| sums.crashes() < cycles,
+        |_| sums.crashes() < cycles && sums.is_before(minutes),
         |seed| {
             let options = Options::storm(seed, STORM_S);
             sums.add(&options, &simulate(&options));

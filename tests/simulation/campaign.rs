@@ -18,11 +18,11 @@ fn main() -> ExitCode {
         at.and_then(|at| words.get(at + 1)).and_then(|text| text.parse().ok()).unwrap_or(or)
     };
     let (seconds, jobs) = (number("--seconds", 3_600), number("--jobs", 2) as usize);
-    let first = number("--first", 1);
+    let (first, minutes) = (number("--first", 1), number("--minutes", u64::MAX));
     let good = match words.first().map(String::as_str) {
         Some("seed") => one(&words, number("--seed", 1), seconds),
-        Some("swarm") => batch::swarm(first, number("--count", 100), seconds, jobs),
-        Some("storm") => batch::storm(first, number("--cycles", 10_000), jobs),
+        Some("swarm") => batch::swarm(first, number("--count", 100), minutes, seconds, jobs),
+        Some("storm") => batch::storm(first, number("--cycles", 10_000), minutes, jobs),
         Some("points") => batch::points(number("--scenarios", 2), jobs),
         Some("twice") => batch::twice(first, number("--count", 20), seconds, jobs),
         Some("planted") => {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
                 "campaign: one of seed --seed N [--calm|--storm|--busy] [--loud], swarm --count N, \
                  storm --cycles N, points --scenarios N, twice --count N, \
                  planted --count N --seeds N --only NAME,NAME; \
-                 with --first N --seconds S --jobs N"
+                 with --first N --seconds S --minutes M (no new seed after so long) --jobs N"
             );
             return ExitCode::from(2);
         }
