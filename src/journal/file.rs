@@ -216,6 +216,40 @@ mod tests {
         assert_eq!(journal.next_seq(), 1 + 20 * all.len() as u64);
     }
 
+    /// Page faults of this thread so far.
+    fn faults() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        fields.split_whitespace().nth(7).unwrap().parse().unwrap()
+    }
+
+    /// Of so many appends, each after a sync: how many had to wait for a page.
+    fn appends_that_fault(is_warmed: bool) -> usize {
+        // Beside the tests themselves: a temporary directory may be in memory, where nothing is synced.
+        let binary = std::env::current_exe().unwrap();
+        let dir = tempfile::tempdir_in(binary.parent().unwrap()).unwrap();
+        let all = samples::all();
+        let options = Options { segment_bytes: 64 * FRAME_MAX, ..SMALL };
+        let (mut journal, _supply) = start(dir.path(), options, &all[..1]);
+        let mut one = || {
+            journal.current.sync().unwrap();
+            if is_warmed {
+                journal.warm();
+            }
+            let before = faults();
+            journal.append(&all[1]).unwrap();
+            usize::from(faults() > before)
+        };
+        (0..32).map(|_| one()).sum()
+    }
+
+    #[test]
+    fn an_append_to_a_warm_page_waits_for_none() {
+        let (cold, warm) = (appends_that_fault(false), appends_that_fault(true));
+        assert!(cold >= 24, "the disk gives pages anew after a sync: {cold} of 32");
+        assert!(warm <= 8, "{warm} of 32 appends faulted, {cold} without");
+    }
+
     #[test]
     fn rotation_opens_with_the_snapshot_and_restart_reads_no_further_back() {
         let dir = tempfile::tempdir().unwrap();

@@ -163,3 +163,53 @@ impl Calls {
         Some(pending)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request<'static> {
+        Request { method: "GET", path_and_query: "/", headers: &[], body: b"" }
+    }
+
+    fn answer(due_us: i64) -> Answer<Response> {
+        Answer::At { due_us, result: Response::bare(200) }
+    }
+
+    #[test]
+    fn an_answer_is_told_ready_once_and_stays() {
+        let mut calls = Calls::default();
+        let [late, soon] = [20, 10].map(|due_us| calls.add(0, answer(due_us), &request()));
+        assert_eq!(calls.next_due(), 10);
+        assert_eq!([9, 10, 11].map(|now_us| calls.reach(now_us)), [false, true, false]);
+        assert_eq!(calls.next_due(), 20);
+        assert_eq!(calls.answer(late, 11), Answered::Pending { due_us: 20 });
+        assert!(matches!(calls.answer(soon, 11), Answered::Reply(_)));
+        assert_eq!(calls.answer(soon, 11), Answered::Never, "given once");
+        calls.add(11, answer(11), &request());
+        assert!(calls.reach(11), "ready as soon as it was asked for");
+    }
+
+    #[test]
+    fn a_held_request_stays_due_until_it_goes_on() {
+        let mut calls = Calls::default();
+        let call = calls.add(0, Answer::Hold { until_us: 10 }, &request());
+        calls.reach(15);
+        assert_eq!((calls.next_due(), calls.answer(call, 15)), (10, Answered::Pending { due_us: 10 }));
+        let (held, letter) = calls.held(15).unwrap();
+        assert_eq!((held, calls.next_due()), (call, i64::MAX));
+        calls.settle(call, 15, answer(18), letter);
+        calls.shift(100);
+        assert_eq!(calls.next_due(), 118);
+        assert!(calls.reach(118) && matches!(calls.answer(call, 118), Answered::Reply(_)));
+    }
+
+    #[test]
+    fn answers_that_nobody_asks_for_are_forgotten() {
+        let mut calls = Calls::default();
+        calls.add(0, answer(5), &request());
+        calls.reach(FORGET_US + 5);
+        calls.add(FORGET_US + 5, answer(FORGET_US + 9), &request());
+        assert_eq!((calls.pending.len(), calls.ahead.len()), (1, 1));
+    }
+}
