@@ -66,6 +66,12 @@ case $name in
 esac
 export BOT4_SEED=$seed BOT4_WORKERS=$workers
 
+# The records of other campaigns make no other program.
+commit() {
+    printf "%s" "$(git describe --always 2>/dev/null || echo unknown)"
+    git diff --quiet HEAD -- ':!perf/campaigns' 2>/dev/null || echo -dirty
+}
+
 # One test of the release build, with all that it prints; it is built together with the production binary.
 run_test() {
     cargo test --release --locked --quiet -p bot4 --test "$1" -- --exact "$2" --nocapture
@@ -78,9 +84,7 @@ run_units() {
 
 # The simulation, as the commit is; the first seed is that of the campaign times a million.
 simulate() {
-    local commit
-    commit=$(git describe --always --dirty 2>/dev/null || echo unknown)
-    BOT4_COMMIT=$commit cargo run --locked --quiet --profile "$1" --features planted --example campaign -- \
+    BOT4_COMMIT=$(commit) cargo run --locked --quiet --profile "$1" --features planted --example campaign -- \
         "${@:2}" --first $(((seed - 1) * 1000000 + 1)) --jobs "$workers"
 }
 
@@ -122,7 +126,7 @@ heading() {
     echo "campaign  $name ${count:+--count $count }--seed $seed --workers $workers"
     [[ $name != soak ]] || echo "          --seconds $seconds --load $load"
     echo "date      $(date -u +%FT%TZ)"
-    echo "commit    $(git describe --always --dirty 2>/dev/null || echo unknown)"
+    echo "commit    $(commit)"
     echo "host      $(uname -sr), $(nproc) cores, $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
     echo "load      $(cut -d ' ' -f 1-3 /proc/loadavg) before the start"
     echo

@@ -105,4 +105,6 @@ pub struct Totals {
     pub day: u32,
     pub day_result: Usd,
     pub halted: bool,
+    /// The last result has not been held against what the accounts hold: not all of them had been read.
+    pub unjudged: bool,
 }

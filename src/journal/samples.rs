@@ -125,7 +125,9 @@ pub fn all() -> Vec<Entry> {
     entries.extend([
         Entry::PairSnapshot { pair: PairId(1), book },
         Entry::PairHeld { pair: PairId(1), spread: Rate::from_bps(31) },
-        Entry::TotalsSnapshot { totals: Totals { pairs_opened: 3, halted: true, ..Totals::default() } },
+        Entry::TotalsSnapshot {
+            totals: Totals { pairs_opened: 3, halted: true, unjudged: true, ..Totals::default() },
+        },
         Entry::OrderSnapshot { order: order(9, 1, Side::Sell, Purpose::Unwind), state, venue_id, done, at },
         Entry::Unknown { id, at },
         Entry::Busted { id, fill, at },

@@ -90,8 +90,6 @@ pub struct Core {
     pub(super) started: Nanos,
     /// The last entry was the orderly end of a run.
     ended: bool,
-    /// The last run ended right after a close: what its result forbids was not looked at.
-    pub(super) unjudged: bool,
     told: Vec<ExposureState>,
 }
 
@@ -116,7 +114,6 @@ impl Core {
             holds: Holds::default(),
             started: Nanos::NEVER,
             ended: false,
-            unjudged: false,
             settings,
         }
     }
@@ -127,8 +124,6 @@ impl Core {
             return;
         }
         self.apply(entry);
-        // A run that went on after a close has judged it.
-        self.unjudged = matches!(entry, Entry::PairClosed { .. });
     }
 
     /// The last recovered entry was applied. A run that ended without a word counts against the throttle, so that a
@@ -270,6 +265,7 @@ impl Core {
     }
 
     fn close_totals(&mut self, ledger: &crate::position::Ledger, at: Nanos) {
+        self.totals.unjudged = true;
         let day = day_of(at);
         if self.totals.day != day {
             self.totals.day = day;

@@ -59,7 +59,9 @@ impl Core {
             self.totals.losing_in_a_row = 0;
         }
         if self.totals.halted && mode != Mode::Halted {
+            // A person has looked.
             self.gate.throttle.rearm();
+            self.totals.unjudged = false;
         }
         self.mode = mode;
         self.totals.halted = mode == Mode::Halted;

@@ -140,7 +140,7 @@ impl Core {
                 fill_skew_ns: skew,
             }));
         }
-        self.check_losses(now, fx);
+        self.judge(now, fx);
     }
 
     /// What no order can close waits for a person.
@@ -153,7 +153,9 @@ impl Core {
         }
     }
 
-    fn check_losses(&mut self, now: Nanos, fx: &mut Effects) {
+    /// Does what the results forbid. Until every account has been read, the last word is not spoken.
+    fn judge(&mut self, now: Nanos, fx: &mut Effects) {
+        self.totals.unjudged &= !self.knows_equity();
         match self.verdict(now) {
             Some((Mode::Halted, why)) => self.halt(now, VenueId(0), why, fx),
             Some((mode, why)) => self.set_mode(now, mode, why, fx),
@@ -177,17 +179,20 @@ impl Core {
     /// The last run may have died between a close and what its result forbids: the next one begins with that. What a
     /// person has lifted since is not asked for again.
     pub(super) fn judge_recovered(&mut self, now: Nanos) {
-        if let Some((mode, why)) = self.verdict(now).filter(|_| self.unjudged) {
+        if let Some((mode, why)) = self.verdict(now).filter(|_| self.totals.unjudged) {
             self.apply_mode(mode, Reason::cut(why), now);
         }
     }
 
     /// The same for a loss that is a share of what the accounts hold, as soon as all of them have been read.
     pub(super) fn judge_by_equity(&mut self, now: Nanos, fx: &mut Effects) {
-        if self.unjudged && self.venues.iter().all(|facts| facts.account.is_some()) {
-            self.unjudged = false;
-            self.check_losses(now, fx);
+        if self.totals.unjudged && self.knows_equity() {
+            self.judge(now, fx);
         }
+    }
+
+    fn knows_equity(&self) -> bool {
+        self.venues.iter().all(|facts| facts.account.is_some())
     }
 
     /// Equity over all venues, as last stated.

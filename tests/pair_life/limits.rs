@@ -277,6 +277,24 @@ fn a_loss_that_the_last_run_died_over_holds_entries_back_from_the_start() {
     }));
     restart(&mut rig, Mode::Active);
     assert_eq!(rig.core.mode(), Mode::Halted, "a share of what both accounts hold");
+    unlatch(&mut rig);
+    command(&mut rig, Command::Resume);
+    restart(&mut rig, Mode::Active);
+    assert_eq!(rig.core.mode(), Mode::Active, "a person has looked");
+
+    let mut rig = died_over_a_loss(losing(|limits| {
+        limits.upkeep.pauses.daily_loss_share = Rate::from_raw(1);
+    }));
+    let mut core = Core::new(rig.core.settings().clone());
+    rig.journal.iter().for_each(|entry| core.recover(entry));
+    core.end_recovery(rig.now);
+    rig.journal = core.snapshot(core.epoch() + 1, 0, rig.now);
+    restart(&mut rig, Mode::Active);
+    assert_eq!(
+        rig.core.mode(),
+        Mode::Halted,
+        "also when the run that was to see it died before it read the accounts"
+    );
 
     let mut rig = died_over_a_loss(losing(|_| {}));
     restart(&mut rig, Mode::Active);

@@ -182,7 +182,8 @@ fn histories_lag_behind_positions() {
     let mut run = Run::paradex().still();
     run.fault(Rule::always(Class::Query, Action::LagHistory { ms: 5_000 }));
     run.trade("BUY", "0.2", "first");
-    let rows = |run: &mut Run, path: &str| run.private("GET", path, "").1["results"].as_array().unwrap().len();
+    let rows =
+        |run: &mut Run, path: &str| run.private("GET", path, "").1["results"].as_array().unwrap().len();
     assert_eq!(run.private("GET", "/v1/positions", "").1["results"][0]["size"], "0.2", "told at once");
     for list in ["/v1/fills", "/v1/orders-history", "/v1/orders"] {
         assert_eq!(rows(&mut run, list), 0, "{list}");
