@@ -145,6 +145,14 @@ impl Segment {
     pub fn sync(&self) -> Result<(), JournalError> {
         self.file.sync_data().map_err(JournalError::io("cannot sync", &self.path))
     }
+
+    /// From now on every sync of the whole file fails.
+    #[cfg(test)]
+    #[expect(clippy::unwrap_used, reason = "a test cannot go on without it")]
+    pub fn break_sync(&mut self) {
+        // A device that has nothing to sync refuses to.
+        self.file = File::open("/dev/null").unwrap();
+    }
 }
 
 impl Header {

@@ -71,6 +71,12 @@ impl Tail {
         self.segment.sync()
     }
 
+    /// From now on every sync fails, until the next segment.
+    #[cfg(test)]
+    pub fn break_sync(&mut self) {
+        self.segment.break_sync();
+    }
+
     fn frame(&self) -> Result<(Frame, usize), JournalError> {
         let mut bytes = [0; FRAME_MAX];
         let end = self.segment.published().min(self.segment.len());

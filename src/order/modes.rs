@@ -13,6 +13,8 @@ const STALL_HOLD_MS: u64 = 2_000;
 /// Why the engine pauses by itself; the journal's word for it, which a restart reads.
 pub(super) const LOSING: &str = "losing pairs in a row";
 const ERRORS: &str = "order errors";
+/// Why the order thread halts when the journal cannot be written to the disk.
+const JOURNAL_FAILED: &str = "the journal cannot be written to the disk";
 
 /// An automatic pause: it ends by itself, unless a person says otherwise first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +132,16 @@ impl Core {
             let opening: Vec<ClientId> =
                 self.pairs[index].live_orders().filter(opens).map(Order::id).collect();
             opening.into_iter().for_each(|id| self.cancel(now, index, id, fx));
+        }
+    }
+
+    /// The journal could not be written to the disk: nothing of it is believed before a restart, whatever a person lifts
+    /// meanwhile; what is held is closed all the same (SAFETY L6).
+    pub fn halt_for_journal(&mut self, now: Nanos, fx: &mut Effects) {
+        if self.mode != Mode::Halted {
+            let (pair, venue, what) = (PairId(0), VenueId(0), Reason::cut(JOURNAL_FAILED));
+            fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what }));
+            self.take_halt(now, false, what, fx);
         }
     }
 

@@ -312,6 +312,9 @@ impl OrderThread {
     fn watch_journal(&mut self, now: Nanos) {
         let low = self.trust != Trust::Whole || self.journal.free_bytes() < self.journal_free_min;
         self.core.hold_for_journal(low, &mut self.effects);
+        if self.trust == Trust::Lost {
+            self.core.halt_for_journal(now, &mut self.effects);
+        }
         self.run_effects(now);
     }
 

@@ -35,7 +35,7 @@ pub struct StoreHealth {
 }
 
 impl StoreHealth {
-    /// The disk could not be trusted once: the engine must halt (SAFETY L6). Stays true.
+    /// The journal could not be synced or read once: `main` halts the engine (SAFETY L6). Stays true.
     pub fn journal_failed(&self) -> bool {
         self.journal_failed.load(Ordering::Acquire)
     }
@@ -138,7 +138,11 @@ impl<O: Observer> StoreThread<O> {
             match next {
                 Ok(Some(frame)) => self.entry(&frame.entry),
                 Ok(None) => break,
-                Err(error) => self.lose_journal(now, &error),
+                Err(error) => {
+                    // There is no way past what cannot be read.
+                    self.tail = None;
+                    self.distrust_journal(now, &error);
+                }
             }
             worked = true;
         }
@@ -154,10 +158,12 @@ impl<O: Observer> StoreThread<O> {
     }
 
     fn keep_journal(&mut self, now: Nanos) {
+        // After an error a sync proves nothing any more, also where it says that it has worked.
         if std::mem::take(&mut self.unsynced)
+            && !self.health.journal_failed()
             && let Some(Err(error)) = self.tail.as_ref().map(Tail::sync)
         {
-            self.lose_journal(now, &error);
+            self.distrust_journal(now, &error);
         }
         if let Some(supply) = &mut self.supply {
             let error = supply.poll().err().map(|error| error.to_string()).unwrap_or_default();
@@ -178,8 +184,8 @@ impl<O: Observer> StoreThread<O> {
         }
     }
 
-    fn lose_journal(&mut self, now: Nanos, error: &JournalError) {
-        self.tail = None;
+    /// What the disk holds is not known from here on; what the writer appends is followed all the same.
+    fn distrust_journal(&mut self, now: Nanos, error: &JournalError) {
         self.health.journal_failed.store(true, Ordering::Release);
         let line = Line::new(now, Level::Error, lines::TARGET, error).event("JOURNAL_FAILED");
         self.output.write(line);
@@ -247,5 +253,31 @@ mod tests {
         assert_eq!(text.matches("Vest WebSocket connected").count(), 2);
         assert!(text.contains("[TRADE] Auto-executed: spread=0.3100%"), "{text}");
         assert!(text.contains("\"event_type\":\"PAIR_CLOSED\""), "{text}");
+    }
+
+    #[test]
+    fn a_failed_sync_is_told_once_never_tried_again_and_blinds_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let all = samples::all();
+        let found = recover::recover(dir.path()).unwrap();
+        let (mut journal, supply) =
+            FileJournal::start(dir.path(), Options::default(), &found, &all[..1], Nanos(5)).unwrap();
+        let mut tail = Tail::open(dir.path(), 0).unwrap();
+        tail.break_sync();
+        let (sender, lines) = mpsc::channel();
+        let (output, guard) = Output::to(Lines(sender), Redactor::default(), Level::Info);
+        let mut store = StoreThread::new(vec![], Some((tail, supply)), names(), output, Count::default());
+        store.poll(Nanos::from_ms(1));
+        assert!(store.health().journal_failed());
+        for turn in 1..=3 {
+            journal.append(&all[1]).unwrap();
+            store.poll(Nanos::from_ms(1 + turn * SYNC_MS));
+        }
+        assert_eq!(store.observer().1, 4, "what comes after the failure is seen too");
+        assert!(store.health().journal_failed());
+        drop(store);
+        drop(guard);
+        let text: String = lines.try_iter().collect();
+        assert_eq!(text.matches("JOURNAL_FAILED").count(), 1, "{text}");
     }
 }

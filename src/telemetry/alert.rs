@@ -19,6 +19,8 @@ pub enum Kind {
     KeyExpiry,
     ClockOffset,
     DatabaseLag,
+    /// The journal could not be synced or read.
+    JournalFailed,
     ThreadBlocked,
     MemoryGrowth,
     /// A thread ended; the engine stops.
@@ -40,6 +42,7 @@ impl Kind {
             Self::ClockOffset => "CLOCK_OFFSET",
             Self::MemoryGrowth => "MEMORY_GROWTH",
             Self::DatabaseLag => "DATABASE_LAG",
+            Self::JournalFailed => "JOURNAL_FAILED",
             Self::ThreadBlocked => "THREAD_BLOCKED",
             Self::Broken => "BROKEN",
             Self::DailySummary => "DAILY_SUMMARY",

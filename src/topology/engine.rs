@@ -17,7 +17,9 @@ use crate::control::{self, HaltFile};
 use crate::journal::Tail;
 use crate::order::board::Board;
 use crate::order::thread::OrderThread;
-use crate::store::{DbHealth, DbThread, Names, Output, PairName, StoreThread, Target, VenueName};
+use crate::store::{
+    DbHealth, DbThread, Names, Output, PairName, StoreHealth, StoreThread, Target, VenueName,
+};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::cores;
 use crate::sys::notify::Notifier;
@@ -54,6 +56,7 @@ pub struct Engine {
     control: control::Server,
     socket: PathBuf,
     options: RunOptions,
+    store_health: Arc<StoreHealth>,
     database: Arc<DbHealth>,
     upkeep: Upkeep,
 }
@@ -120,6 +123,7 @@ impl Engine {
             .with_alerts(AlertWatch::new(config.alerts.rules, clock.now()), raise);
         let records = maker.records.0;
         let store = StoreThread::new(records, Some((tail, supply)), names.clone(), output.clone(), telemetry);
+        let store_health = store.health();
         let store = StoreWorker { thread: store, output };
         let db = DbThread::new(config.journal.dir.clone(), database, names, clock.now());
         let database = db.health();
@@ -140,6 +144,7 @@ impl Engine {
             control,
             socket: config.control_socket.clone(),
             options,
+            store_health,
             database,
             upkeep: config.settings.upkeep.clone(),
         })
@@ -164,6 +169,7 @@ impl Engine {
             board: self.board,
             handles: hot,
             may_block: keepers.into_iter().chain([db]).collect(),
+            store_health: self.store_health,
             database: self.database,
             database_lag: self.upkeep.database,
             blocking_max_ms: u64::from(self.upkeep.blocking_heartbeat_max_ms),

@@ -21,12 +21,14 @@ pub struct Operator {
     obeyed_file: bool,
     /// Signals already obeyed.
     obeyed_signals: u32,
+    /// The journal's disk failed, and its halt was sent.
+    journal_failed: bool,
 }
 
 impl Operator {
     /// `halted`: the engine was started Halted because the file was there.
     pub fn new(commands: Tx<Command>, halt_file: HaltFile, pairs: Vec<String>, halted: bool) -> Self {
-        Self { commands, halt_file, pairs, obeyed_file: halted, obeyed_signals: 0 }
+        Self { commands, halt_file, pairs, obeyed_file: halted, obeyed_signals: 0, journal_failed: false }
     }
 
     /// Sends a command; false when the ring is full.
@@ -45,6 +47,14 @@ impl Operator {
         if halt_signals != self.obeyed_signals && self.halt("SIGUSR1") {
             self.obeyed_signals = halt_signals;
         }
+    }
+
+    /// Halts when the journal's disk has failed (SAFETY L6); one that did not fit into the ring is sent at the next look.
+    /// True once, when it was sent.
+    pub fn watch_journal(&mut self, failed: bool) -> bool {
+        let halts = failed && !self.journal_failed && self.halt("the journal's disk failed");
+        self.journal_failed |= halts;
+        halts
     }
 
     fn halt(&mut self, why: &str) -> bool {
@@ -78,6 +88,9 @@ impl Operator {
             }
             Verb::Unlatch { .. } if !halted => {
                 refused(&format!("it is not halted, it is {}: nothing to unlatch", board.mode().name()))
+            }
+            Verb::Unlatch { .. } if self.journal_failed => {
+                refused("the journal's disk failed: mend it and restart the engine first")
             }
             Verb::Unlatch { reason } => self.unlatch(reason),
             Verb::Adopt { pair } => self.adopt(pair, board),
@@ -178,6 +191,26 @@ mod tests {
         operator.watch(1);
         assert!(matches!(sent.pop(), Some(Command::Halt { .. })));
         operator.watch(1);
+        assert_eq!(sent.pop(), None);
+    }
+
+    #[test]
+    fn a_failed_journal_halts_once_is_not_lost_in_a_full_ring_and_is_not_unlatched() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut operator, mut sent) = operator(dir.path());
+        assert!(!operator.watch_journal(false));
+        while operator.send(Command::Pause) {}
+        assert!(!operator.watch_journal(true));
+        while sent.pop().is_some() {}
+        assert!(operator.watch_journal(true));
+        let why = Reason::cut("the journal's disk failed");
+        assert_eq!(sent.pop(), Some(Command::Halt { flatten: false, why }));
+        assert!(!operator.watch_journal(true));
+        assert_eq!(sent.pop(), None);
+        let board = Board::default();
+        board.show_mode(Mode::Halted);
+        let refused = self::why(ask(&mut operator, &board, Verb::Unlatch { reason: "looked".to_owned() }));
+        assert!(refused.contains("restart the engine first"), "{refused}");
         assert_eq!(sent.pop(), None);
     }
 

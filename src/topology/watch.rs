@@ -8,7 +8,7 @@ use super::growth::Growth;
 use super::operator::Operator;
 use crate::control;
 use crate::order::board::Board;
-use crate::store::DbHealth;
+use crate::store::{DbHealth, StoreHealth};
 use crate::sys::clock::Clock;
 use crate::sys::notify::{Notifier, State};
 use crate::sys::process::resident_bytes;
@@ -43,6 +43,7 @@ pub struct Watch<C> {
     pub heartbeat_max_ms: u64,
     pub stop_deadline_ms: u64,
     pub flatten_on_stop: bool,
+    pub store_health: Arc<StoreHealth>,
     pub database: Arc<DbHealth>,
     pub database_lag: DatabaseLag,
     /// Handles that may block are alarming when they are older, ms.
@@ -85,6 +86,7 @@ impl<C: Clock> Watch<C> {
             let now = self.clock.now();
             self.answer(now);
             self.operator.watch(self.signals.halts());
+            self.watch_journal(now);
             if self.signals.stops() > 0 {
                 return self.stop(now);
             }
@@ -146,6 +148,15 @@ impl<C: Clock> Watch<C> {
         let hold = lag_ms > u64::from(self.database_lag.no_entries_s) * 1_000;
         if hold != self.said.held && self.operator.send(Command::HoldForDatabase(hold)) {
             self.said.held = hold;
+        }
+    }
+
+    /// What a disk holds that could not sync is not known: nothing is opened before a person has looked (SAFETY L6).
+    fn watch_journal(&mut self, now: Nanos) {
+        if self.operator.watch_journal(self.store_health.journal_failed()) {
+            let doing = "halted; closes what is held, and trades no more before a restart";
+            let next = "bot4 status; then mend the disk and restart bot4";
+            self.alert(Kind::JournalFailed, now, "the journal's disk failed", doing, next);
         }
     }
 

@@ -1,13 +1,17 @@
-//! The `order` thread judges a wish by the newest quotes, also by one that comes after its turn has begun.
+//! The `order` thread around the core: it judges a wish by the newest quotes, also by one that comes after its turn has
+//! begun, and a journal that cannot be written to the disk halts it and keeps it from nothing that closes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bot4::journal::entry::Entry;
 use bot4::journal::memory::MemoryJournal;
+use bot4::journal::{Journal, JournalError};
 use bot4::order::board::Board;
 use bot4::order::thread::{OrderThread, Rings};
 use bot4::sys::clock::ManualClock;
 use bot4::sys::ring::{Tx, ring};
+use bot4::types::order::Reason;
 use bot4::types::record::Role;
 use bot4::types::report::CancelSpec;
 use bot4::venue::{ReadyLink, SendError, Trader};
@@ -51,33 +55,68 @@ impl Trader for Moving {
     fn close(&mut self) {}
 }
 
+/// The thread of a rig, with the ends of the rings that a test uses.
+struct Threaded {
+    order: OrderThread,
+    wishes: Tx<Intent>,
+    commands: Tx<Command>,
+    /// Orders that the venues got.
+    orders: Arc<AtomicUsize>,
+    now: Nanos,
+}
+
+impl Threaded {
+    /// `late` is a quote of the first venue that arrives in the first turn.
+    fn new(rig: Rig, journal: Box<dyn Journal>, mut late: Option<Quote>) -> Self {
+        let orders = Arc::new(AtomicUsize::new(0));
+        let (mut quotes, mut traders) = (Vec::new(), Vec::<Box<dyn Trader>>::new());
+        let mut asks = Vec::new();
+        for _ in [V, P] {
+            let (quotes_tx, quotes_rx) = ring(8);
+            quotes.push(quotes_rx);
+            asks.push(ring(64).0);
+            let venue = Moving { quotes: quotes_tx, on_the_way: late.take(), orders: Arc::clone(&orders) };
+            traders.push(Box::new(venue));
+        }
+        let ((wishes, intents), (commands, from_main)) = (ring(1), ring(8));
+        let (exposures, rules, records) = (ring(8).0, ring(8).0, ring(64).0);
+        let (answers, commands_rx) = (Vec::new(), from_main);
+        let rings =
+            Rings { quotes, intents, commands: commands_rx, answers, asks, exposures, rules, records };
+        let (board, clock) = (Arc::new(Board::default()), Box::new(ManualClock::at(rig.now)));
+        let now = rig.now;
+        let order = OrderThread::new(rig.core, Effects::new(), 0, board, traders, journal, clock, rings);
+        Self { order, wishes, commands, orders, now }
+    }
+
+    fn turn(&mut self) {
+        self.order.poll(self.now);
+        self.now = self.now.plus_ms(2);
+    }
+
+    fn command(&mut self, command: Command) {
+        assert!(self.commands.push(command).is_ok());
+        self.turn();
+    }
+
+    fn orders(&self) -> usize {
+        self.orders.load(Ordering::Relaxed)
+    }
+}
+
+fn wish_to_enter(rig: &Rig) -> Intent {
+    rig.wish(IntentKind::Enter(Direction::B), ["100.29", "100.03"], ["100.30", "100.02"])
+}
+
 /// Orders that a wish to enter becomes when this quote of the first venue arrives in the turn that takes it.
 fn orders_of_a_turn(late: impl FnOnce(&mut Rig) -> Option<Quote>) -> usize {
     let mut rig = Rig::new();
-    let mut late = late(&mut rig);
-    let limits = ["100.29", "100.03"];
-    let wish = rig.wish(IntentKind::Enter(Direction::B), limits, ["100.30", "100.02"]);
-    let (mut wishes, intents) = ring(1);
-    assert!(wishes.push(wish).is_ok());
-    let orders = Arc::new(AtomicUsize::new(0));
-    let (mut quotes, mut traders) = (Vec::new(), Vec::<Box<dyn Trader>>::new());
-    let (mut asks, mut asked) = (Vec::new(), Vec::new());
-    for _ in [V, P] {
-        let ((quotes_tx, quotes_rx), (ask, asks_rx)) = (ring(8), ring(64));
-        quotes.push(quotes_rx);
-        asks.push(ask);
-        asked.push(asks_rx);
-        let venue = Moving { quotes: quotes_tx, on_the_way: late.take(), orders: Arc::clone(&orders) };
-        traders.push(Box::new(venue));
-    }
-    let ((_commands, commands), (exposures, _exposure)) = (ring(8), ring(8));
-    let ((rules, _rules), (records, _records)) = (ring(8), ring(64));
-    let rings = Rings { quotes, intents, commands, answers: Vec::new(), asks, exposures, rules, records };
-    let (board, journal) = (Arc::new(Board::default()), Box::new(MemoryJournal::default()));
-    let clock = Box::new(ManualClock::at(rig.now));
-    let mut order = OrderThread::new(rig.core, Effects::new(), 0, board, traders, journal, clock, rings);
-    order.poll(rig.now);
-    orders.load(Ordering::Relaxed)
+    let late = late(&mut rig);
+    let wish = wish_to_enter(&rig);
+    let mut thread = Threaded::new(rig, Box::new(MemoryJournal::default()), late);
+    assert!(thread.wishes.push(wish).is_ok());
+    thread.turn();
+    thread.orders()
 }
 
 #[test]
@@ -86,4 +125,51 @@ fn a_wish_is_judged_by_a_quote_that_comes_in_its_own_turn() {
     assert_eq!(orders_of_a_turn(|rig| Some(rig.quoted(V, "100.30", "100.36"))), 2, "as it was");
     let gone = |rig: &mut Rig| Some(Quote { tradable: false, ..rig.quoted(V, "100.30", "100.36") });
     assert_eq!(orders_of_a_turn(gone), 0, "the book is no more");
+}
+
+/// A journal whose disk has failed.
+struct Failing;
+
+impl Journal for Failing {
+    fn append(&mut self, _: &Entry) -> Result<(), JournalError> {
+        let source = std::io::Error::from_raw_os_error(5);
+        Err(JournalError::Io { what: "cannot sync", path: "failing".into(), source })
+    }
+
+    fn free_bytes(&self) -> u64 {
+        u64::MAX
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_synced_opens_nothing_and_halts_until_a_restart() {
+    let rig = Rig::new();
+    let wish = wish_to_enter(&rig);
+    let mut thread = Threaded::new(rig, Box::new(Failing), None);
+    thread.turn();
+    assert_eq!(thread.order.core().mode(), Mode::Active, "nothing was written yet");
+    assert!(thread.wishes.push(Intent { t_decide: thread.now, ..wish }).is_ok());
+    thread.turn();
+    thread.turn();
+    assert_eq!((thread.orders(), thread.order.core().mode()), (0, Mode::Halted));
+    thread.command(Command::Unlatch { why: Reason::cut("looked") });
+    thread.turn();
+    thread.command(Command::Resume);
+    thread.turn();
+    assert_eq!(thread.order.core().mode(), Mode::Halted, "the disk is not believed again in this run");
+}
+
+#[test]
+fn a_pair_is_closed_though_the_journal_cannot_be_synced() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.quotes();
+    let wish = rig.wish(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    let mut thread = Threaded::new(rig, Box::new(Failing), None);
+    thread.command(Command::Pause);
+    thread.turn();
+    assert_eq!(thread.order.core().mode(), Mode::Halted);
+    assert!(thread.wishes.push(Intent { t_decide: thread.now, ..wish }).is_ok());
+    thread.turn();
+    assert_eq!(thread.orders(), 2, "both legs close");
 }
