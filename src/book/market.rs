@@ -5,7 +5,7 @@ use super::ladder::{Book, BookError, BookState};
 use super::pricing::{DepthRule, price, sizes};
 use crate::types::money::RATE_ONE;
 use crate::types::settings::{PairSettings, RiskSettings};
-use crate::types::{BookUpdate, MarketRules, Nanos, Price, Qty, Quote, Rate, Ticker, VenueId};
+use crate::types::{BookUpdate, MarketRules, MarketStatus, Nanos, Price, Qty, Quote, Rate, Ticker, VenueId};
 
 /// A price that jumped must stand this long before it is believed.
 const STAND_MS: u64 = 3_000;
@@ -71,6 +71,11 @@ impl Market {
 
     pub fn set_ticker(&mut self, ticker: Ticker) {
         self.quote.ticker = ticker;
+    }
+
+    /// What was told of the market's state may be over: it counts as halted until it is told again.
+    pub fn forget_status(&mut self) {
+        self.quote.ticker.status = MarketStatus::Halted;
     }
 
     /// Nothing that arrives before `at` is traded on.
@@ -202,7 +207,7 @@ pub mod tests {
     use crate::sys::fuzz::Random;
     use crate::types::limits::SIZES;
     use crate::types::settings::{Basis, ExecutionSettings, Legs, SignalSettings, VenueSettings};
-    use crate::types::{Level, MarketStatus, PairId, Settings, Usd};
+    use crate::types::{Level, PairId, Settings, Usd};
 
     pub fn pair() -> PairSettings {
         PairSettings {

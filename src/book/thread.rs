@@ -148,6 +148,9 @@ impl BookThread {
         self.markets.record(now, RecordKind::LinkUp { venue, role });
         self.markets.t_wire = now;
         self.markets.invalidate_all();
+        if self.feed.tells_status() {
+            self.markets.forget_status();
+        }
         self.markets.bad = FloodGuard::default();
         self.feed.on_open(now, &mut self.outbox);
         self.send_outbox();
@@ -332,6 +335,10 @@ impl Markets {
                 self.send(PairId(index), false);
             }
         }
+    }
+
+    fn forget_status(&mut self) {
+        self.markets.iter_mut().flatten().for_each(Market::forget_status);
     }
 
     fn any_corrupt(&self, now: Nanos) -> bool {

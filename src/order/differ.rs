@@ -180,6 +180,14 @@ impl Core {
         fx.push(Effect::Log(RecordKind::Foreign { venue, pair: id, qty: ours + more, ours }));
     }
 
+    /// An order of ours that might have filled is out of the way: what it hid of a late fill is explained anew.
+    pub(super) fn reveal(&mut self, now: Nanos, venue: VenueId, since: Nanos) {
+        let late = &mut self.venues[venue.index()].late_fill;
+        if *late != Nanos::NEVER && late.plus_ms(LATE_FILL_MS) > since {
+            *late = now;
+        }
+    }
+
     /// A person wants this pair to be what the venues hold. Both are read anew, and taken together.
     pub(super) fn adopt_positions(&mut self, now: Nanos, pair: PairId, fx: &mut Effects) {
         let Some(pair) = self.pairs.get_mut(pair.index()) else { return };

@@ -11,9 +11,11 @@ use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Pr
 
 /// Reads that must not know the order, asked after its window lapsed, before it is called dead.
 const CLEAN_READS: u32 = 2;
-/// So many of them are proof without the position, and against an acknowledgement: a market that strangers trade in
-/// never shows ours alone, and history and fills that lag for so long would be an outage.
-const CLEAN_READS_ALONE: u32 = 20;
+/// So many of them, the last so long after the window, are proof without the position, and against an acknowledgement:
+/// a market that strangers trade in never shows ours alone, and history and fills that lag for so long would be an
+/// outage.
+const CLEAN_READS_ALONE: u32 = 8;
+const CLEAN_ALONE_MS: u64 = 25_000;
 /// After the receive window, before a read counts as clean: clocks differ and histories lag.
 const WINDOW_MARGIN_MS: u64 = 500;
 
@@ -57,6 +59,8 @@ pub struct Order {
     queries: usize,
     next_query: Nanos,
     clean_reads: u32,
+    /// When the last of them was asked for.
+    clean_until: Nanos,
     fills_seen: Vec<Fill>,
 }
 
@@ -107,6 +111,7 @@ impl Order {
             queries: 0,
             next_query: Nanos::NEVER,
             clean_reads: 0,
+            clean_until: Nanos::NEVER,
             fills_seen,
         }
     }
@@ -285,6 +290,7 @@ impl Order {
     pub fn not_found(&mut self, asked: Nanos) -> bool {
         if asked > self.window_end() {
             self.clean_reads += 1;
+            self.clean_until = asked;
         }
         self.is_provably_dead()
     }
@@ -293,7 +299,8 @@ impl Order {
     pub fn is_provably_dead(&self) -> bool {
         let position = self.position_clean || planted("position_not_read");
         let read = self.clean_reads >= CLEAN_READS && position && !self.is_acknowledged();
-        self.done.filled.is_zero() && (read || self.clean_reads >= CLEAN_READS_ALONE)
+        let long = self.clean_until > self.window_end().plus_ms(CLEAN_ALONE_MS);
+        self.done.filled.is_zero() && (read || (long && self.clean_reads >= CLEAN_READS_ALONE))
     }
 
     /// The venue has it or had it, whatever is asked after since.
@@ -394,10 +401,11 @@ mod tests {
     #[test]
     fn a_position_that_strangers_move_is_no_witness_for_ever() {
         let mut order = order();
-        for nth in 1..CLEAN_READS_ALONE {
-            assert!(!order.not_found(Nanos::from_ms(2_100)), "read {nth}");
+        for nth in 0..CLEAN_READS_ALONE {
+            assert!(!order.not_found(Nanos::from_ms(2_100)), "read {nth}, soon after the window");
         }
-        assert!(order.not_found(Nanos::from_ms(2_100)));
+        let late = order.window_end().plus_ms(CLEAN_ALONE_MS + 1);
+        assert!(order.not_found(late));
         order.fill(&fill("a", 1), Nanos(5));
         assert!(!order.is_provably_dead(), "what has filled has arrived");
     }

@@ -148,6 +148,10 @@ pub trait Outbox {
 pub trait Feed: Send {
     /// A fresh connection: subscribe to everything; forget sequences.
     fn on_open(&mut self, now: Nanos, out: &mut dyn Outbox);
+    /// Whether this stream tells the state of its markets: what an earlier connection told of it then holds no more.
+    fn tells_status(&self) -> bool {
+        false
+    }
     /// One message. An error drops the message (and the book it was for is reported by `gap`), not the connection.
     fn on_frame(
         &mut self,

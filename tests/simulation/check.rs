@@ -246,7 +246,8 @@ impl Checker {
             // What was not yet on the disk is gone, the latch of that moment too.
             self.mode = mode;
         }
-        if self.mode == Mode::Halted && mode != Mode::Halted && why != "looked at it" {
+        let lifted = self.mode == Mode::Halted && mode != Mode::Halted;
+        if lifted && !std::mem::take(&mut world.lifted_unwritten) && why != "looked at it" {
             return broken(format_args!("I10: from Halted to {mode:?} because of {why:?}"));
         }
         self.mode = mode;
@@ -430,7 +431,8 @@ impl Checker {
             if world.meddled && engine.order.core().pairs()[pair].foreign.contains(&true) {
                 self.reported[pair] = world.now;
             }
-            let from = self.lone_since[pair].max(world.disturbed).max(self.reported[pair]);
+            let interfered = world.disturbed.max(world.orders_faulty).max(self.reported[pair]);
+            let from = self.lone_since[pair].max(interfered);
             if world.now > from + LONE_MAX {
                 let delta = self.truth.delta(pair);
                 return broken(format_args!("I1: pair {pair} has been off by {delta} for too long"));

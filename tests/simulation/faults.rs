@@ -294,20 +294,17 @@ impl Faults {
         }
         self.look_at = now + if self.healed { 5 * SECOND } else { self.span(5_000, 5) };
         let core = engine.order.core();
-        let command = match core.mode() {
-            Mode::Halted => Command::Unlatch { why: Reason::cut("looked at it") },
-            Mode::Paused | Mode::Reducing => Command::Resume,
-            Mode::Active => {
-                let Some(pair) = core.pairs().iter().find(|pair| pair.foreign.contains(&true)) else {
-                    return;
-                };
-                if !self.healed && self.rng.chance(500_000) {
-                    return;
-                }
-                Command::Adopt(pair.settings.id)
-            }
+        let foreign = core.pairs().iter().find(|pair| pair.foreign.contains(&true));
+        let adopted = foreign.filter(|_| self.rng.chance(500_000));
+        let command = match (adopted, core.mode()) {
+            (Some(pair), _) => Command::Adopt(pair.settings.id),
+            (None, Mode::Halted) => Command::Unlatch { why: Reason::cut("looked at it") },
+            (None, Mode::Paused | Mode::Reducing) => Command::Resume,
+            (None, Mode::Active) => return,
         };
-        lock(world).note("operator", format_args!("{command:?}"));
+        let world = &mut *lock(world);
+        world.lifted_unwritten |= world.disk.full && matches!(command, Command::Unlatch { .. });
+        world.note("operator", format_args!("{command:?}"));
         let _ = engine.commands.push(command);
     }
 

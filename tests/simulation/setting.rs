@@ -127,6 +127,7 @@ pub fn world(options: &Options) -> Shared {
         busted_unheard: false,
         meddled: false,
         calm_before_bust: false,
+        lifted_unwritten: false,
         moved: 0,
         power_lost: false,
         effects: 0,

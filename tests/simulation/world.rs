@@ -98,6 +98,8 @@ pub struct World {
     pub meddled: bool,
     /// Nothing had interfered for a while when the last fill was busted.
     pub calm_before_bust: bool,
+    /// A person has lifted the latch while the journal had no room: the next segment may be the first to say so.
+    pub lifted_unwritten: bool,
     /// Money taken out of the accounts and not yet put back.
     pub moved: i64,
     /// The last death was a power cut: what was not synced may be lost.

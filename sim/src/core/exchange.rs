@@ -378,7 +378,7 @@ impl Exchange {
         &mut self.faults
     }
 
-    /// Whether a fault waits for a message of this class.
+    /// Whether a fault of a certain number waits for a message of this class.
     pub fn has_fault_for(&self, class: Class) -> bool {
         self.faults.waits_for(class)
     }

@@ -294,9 +294,10 @@ impl Faults {
         self.rules.clear();
     }
 
-    /// Whether a rule waits for a message of this class.
+    /// Whether a rule that is to fire so many times more waits for a message of this class.
     pub fn waits_for(&self, class: Class) -> bool {
-        self.rules.iter().any(|(rule, _)| rule.class == class && rule.count != Some(0))
+        let waits = |rule: &Rule| rule.class == class && rule.count.is_some_and(|left| left > 0);
+        self.rules.iter().any(|(rule, _)| waits(rule))
     }
 
     pub fn rules(&self) -> Vec<Rule> {

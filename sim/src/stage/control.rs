@@ -182,7 +182,7 @@ impl Stage {
         self.exchange.add_fault(rule);
     }
 
-    /// Whether a fault waits for a message of this class.
+    /// Whether a fault of a certain number waits for a message of this class.
     pub fn has_fault_for(&self, class: Class) -> bool {
         self.exchange.has_fault_for(class)
     }

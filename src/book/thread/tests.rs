@@ -7,6 +7,7 @@ use super::*;
 use crate::book::market::tests::{rules, settings, whole};
 use crate::sys::link::{Inbound, LinkError};
 use crate::sys::ring::ring;
+use crate::types::MarketStatus;
 use crate::types::Price;
 use crate::venue::{Outbox, ReadyLink, WireError};
 
@@ -54,13 +55,17 @@ impl Link for TestLink {
     }
 }
 
-/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap; anything else
-/// is bad.
+/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap, `t` as word
+/// that the market trades; anything else is bad.
 struct TestFeed;
 
 impl Feed for TestFeed {
     fn on_open(&mut self, _: Nanos, out: &mut dyn Outbox) {
         out.text(b"subscribe");
+    }
+
+    fn tells_status(&self) -> bool {
+        true
     }
 
     fn on_frame(
@@ -75,6 +80,7 @@ impl Feed for TestFeed {
             [b'm', mid @ ..] => sink.book(&whole(std::str::from_utf8(mid).unwrap().parse().unwrap())),
             b"a" => sink.alive(PairId(0)),
             b"u" => sink.alive(PairId(9)),
+            b"t" => sink.ticker(PairId(0), Ticker::default()),
             b"g" => sink.gap(PairId(0), "sequence"),
             other => return Err(WireError::new("frame", other, "a test frame")),
         }
@@ -202,6 +208,24 @@ fn a_feed_that_gives_up_and_a_flood_of_bad_frames_replace_the_connection() {
     bench.frame("?");
     assert_eq!(bench.asks(), 1, "flood");
     assert_eq!(bench.thread.counts().rejected, 20);
+}
+
+#[test]
+fn what_an_earlier_connection_told_of_a_market_holds_no_more() {
+    let mut bench = bench(16);
+    let status = |bench: &mut Bench, frame: &str| {
+        bench.frame(frame);
+        bench.quote().unwrap().ticker.status
+    };
+    bench.connect();
+    assert_eq!(status(&mut bench, "m100"), MarketStatus::Halted, "not told yet");
+    bench.frame("t");
+    assert_eq!(status(&mut bench, "m101"), MarketStatus::Trading);
+    bench.frame("");
+    bench.connect();
+    assert_eq!(status(&mut bench, "m102"), MarketStatus::Halted);
+    bench.frame("t");
+    assert_eq!(status(&mut bench, "m103"), MarketStatus::Trading);
 }
 
 #[test]

@@ -93,6 +93,10 @@ impl Feed for PublicFeed {
         out.text(message.as_bytes());
     }
 
+    fn tells_status(&self) -> bool {
+        true
+    }
+
     fn on_frame(
         &mut self,
         now: Nanos,
