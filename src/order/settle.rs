@@ -301,7 +301,12 @@ impl Core {
 
     fn alarm_lone(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
         let pair = &mut self.pairs[index];
-        let Phase::Mending { since } = pair.phase else { return };
+        // An order without an outcome holds up the mending: that one leg is alone is told all the same.
+        let (since, mending) = match pair.phase {
+            Phase::Mending { since } => (since, true),
+            _ if pair.lone_since != Nanos::NEVER => (pair.lone_since, false),
+            _ => return,
+        };
         let naked_ms = now.ms_since(since);
         let late = naked_ms > u64::from(self.settings.risk.max_naked_ms);
         if late && now.ms_since(pair.mend.last_alarm) >= ALARM_EVERY_MS {
@@ -310,7 +315,8 @@ impl Core {
             let what = Reason::cut("lone leg not mended yet");
             fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
         }
-        if now.ms_since(pair.mend.progress) > self.no_progress_ms() && self.mode != Mode::Halted {
+        let stuck = mending && now.ms_since(pair.mend.progress) > self.no_progress_ms();
+        if stuck && self.mode != Mode::Halted {
             self.set_mode(now, Mode::Halted, "lone leg without progress", fx);
         }
     }

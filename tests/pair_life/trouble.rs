@@ -35,6 +35,21 @@ fn a_venue_that_says_later_does_not_hold_up_the_other_way_home() {
 }
 
 #[test]
+fn a_leg_that_waits_for_an_order_without_an_outcome_is_told() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.reject(1, RejectClass::Ambiguous);
+    let alarms = |rig: &Rig| rig.logged(|kind| matches!(kind, RecordKind::Alarm { .. }));
+    rig.wait_ms(4_900);
+    assert_eq!((rig.sent.len(), alarms(&rig)), (2, 0), "nothing more may leave, and nobody is called yet");
+    rig.wait_ms(200);
+    assert_eq!((rig.sent.len(), alarms(&rig)), (2, 1));
+    rig.wait_ms(5_100);
+    assert_eq!((alarms(&rig), rig.core.mode()), (2, Mode::Active));
+}
+
+#[test]
 fn a_halted_engine_unwinds_rather_than_completes() {
     let mut rig = Rig::new();
     rig.enter();
