@@ -17,6 +17,7 @@
 
 mod engine;
 mod growth;
+mod hearts;
 mod operator;
 mod plan;
 mod restore;

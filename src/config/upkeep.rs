@@ -22,6 +22,7 @@ pub fn read(root: &Section<'_>) -> Result<Upkeep, ConfigError> {
         database: database(&root.section("database")?)?,
         journal_free_min_mb: root.section("journal")?.int("free_min_mb", 64..=1_000_000)?,
         heartbeat_max_ms: watchdog.int("heartbeat_max_ms", 500..=4_000)?,
+        store_heartbeat_max_ms: watchdog.int("store_heartbeat_max_ms", 4_000..=60_000)?,
         blocking_heartbeat_max_ms: watchdog.int("blocking_heartbeat_max_ms", 5_000..=300_000)?,
         memory_growth_max_mb: watchdog.int("memory_growth_max_mb", 1..=100_000)?,
     })

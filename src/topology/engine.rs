@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::growth::Growth;
+use super::hearts::{Hearts, MaxAges};
 use super::operator::Operator;
 use super::plan::plan;
 use super::startup::begin;
@@ -159,6 +160,11 @@ impl Engine {
         let keepers = self.keepers.into_iter().map(&start).collect::<Result<Vec<_>, _>>()?;
         let hot = self.hot.into_iter().map(&start).collect::<Result<Vec<_>, _>>()?;
         tracing::info!(event_type = "STARTED", "Bot runtime started");
+        let max_ms = MaxAges {
+            hot: u64::from(self.upkeep.heartbeat_max_ms),
+            store: u64::from(self.upkeep.store_heartbeat_max_ms),
+            may_block: u64::from(self.upkeep.blocking_heartbeat_max_ms),
+        };
         let StatusEnds { mut ask, mut answers } = self.status;
         let mut watch = Watch {
             clock: self.clock,
@@ -167,17 +173,14 @@ impl Engine {
             control: self.control,
             operator: self.operator,
             board: self.board,
-            handles: hot,
-            may_block: keepers.into_iter().chain([db]).collect(),
+            hearts: Hearts { hot, store, may_block: keepers.into_iter().chain([db]).collect(), max_ms },
             store_health: self.store_health,
             database: self.database,
             database_lag: self.upkeep.database,
-            blocking_max_ms: u64::from(self.upkeep.blocking_heartbeat_max_ms),
             alerts: self.main_alerts,
             pulse: self.pulse,
             growth: Growth::new(self.clock.now(), self.upkeep.memory_growth_max_mb),
             said: Said::default(),
-            heartbeat_max_ms: u64::from(self.upkeep.heartbeat_max_ms),
             stop_deadline_ms: u64::from(self.upkeep.stop_deadline_s) * 1_000,
             flatten_on_stop: self.options.flatten_on_stop,
             status: Box::new(move || status(&mut ask, &mut answers)),
@@ -185,8 +188,8 @@ impl Engine {
         let end = watch.run();
         let code = conclude(end, &watch.board);
         remove_socket(&self.socket);
-        let Watch { handles, may_block, .. } = watch;
-        finish(handles);
+        let Hearts { hot, store, may_block, .. } = watch.hearts;
+        finish(hot);
         for line in self.remains.try_iter().flatten() {
             tracing::error!(event_type = "SHUTDOWN", "left behind: {line}");
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::growth::Growth;
+use super::hearts::Hearts;
 use super::operator::Operator;
 use crate::control;
 use crate::order::board::Board;
@@ -14,7 +15,6 @@ use crate::sys::notify::{Notifier, State};
 use crate::sys::process::resident_bytes;
 use crate::sys::ring::Tx;
 use crate::sys::signals::Signals;
-use crate::sys::thread::Handle;
 use crate::telemetry::alert::{Alert, Kind};
 use crate::telemetry::pager::Pulse;
 use crate::types::settings::DatabaseLag;
@@ -37,17 +37,12 @@ pub struct Watch<C> {
     pub control: control::Server,
     pub operator: Operator,
     pub board: Arc<Board>,
-    /// Handles whose heartbeats must be young, and those that may block.
-    pub handles: Vec<Handle>,
-    pub may_block: Vec<Handle>,
-    pub heartbeat_max_ms: u64,
+    pub hearts: Hearts,
     pub stop_deadline_ms: u64,
     pub flatten_on_stop: bool,
     pub store_health: Arc<StoreHealth>,
     pub database: Arc<DbHealth>,
     pub database_lag: DatabaseLag,
-    /// Handles that may block are alarming when they are older, ms.
-    pub blocking_max_ms: u64,
     pub growth: Growth,
     pub alerts: Tx<Alert>,
     pub pulse: Pulse,
@@ -90,7 +85,7 @@ impl<C: Clock> Watch<C> {
             if self.signals.stops() > 0 {
                 return self.stop(now);
             }
-            if self.handles.iter().chain(&self.may_block).any(Handle::is_finished) {
+            if self.hearts.has_one_ended() {
                 tracing::error!(event_type = "SHUTDOWN", "a thread has ended: stopping");
                 self.alert(
                     Kind::Broken,
@@ -112,7 +107,7 @@ impl<C: Clock> Watch<C> {
                 weighed = now;
                 self.watch_memory(now);
             }
-            if now.ms_since(fed) >= FEED_EVERY_MS && self.hearts_beat(now) {
+            if now.ms_since(fed) >= FEED_EVERY_MS && self.hearts.beat(now) {
                 self.pulse.beat(now);
                 self.notifier.say(State::Watchdog);
                 fed = now;
@@ -126,10 +121,6 @@ impl<C: Clock> Watch<C> {
         if !self.clock.check() && !std::mem::replace(&mut self.said.slow_clock, true) {
             tracing::info!(event_type = "CLOCK", "the clock is read from the kernel, not from the processor");
         }
-    }
-
-    fn hearts_beat(&self, now: Nanos) -> bool {
-        self.handles.iter().all(|handle| now.ms_since(handle.heartbeat.last()) < self.heartbeat_max_ms)
     }
 
     /// Entries stop when the database lags too far; trading is never held up otherwise (SAFETY L1).
@@ -169,8 +160,7 @@ impl<C: Clock> Watch<C> {
     }
 
     fn watch_blocked(&mut self, now: Nanos) {
-        let old = |handle: &&Handle| now.ms_since(handle.heartbeat.last()) > self.blocking_max_ms;
-        let blocked = self.may_block.iter().find(old).map(|handle| handle.name.clone());
+        let blocked = self.hearts.blocked(now).map(str::to_owned);
         if blocked != self.said.blocked {
             if let Some(name) = &blocked {
                 tracing::warn!(event_type = "THREAD_BLOCKED", thread = %name, "{name} has not come back");
@@ -210,7 +200,7 @@ impl<C: Clock> Watch<C> {
                 (flatten, sent) = (false, false);
             }
             let limit = if hasty { self.stop_deadline_ms / 2 } else { self.stop_deadline_ms };
-            let dead = self.handles.iter().any(Handle::is_finished);
+            let dead = self.hearts.has_hot_one_ended();
             if dead || now.ms_since(since) > limit {
                 return End::Open;
             }

@@ -149,6 +149,8 @@ pub struct Upkeep {
     pub database: DatabaseLag,
     pub journal_free_min_mb: u32,
     pub heartbeat_max_ms: u32,
+    /// For `store`, which waits for the disk: longer than a slow sync takes.
+    pub store_heartbeat_max_ms: u32,
     /// For the threads that may block.
     pub blocking_heartbeat_max_ms: u32,
     /// Growth of the resident memory within an hour that a person is told of.
