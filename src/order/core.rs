@@ -4,7 +4,6 @@
 
 use super::gate::{Approved, Gate, VenueFacts, gross};
 use super::lifecycle::Order;
-use super::modes::Pause;
 use super::pair::{Pair, Phase};
 use super::shelf::Shelf;
 use super::stop::Stop;
@@ -78,10 +77,11 @@ pub struct Core {
     pub(super) seq: u32,
     pub(super) totals: Totals,
     pub(super) stop: Option<Stop>,
-    /// An automatic pause under way, kept over restarts.
-    pub(super) pause: Option<Pause>,
-    /// Why the latch is set; kept over restarts and segments.
-    pub(super) halted_for: Reason,
+    /// Why it is in this mode, and since when.
+    pub(super) mode_why: Reason,
+    pub(super) mode_since: Nanos,
+    /// An automatic pause under way ends by itself then, unless a person says otherwise first; kept over restarts.
+    pub(super) paused_until: Option<Nanos>,
     /// A halt asked for every pair to be closed.
     pub(super) halt_flattens: bool,
     /// Entries are held back for these reasons; nothing else is.
@@ -108,8 +108,9 @@ impl Core {
             seq: 0,
             totals: Totals::default(),
             stop: None,
-            pause: None,
-            halted_for: Reason::EMPTY,
+            mode_why: Reason::EMPTY,
+            mode_since: Nanos::NEVER,
+            paused_until: None,
             halt_flattens: false,
             holds: Holds::default(),
             started: Nanos::NEVER,

@@ -11,7 +11,7 @@ use crate::position::Adjustment;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::report::{AccountReport, Ask, PositionReport};
-use crate::types::{Mode, Nanos, PairId, Price, Qty, RecordKind, Side, StopReason, VenueId};
+use crate::types::{Nanos, PairId, Price, Qty, RecordKind, Side, StopReason, VenueId};
 
 /// A difference is believed when the venue shows it twice, this long apart, ms.
 const TWICE_AFTER_MS: u64 = 500;
@@ -160,9 +160,7 @@ impl Core {
         }
         let (id, what) = (pair.settings.id, Reason::cut("a held leg is gone at its venue"));
         fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
-        if self.mode == Mode::Active {
-            self.set_mode(now, Mode::Reducing, what.as_str(), fx);
-        }
+        self.reduce(now, what.as_str(), fx);
     }
 
     /// More than ours is there. A late fill of ours explains it; else it is a stranger's.

@@ -16,34 +16,27 @@ const ERRORS: &str = "order errors";
 /// Why the order thread halts when the journal cannot be written to the disk.
 const JOURNAL_FAILED: &str = "the journal cannot be written to the disk";
 
-/// An automatic pause: it ends by itself, unless a person says otherwise first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pause {
-    since: Nanos,
-    until: Nanos,
-    why: Reason,
-}
-
 impl Core {
-    /// The mode that a run begins in: the latch and a pause under way outlive the last run.
+    /// The mode that a run begins in: the latch, Reducing and a pause under way outlive the last run.
     pub(super) fn start_mode(&mut self, now: Nanos, wanted: Mode, fx: &mut Effects) {
         if self.totals.halted {
-            return self.set_mode(now, Mode::Halted, &self.halted_for.to_string(), fx);
+            return self.set_mode(now, Mode::Halted, &self.mode_why.to_string(), fx);
         }
-        match self.pause.filter(|pause| wanted == Mode::Active && now < pause.until) {
-            Some(Pause { why, .. }) => {
-                fx.push(Effect::Log(RecordKind::ModeChanged { mode: Mode::Paused, why }));
-            }
-            None => self.set_mode(now, wanted, "start", fx),
+        let pauses = wanted == Mode::Active && self.paused_until.is_some_and(|until| now < until);
+        if pauses || self.mode == Mode::Reducing {
+            let (mode, why) = (self.mode, self.mode_why);
+            return fx.push(Effect::Log(RecordKind::ModeChanged { mode, why }));
         }
+        self.set_mode(now, wanted, "start", fx);
     }
 
-    /// What a journal segment has to say of the mode: the latch, or the pause under way.
+    /// What a journal segment has to say of the mode: the latch, Reducing, or the pause under way.
     pub(super) fn lasting_mode(&self, at: Nanos) -> Option<Entry> {
         if self.totals.halted && !planted("snapshot_forgets_latch") {
-            return Some(Entry::Mode { mode: Mode::Halted, why: self.halted_for, at });
+            return Some(Entry::Mode { mode: Mode::Halted, why: self.mode_why, at });
         }
-        self.pause.map(|Pause { since, why, .. }| Entry::Mode { mode: Mode::Paused, why, at: since })
+        let lasts = self.mode == Mode::Reducing || self.paused_until.is_some();
+        lasts.then_some(Entry::Mode { mode: self.mode, why: self.mode_why, at: self.mode_since })
     }
 
     /// Takes a journalled change of mode.
@@ -54,10 +47,9 @@ impl Core {
             ERRORS => Some(pauses.order_errors_s),
             _ => None,
         };
-        let until = |s: u32| at.plus_ms(u64::from(s) * 1_000);
         let paused = lasts_s.filter(|_| mode == Mode::Paused);
-        self.pause = paused.map(|s| Pause { since: at, until: until(s), why });
-        if self.pause.is_some() && why.as_str() == LOSING {
+        self.paused_until = paused.map(|s| at.plus_ms(u64::from(s) * 1_000));
+        if self.paused_until.is_some() && why.as_str() == LOSING {
             self.totals.losing_in_a_row = 0;
         }
         if self.totals.halted && mode != Mode::Halted {
@@ -65,10 +57,19 @@ impl Core {
             self.gate.throttle.rearm();
             self.totals.unjudged = false;
         }
-        self.mode = mode;
+        (self.mode, self.mode_why, self.mode_since) = (mode, why, at);
         self.totals.halted = mode == Mode::Halted;
-        if self.totals.halted {
-            self.halted_for = why;
+    }
+
+    /// Active, or in an automatic pause, which would end in it: what holds entries back for longer takes its place.
+    pub(super) fn comes_to_active(&self) -> bool {
+        self.mode == Mode::Active || self.paused_until.is_some()
+    }
+
+    /// A venue has taken back what we held: no entries until a person resumes (SAFETY O18, V1).
+    pub(super) fn reduce(&mut self, now: Nanos, why: &str, fx: &mut Effects) {
+        if self.comes_to_active() {
+            self.set_mode(now, Mode::Reducing, why, fx);
         }
     }
 
@@ -78,7 +79,7 @@ impl Core {
     }
 
     pub(super) fn end_pause(&mut self, now: Nanos, fx: &mut Effects) {
-        if self.pause.is_some_and(|pause| now >= pause.until) && self.stop.is_none() {
+        if self.paused_until.is_some_and(|until| now >= until) && self.stop.is_none() {
             self.set_mode(now, Mode::Active, "pause over", fx);
         }
     }

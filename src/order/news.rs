@@ -409,9 +409,7 @@ impl Core {
             venue,
             what: Reason::cut("a fill was busted by the venue"),
         }));
-        if self.mode == Mode::Active {
-            self.set_mode(now, Mode::Reducing, "trade bust", fx);
-        }
+        self.reduce(now, "trade bust", fx);
     }
 
     /// A socket of a venue went down: what is in flight there is asked after at once, without waiting for the stream

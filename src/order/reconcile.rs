@@ -25,7 +25,7 @@ impl Core {
                 let facts = &mut self.venues[venue.index()];
                 (facts.key_expires_ms, facts.key_told) = (Some(at_ms), Nanos::NEVER);
             }
-            Fact::Unprepared { .. } if self.mode == Mode::Active => {
+            Fact::Unprepared { .. } if self.comes_to_active() => {
                 self.set_mode(now, Mode::Paused, "an account is not set up as configured", fx);
             }
             Fact::Limited { venue, for_ms } => self.hold_entries(now, venue, for_ms),

@@ -2,7 +2,7 @@
 
 use bot4::journal::entry::Entry;
 use bot4::order::core::{Core, Effects, Input, Start};
-use bot4::types::order::Reason;
+use bot4::types::order::{Reason, VenueOrderId};
 use bot4::types::settings::Legs;
 use bot4::types::*;
 
@@ -107,6 +107,51 @@ fn a_pause_under_way_outlives_restarts_and_ends_in_time() {
     rig.now = rig.now.plus_ms(400_000);
     rig.wait_ms(2);
     assert_eq!(rig.core.mode(), Mode::Paused, "a run that was to start paused waits for a person");
+}
+
+/// A venue takes back a fill of a held pair.
+fn bust(rig: &mut Rig) {
+    rig.news(1, OrderNews::Busted(VenueOrderId::cut("f")));
+}
+
+/// A venue shows twice that a leg is gone.
+fn lose(rig: &mut Rig) {
+    for after in [5_100, 600] {
+        rig.now = rig.now.plus_ms(after);
+        rig.quotes();
+        rig.account(P, "0");
+    }
+}
+
+#[test]
+fn what_a_venue_takes_back_in_an_automatic_pause_is_reduced_until_a_person_resumes() {
+    for taken_back in [bust, lose] {
+        let mut rig = begun();
+        rig.opened();
+        let pause = Entry::Mode { mode: Mode::Paused, why: Reason::cut("order errors"), at: rig.now };
+        rig.core.recover(&pause);
+        rig.journal.push(pause);
+        taken_back(&mut rig);
+        assert_eq!(rig.core.mode(), Mode::Reducing);
+        rig.fill(2, "u", "1", "100.36");
+        rig.assert_home_now();
+        rig.now = rig.now.plus_ms(400_000);
+        rig.wait_ms(2);
+        assert_eq!(rig.core.mode(), Mode::Reducing, "the pause would be over");
+        for wanted in [Mode::Active, Mode::Paused, Mode::Active] {
+            rig.logs.clear();
+            rig.journal.push(Entry::Stopped { at: rig.now });
+            restart(&mut rig, wanted);
+            assert_eq!(rig.core.mode(), Mode::Reducing, "and it outlives restarts");
+            let told =
+                |kind: &RecordKind| matches!(kind, RecordKind::ModeChanged { mode: Mode::Reducing, .. });
+            assert_eq!(rig.logged(told), 1, "which say so");
+        }
+        command(&mut rig, Command::Resume);
+        rig.journal.push(Entry::Stopped { at: rig.now });
+        restart(&mut rig, Mode::Active);
+        assert_eq!(rig.core.mode(), Mode::Active);
+    }
 }
 
 #[test]

@@ -246,9 +246,9 @@ impl Checker {
             // What was not yet on the disk is gone, the latch of that moment too.
             self.mode = mode;
         }
-        let lifted = self.mode == Mode::Halted && mode != Mode::Halted;
-        if lifted && !std::mem::take(&mut world.lifted_unwritten) && why != "looked at it" {
-            return broken(format_args!("I10: from Halted to {mode:?} because of {why:?}"));
+        let by = super::limits::lifted_by(self.mode, mode);
+        if by.is_some() && !std::mem::take(&mut world.lifted_unwritten) && by != Some(why) {
+            return broken(format_args!("I10: from {:?} to {mode:?} because of {why:?}", self.mode));
         }
         self.mode = mode;
         self.limits.over &= mode != Mode::Halted;

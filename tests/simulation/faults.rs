@@ -303,7 +303,11 @@ impl Faults {
             (None, Mode::Active) => return,
         };
         let world = &mut *lock(world);
-        world.lifted_unwritten |= world.disk.full && matches!(command, Command::Unlatch { .. });
+        let lifts = matches!(
+            (core.mode(), &command),
+            (Mode::Halted, Command::Unlatch { .. }) | (Mode::Reducing, Command::Resume)
+        );
+        world.lifted_unwritten |= world.disk.full && lifts;
         world.note("operator", format_args!("{command:?}"));
         let _ = engine.commands.push(command);
     }

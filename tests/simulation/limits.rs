@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bot4::config::Config;
 use bot4::position::Ledger;
 use bot4::types::record::Role;
-use bot4::types::{Nanos, OrderSpec, Purpose, Usd};
+use bot4::types::{Mode as Engine, Nanos, OrderSpec, Purpose, Usd};
 use bot4_sim::core::Mode;
 
 use super::run::SECOND;
@@ -19,6 +19,15 @@ const MODE_KNOWN: u64 = 15 * SECOND;
 const CLOCK_KNOWN: u64 = 65 * SECOND;
 /// No order is priced further than this from the index, of 1,000: unwinds reach 20, books move and differ.
 const PRICE_MAX_PERMILLE: i128 = 45;
+
+/// Only a person takes the latch away, and only a person lets entries go on after Reducing: by this word (I10).
+pub const fn lifted_by(from: Engine, to: Engine) -> Option<&'static str> {
+    match (from, to) {
+        (Engine::Halted, Engine::Active | Engine::Paused | Engine::Reducing) => Some("looked at it"),
+        (Engine::Reducing, Engine::Active) => Some("operator"),
+        _ => None,
+    }
+}
 
 pub struct Limits {
     config: Config,

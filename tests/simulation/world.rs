@@ -98,7 +98,8 @@ pub struct World {
     pub meddled: bool,
     /// Nothing had interfered for a while when the last fill was busted.
     pub calm_before_bust: bool,
-    /// A person has lifted the latch while the journal had no room: the next segment may be the first to say so.
+    /// A person has lifted the latch, or Reducing, while the journal had no room: the next segment may be the first to
+    /// say so.
     pub lifted_unwritten: bool,
     /// Money taken out of the accounts and not yet put back.
     pub moved: i64,
