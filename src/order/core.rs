@@ -211,6 +211,7 @@ impl Core {
             self.tick_book(now, index, fx);
         }
         self.look_urgently(now, fx);
+        self.tick_statements(now, fx);
         self.tick_margin(now, fx);
         self.tick_ends(now, fx);
         self.tick_keys(now, fx);
@@ -314,7 +315,7 @@ impl Core {
             && !self.is_strange(pair)
             && (venues.iter().all(|v| self.venues[v.index()].ready)
                 || planted("enters_without_private_stream"))
-            && (self.paper || venues.iter().all(|v| self.venues[v.index()].reconciled));
+            && (self.paper || venues.iter().all(|v| self.gate.is_reconciled(now, &self.venues[v.index()])));
         if open { ExposureState::MayEnter } else { ExposureState::Blocked }
     }
 

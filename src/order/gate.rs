@@ -19,6 +19,8 @@ use crate::types::{
 
 /// Share of every rate budget that only closing orders may use (SAFETY §7, rate limits), of one in 10.
 const CLOSING_RESERVE_TENTHS: u64 = 3;
+/// An account that was last stated so many of its periods ago is not known: nobody answers there (SAFETY, rule 9).
+const STATEMENT_PERIODS: u64 = 3;
 /// An intent older than this was decided on a book that has moved on, ms.
 const INTENT_AGE_MAX_MS: u64 = 100;
 const HOUR_MS: u64 = 3_600_000;
@@ -52,6 +54,10 @@ pub struct VenueFacts {
     pub settled_at: Nanos,
     pub mode: VenueMode,
     pub account: Option<AccountReport>,
+    /// When the newest statement of the account was asked for; `None` where nobody asks (paper).
+    pub stated: Option<Nanos>,
+    /// It was told that the statement is too old.
+    pub told_unread: bool,
     pub reconciled: bool,
     /// When a fill came of an order of ours that is in no slot any more.
     pub late_fill: Nanos,
@@ -223,7 +229,7 @@ impl Gate {
         if (!venue.ready || now < venue.settled_at) && !planted("enters_without_private_stream") {
             return Err(Refusal::LinkDown);
         }
-        if !venue.reconciled {
+        if !self.is_reconciled(now, venue) {
             return Err(Refusal::NotReconciled);
         }
         let planned = self.venues[id.index()].maintenance_minute;
@@ -239,6 +245,17 @@ impl Gate {
             return Err(Refusal::ClockOffset);
         }
         Ok(())
+    }
+
+    /// What the venue holds is known, and known since not too long ago.
+    pub fn is_reconciled(&self, now: Nanos, venue: &VenueFacts) -> bool {
+        venue.reconciled && !self.is_unread(now, venue)
+    }
+
+    /// The account has been asked for in vain for several periods of the reconciliation.
+    pub fn is_unread(&self, now: Nanos, venue: &VenueFacts) -> bool {
+        let max_ms = STATEMENT_PERIODS * u64::from(self.upkeep.reconcile.positions_s) * 1_000;
+        venue.stated.is_some_and(|asked| now.ms_since(asked) > max_ms)
     }
 
     /// A key, and the market itself, must outlive the longest hold and a day to spare; closing is never blocked by it

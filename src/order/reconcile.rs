@@ -2,6 +2,7 @@
 //! compared in `differ`. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
+use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey};
 use crate::types::{MarketRules, Mode, Nanos, OrderNews, PairId, RecordKind, Usd, VenueId, VenueMode};
@@ -59,6 +60,7 @@ impl Core {
         fx: &mut Effects,
     ) {
         let facts = &mut self.venues[venue.index()];
+        facts.stated = facts.stated.max(Some(asked));
         // Of money that was read a while ago more is known since.
         let known = facts.account.filter(|_| report.money_age_ms > 0);
         let AccountReport { positions, foreign_markets, .. } = *report;
@@ -73,6 +75,23 @@ impl Core {
             }
         }
         self.looked(venue, asked);
+    }
+
+    /// Says once that entries are held because an account cannot be read, and once that it can.
+    pub(super) fn tick_statements(&mut self, now: Nanos, fx: &mut Effects) {
+        for (venue, facts) in self.venues.iter_mut().enumerate() {
+            let unread = self.gate.is_unread(now, facts);
+            if unread != facts.told_unread {
+                facts.told_unread = unread;
+                let what = if unread {
+                    "entries held: the account cannot be read"
+                } else {
+                    "the account is read again"
+                };
+                let (pair, venue, what) = (PairId(0), VenueId(venue as u8), Reason::cut(what));
+                fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what }));
+            }
+        }
     }
 
     fn take_open_orders(

@@ -319,6 +319,7 @@ impl Engine {
 
     /// Both refusals arrive, the gap goes, and time passes until the next entry may be made and is signed ahead.
     pub fn recover(&mut self) {
+        self.state();
         self.settle();
         self.read(0, Frame::Even);
         self.read(1, Frame::Far);
@@ -341,6 +342,15 @@ impl Engine {
         self.spread.poll(self.now());
         self.records.iter_mut().for_each(|ring| while ring.pop().is_some() {});
         self.answer();
+    }
+
+    /// Both accounts are read, as the keepers do it now and then.
+    fn state(&mut self) {
+        let asked = self.now();
+        for venue in [0, 1] {
+            let fact = Fact::Account { venue: id(venue), asked, report: account() };
+            assert!(self.keepers[venue].push(Answer::Fact(fact)).is_ok());
+        }
     }
 
     /// Both accounts are there and have no order open.

@@ -1,5 +1,6 @@
 //! Margin, keys, clocks and funding: what is said, what stops, and what is reduced.
 
+use bot4::types::order::Reason;
 use bot4::types::report::{AccountReport, Ask, Fact, PositionReport, TraderEvent};
 use bot4::types::*;
 
@@ -123,7 +124,7 @@ fn a_key_that_lapses_is_told_each_hour_and_stops_entries_in_time() {
         rig.wait_ms(2);
     }
     assert!(left(&rig, true) >= 1, "a long run is told when its time comes");
-    rig.now = Nanos::from_ms(at_ms - 47 * hour);
+    rig.later_ms(at_ms - 47 * hour - rig.now.ms());
     rig.quotes();
     rig.enter();
     let expiry = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::KeyExpiry };
@@ -191,4 +192,45 @@ fn an_account_that_is_not_set_up_as_configured_opens_nothing_until_a_person_resu
     rig.event(V, TraderEvent::Liquidation);
     rig.fact(Fact::Unprepared { venue: V });
     assert_eq!(rig.core.mode(), Mode::Halted, "a latch is not lifted by it");
+}
+
+#[test]
+fn an_account_that_cannot_be_read_opens_nothing_is_told_once_and_keeps_nothing_from_closing() {
+    let unread = |rig: &Rig| {
+        let what = Reason::cut("entries held: the account cannot be read");
+        rig.logged(|kind| matches!(kind, RecordKind::Alarm { venue: P, what: w, .. } if *w == what))
+    };
+    let mut rig = Rig::new();
+    rig.opened();
+    let asked = rig.now;
+    rig.account(V, "-1");
+    rig.account(P, "1");
+    rig.now = rig.now.plus_ms(40_000);
+    rig.account(V, "-1");
+    rig.now = asked.plus_ms(45_100);
+    rig.quotes();
+    rig.wait_ms(100);
+    assert_eq!(unread(&rig), 1);
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.assert_home();
+    rig.wait_ms(5_001);
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::Blocked);
+    rig.enter();
+    let refused = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::NotReconciled };
+    assert_eq!((rig.sent.len(), rig.logged(|kind| *kind == refused)), (4, 1));
+    rig.account(P, "0");
+    rig.account(V, "0");
+    rig.wait_ms(5_001);
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::MayEnter, "read again");
+    rig.enter();
+    assert_eq!(rig.sent.len(), 6);
+    assert_eq!(unread(&rig), 1);
+    for order in [4, 5] {
+        rig.close(order, "0");
+    }
+    rig.assert_home();
 }

@@ -31,7 +31,7 @@ fn failed_entry(rig: &mut Rig) {
     rig.reject(first + 1, RejectClass::RetryLater);
     rig.fill(first + 2, "u", "1", "100.36");
     rig.wait_ms(1_000);
-    rig.now = rig.now.plus_ms(120_000);
+    rig.later_ms(120_000);
     rig.quotes();
 }
 
@@ -98,7 +98,7 @@ fn a_pause_under_way_outlives_restarts_and_ends_in_time() {
     rig.now = rig.now.plus_ms(100_000);
     restart(&mut rig, Mode::Active);
     assert_eq!(rig.core.mode(), Mode::Paused);
-    rig.now = rig.now.plus_ms(101_000);
+    rig.later_ms(101_000);
     rig.wait_ms(2);
     assert_eq!(rig.core.mode(), Mode::Active, "five minutes after it began");
     pause_by_errors(&mut rig);
@@ -178,7 +178,7 @@ fn entries_that_fail_in_a_row_latch_until_a_person_has_looked() {
     rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
     rig.fill(first + 2, "g", "1", "100.11");
     rig.fill(first + 3, "g", "1", "100.10");
-    rig.now = rig.now.plus_ms(70_000);
+    rig.later_ms(70_000);
     rig.wait_ms(2);
     rig.quotes();
     failed_entry(&mut rig);
@@ -206,7 +206,7 @@ fn a_crash_loop_comes_to_rest() {
 /// `count` pairs, opened and closed, each of four orders.
 fn round_trips(rig: &mut Rig, count: usize) {
     for _ in 0..count {
-        rig.now = rig.now.plus_ms(60_000);
+        rig.later_ms(60_000);
         rig.wait_ms(2);
         rig.quotes();
         let first = rig.sent.len();
@@ -215,7 +215,7 @@ fn round_trips(rig: &mut Rig, count: usize) {
         rig.fill(first + 2, "g", "1", "100.11");
         rig.fill(first + 3, "g", "1", "100.10");
     }
-    rig.now = rig.now.plus_ms(60_000);
+    rig.later_ms(60_000);
     rig.wait_ms(2);
     rig.quotes();
 }
@@ -239,7 +239,7 @@ fn hourly_entries_and_the_orders_of_a_day_are_counted_over_restarts() {
         restart(&mut rig, Mode::Active);
         assert!(is_throttled(&mut rig));
     }
-    rig.now = rig.now.plus_ms(3_800_000);
+    rig.later_ms(3_800_000);
     rig.quotes();
     assert!(!is_throttled(&mut rig), "an hour later");
 

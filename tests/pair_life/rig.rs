@@ -362,6 +362,15 @@ impl Rig {
         self.fact(Fact::Order { venue, id, asked, report: None });
     }
 
+    /// So much later the accounts have been read again, and hold what the books say.
+    pub fn later_ms(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+        for (leg, venue) in [V, P].into_iter().enumerate() {
+            let held = self.core.pairs()[0].book.legs[leg].qty;
+            self.account(venue, &held.to_string());
+        }
+    }
+
     pub fn wait_ms(&mut self, ms: u64) {
         for _ in 0..ms {
             self.step(Input::Tick);

@@ -149,7 +149,7 @@ fn a_stream_that_kept_an_outcome_to_itself_holds_entries_back() {
     rig.enter();
     let down = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::LinkDown };
     assert!(rig.sent.len() == 2 && rig.logs.contains(&down));
-    rig.now = rig.now.plus_ms(60_000);
+    rig.later_ms(60_000);
     rig.wait_ms(2);
     rig.quotes();
     rig.enter();
