@@ -73,8 +73,8 @@ impl Tail {
 
     /// From now on every sync fails, until the next segment.
     #[cfg(test)]
-    pub fn break_sync(&mut self) {
-        self.segment.break_sync();
+    pub fn break_sync(&mut self) -> std::io::Result<()> {
+        self.segment.break_sync()
     }
 
     fn frame(&self) -> Result<(Frame, usize), JournalError> {

@@ -136,8 +136,8 @@ impl Core {
         }
     }
 
-    /// The journal could not be written to the disk: nothing of it is believed before a restart, whatever a person lifts
-    /// meanwhile; what is held is closed all the same (SAFETY L6).
+    /// The journal could not be written to the disk: nothing of it is believed before a restart, whatever a person
+    /// lifts meanwhile; what is held is closed all the same (SAFETY L6).
     pub fn halt_for_journal(&mut self, now: Nanos, fx: &mut Effects) {
         if self.mode != Mode::Halted {
             let (pair, venue, what) = (PairId(0), VenueId(0), Reason::cut(JOURNAL_FAILED));

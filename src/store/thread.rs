@@ -263,7 +263,7 @@ mod tests {
         let (mut journal, supply) =
             FileJournal::start(dir.path(), Options::default(), &found, &all[..1], Nanos(5)).unwrap();
         let mut tail = Tail::open(dir.path(), 0).unwrap();
-        tail.break_sync();
+        tail.break_sync().unwrap();
         let (sender, lines) = mpsc::channel();
         let (output, guard) = Output::to(Lines(sender), Redactor::default(), Level::Info);
         let mut store = StoreThread::new(vec![], Some((tail, supply)), names(), output, Count::default());

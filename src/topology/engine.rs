@@ -124,10 +124,9 @@ impl Engine {
             .with_alerts(AlertWatch::new(config.alerts.rules, clock.now()), raise);
         let records = maker.records.0;
         let store = StoreThread::new(records, Some((tail, supply)), names.clone(), output.clone(), telemetry);
-        let store_health = store.health();
-        let store = StoreWorker { thread: store, output };
         let db = DbThread::new(config.journal.dir.clone(), database, names, clock.now());
-        let database = db.health();
+        let (store_health, database) = (store.health(), db.health());
+        let store = StoreWorker { thread: store, output };
         let control = control::Server::bind(&config.control_socket).map_err(|error| text(&error))?;
         Ok(Self {
             hot: wired.hot,

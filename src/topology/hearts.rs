@@ -1,5 +1,6 @@
-//! The heartbeats of the engine's threads as `main` judges them: whether all whose stillness is dangerous go on, who has
-//! not come back, whether one has ended. Made by `engine` of the handles that it started; it never starts or stops one.
+//! The heartbeats of the engine's threads as `main` judges them: whether all whose stillness is dangerous go on, who
+//! has not come back, whether one has ended. Made by `engine` of the handles that it started; it never starts or stops
+//! a thread.
 
 use crate::sys::thread::Handle;
 use crate::types::Nanos;

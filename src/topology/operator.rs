@@ -49,8 +49,8 @@ impl Operator {
         }
     }
 
-    /// Halts when the journal's disk has failed (SAFETY L6); one that did not fit into the ring is sent at the next look.
-    /// True once, when it was sent.
+    /// Halts when the journal's disk has failed (SAFETY L6); one that did not fit into the ring is sent at the next
+    /// look. True once, when it was sent.
     pub fn watch_journal(&mut self, failed: bool) -> bool {
         let halts = failed && !self.journal_failed && self.halt("the journal's disk failed");
         self.journal_failed |= halts;
