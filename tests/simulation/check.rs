@@ -13,13 +13,9 @@ use super::booked::Bust;
 use super::engine::Engine;
 use super::limits::Limits;
 use super::options::Options;
-use super::run::SECOND;
 use super::truth::{Deal, Truth};
 use super::violation::{Violation, broken};
 use super::world::{Left, Shared, World, lock};
-
-/// How long one leg may be alone while nothing interferes, ns: what is unknown has to be resolved first.
-const LONE_MAX: u64 = 60 * SECOND;
 
 /// What each venue starts with.
 pub const DEPOSIT_USD: i64 = 100_000;
@@ -56,9 +52,9 @@ pub struct Checker {
     last_seq: Option<u64>,
     last_epoch: u32,
     last_intent: u32,
-    lone_since: Vec<u64>,
+    pub(super) lone_since: Vec<u64>,
     /// Until when each pair's lone leg was reported as not ours.
-    reported: Vec<u64>,
+    pub(super) reported: Vec<u64>,
     pub longest_lone: u64,
     /// A stranger has traded, or positions were adopted: what the venues hold is not ours alone until both are flat.
     pub strange: bool,
@@ -398,44 +394,6 @@ impl Checker {
                         pair.book.legs[leg].qty, book.legs[leg].qty
                     ));
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// I1, while nothing interferes and the engine runs. What a venue has done to a position and the engine has
-    /// reported as not its own waits for a person (SAFETY V1).
-    fn lone_legs(&mut self, world: &World, engine: Option<&Engine>) -> Result<(), Violation> {
-        if self.strange && self.truth.is_flat() && self.follow.held_pairs() == 0 {
-            self.strange = false;
-        }
-        for pair in 0..self.lone_since.len() {
-            let lone = self.truth.delta(pair).abs() > self.truth.dust(world, pair);
-            if !lone || self.strange {
-                let since = self.lone_since[pair];
-                if since > 0 {
-                    self.longest_lone = self.longest_lone.max(world.now - since);
-                }
-                // Where the network is faulty all along, something interferes at every moment.
-                let interfered = world.disturbed.max(world.rest_faulty).max(world.orders_faulty);
-                if since > interfered.saturating_add(10 * SECOND) {
-                    self.longest_quiet_lone = self.longest_quiet_lone.max(world.now - since);
-                }
-                self.lone_since[pair] = 0;
-                continue;
-            }
-            if self.lone_since[pair] == 0 {
-                self.lone_since[pair] = world.now;
-            }
-            let Some(engine) = engine else { continue };
-            if world.meddled && engine.order.core().pairs()[pair].foreign.contains(&true) {
-                self.reported[pair] = world.now;
-            }
-            let interfered = world.disturbed.max(world.orders_faulty).max(self.reported[pair]);
-            let from = self.lone_since[pair].max(interfered);
-            if world.now > from + LONE_MAX {
-                let delta = self.truth.delta(pair);
-                return broken(format_args!("I1: pair {pair} has been off by {delta} for too long"));
             }
         }
         Ok(())

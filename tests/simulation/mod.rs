@@ -19,6 +19,7 @@ pub mod disk;
 pub mod engine;
 pub mod faults;
 pub mod limits;
+pub mod lone;
 pub mod options;
 pub mod planted;
 pub mod progress;

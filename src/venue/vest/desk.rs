@@ -342,8 +342,8 @@ mod tests {
     #[test]
     fn open_orders_are_asked_by_status_and_told_once() {
         let new = r#"[{"id":"0xa","nonce":1,"symbol":"BTC-PERP","status":"NEW"}]"#;
-        let both = r#"[{"id":"0xa","nonce":1,"status":"PARTIALLY_FILLED"},{"id":"0xb","nonce":2,"status":"FILLED"},
-            {"id":"0xc","nonce":3,"status":"PARTIALLY_FILLED"}]"#;
+        let both = r#"[{"id":"0xa","nonce":1,"status":"PARTIALLY_FILLED"},
+            {"id":"0xb","nonce":2,"status":"FILLED"},{"id":"0xc","nonce":3,"status":"PARTIALLY_FILLED"}]"#;
         let mut http = Script::new(&[(200, new), (200, both)]);
         let open = desk().open_orders(&mut http, NOW).unwrap();
         assert_eq!(open.iter().map(|order| order.nonce).collect::<Vec<_>>(), [1, 3]);
