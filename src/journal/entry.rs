@@ -49,6 +49,9 @@ pub enum Entry {
     Mode { mode: Mode, why: Reason, at: Nanos },
     /// Orderly end: nothing open, nothing unknown.
     Stopped { at: Nanos },
+    /// What an order may have filled beyond what was booked at its end, signed like its position: its venue told no
+    /// figures, and reads of the position may lag.
+    Unproven { pair: PairId, leg: u8, open: Qty, at: Nanos },
     /// How often something was done lately, at the start of a segment.
     Tally { of: Counted, venue: VenueId, tally: Tally },
 }

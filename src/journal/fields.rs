@@ -222,6 +222,7 @@ entries! {
     17 PairHeld { pair, spread }
     18 Adjusted { pair, by, at }
     19 Tally { of, venue, tally }
+    20 Unproven { pair, leg, open, at }
 }
 
 impl Field for Nanos {

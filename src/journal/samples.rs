@@ -148,6 +148,7 @@ pub fn all() -> Vec<Entry> {
             venue: VenueId(1),
             tally: Tally { newest: 7, counts: [3; TALLY_BUCKETS] },
         },
+        Entry::Unproven { pair: PairId(1), leg: 1, open: Qty::from_raw(-6), at },
         Entry::Stopped { at },
     ]);
     entries

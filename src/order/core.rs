@@ -173,6 +173,7 @@ impl Core {
             if pair.opened {
                 entries.push(Entry::PairHeld { pair: pair.settings.id, spread: pair.entry_spread });
             }
+            entries.extend(pair.unproven_parts(at));
         }
         entries
     }
@@ -390,6 +391,7 @@ fn pair_of(entry: &Entry, pairs: &[Pair]) -> Option<usize> {
         | Entry::PairHeld { pair, .. }
         | Entry::PairClosed { pair, .. }
         | Entry::Adjusted { pair, .. }
+        | Entry::Unproven { pair, .. }
         | Entry::Funding { pair, .. } => *pair,
         Entry::OrderSnapshot { order, .. } => order.spec.pair,
         Entry::Intent { intent } => intent.pair,

@@ -5,7 +5,7 @@
 use super::core::{Core, Effect, Effects};
 use super::lifecycle::Order;
 use super::mend;
-use super::pair::{Adopting, Difference, Pair, Phase};
+use super::pair::{Adopting, Difference, LATE_FILL_MS, Pair, Phase};
 use crate::journal::entry::Entry;
 use crate::position::Adjustment;
 use crate::types::order::Reason;
@@ -20,8 +20,6 @@ const TWICE_AFTER_MS: u64 = 500;
 const LAG_MS: u64 = 5_000;
 /// A report that was asked for so long after such news ends the close look: reads do not lag further behind, ms.
 const SUSPECT_MS: u64 = 10_000;
-/// For so long a late fill of ours explains what is more at its venue, ms.
-const LATE_FILL_MS: u64 = 60_000;
 
 impl Core {
     /// One leg's position against the venue's.
@@ -39,12 +37,13 @@ impl Core {
             return;
         }
         self.note_adoption(now, index, leg, asked, theirs, fx);
+        self.measure(now, index, leg, asked, theirs, fx);
         let pair = &mut self.pairs[index];
         let ours = pair.book.legs[leg].qty;
         if ours == theirs.qty {
             // A report asked for before our last change proves nothing.
             if asked > pair.touched {
-                (pair.differs[leg], pair.foreign[leg]) = (None, false);
+                (pair.differs[leg], pair.foreign[leg], pair.strangers[leg]) = (None, false, Qty::ZERO);
                 self.bury_if_dead(now, index, leg, asked, fx);
             }
             return;
@@ -172,8 +171,11 @@ impl Core {
             self.reopen(index);
             return self.halt(now, venue, "late fill of a closed order", fx);
         }
+        if self.take_unproven(now, index, leg, more, fx) {
+            return;
+        }
         let pair = &mut self.pairs[index];
-        pair.foreign[leg] = true;
+        (pair.foreign[leg], pair.strangers[leg]) = (true, more);
         let (id, ours) = (pair.settings.id, pair.book.legs[leg].qty);
         fx.push(Effect::Log(RecordKind::Foreign { venue, pair: id, qty: ours + more, ours }));
     }
@@ -184,6 +186,22 @@ impl Core {
         if *late != Nanos::NEVER && late.plus_ms(LATE_FILL_MS) > since {
             *late = now;
         }
+    }
+
+    /// What an order of ours may have filled before it was cancelled, and reads that lagged did not show: it is mended.
+    fn take_unproven(&mut self, now: Nanos, index: usize, leg: usize, more: Qty, fx: &mut Effects) -> bool {
+        let pair = &self.pairs[index];
+        let open = pair.unproven(leg, now);
+        if split(open, more) != (open - more, Qty::ZERO) {
+            return false;
+        }
+        let (id, venue) = (pair.settings.id, pair.settings.venues[leg]);
+        self.adjust(now, index, leg, more, None, fx);
+        self.record(Entry::Unproven { pair: id, leg: leg as u8, open: open - more, at: now }, fx);
+        self.reopen(index);
+        let what = Reason::cut("late fill of a cancelled order");
+        fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
+        true
     }
 
     /// A person wants this pair to be what the venues hold. Both are read anew, and taken together.
@@ -220,7 +238,8 @@ impl Core {
             if !more.is_zero() {
                 self.adjust(now, index, leg, more, Some(theirs.entry_price), fx);
             }
-            (self.pairs[index].foreign[leg], self.pairs[index].differs[leg]) = (false, None);
+            let pair = &mut self.pairs[index];
+            (pair.differs[leg], pair.foreign[leg], pair.strangers[leg]) = (None, false, Qty::ZERO);
         }
         self.reopen(index);
     }

@@ -277,6 +277,7 @@ impl Core {
             qty: order.spec.qty,
             terminal: true,
             rejected: None,
+            tells_fill: true,
             filled,
             average,
             fee,

@@ -11,6 +11,9 @@ use crate::types::{
     ClientId, Fill, IntentKind, MarketRules, Nanos, OrderState, Price, Qty, Quote, Rate, StopReason,
 };
 
+/// For so long what a venue was late to show may be ours, ms.
+pub const LATE_FILL_MS: u64 = 60_000;
+
 /// Where a pair stands. Orders in flight are in `Pair::orders`; the phase says what for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
@@ -101,6 +104,11 @@ pub struct Pair {
     pub lone_ns: u64,
     /// The venue shows a position that is not ours: no entries until adopted.
     pub foreign: [bool; 2],
+    /// How much of it is not, signed.
+    pub strangers: [Qty; 2],
+    /// What the last order of a leg whose end left its fill untold may have filled beyond what the position had shown,
+    /// signed, and when it was closed.
+    unproven: [(Qty, Nanos); 2],
     /// What the venue showed when it last differed from our books: a second look is due.
     pub differs: [Option<Difference>; 2],
     /// A leg's funding rate cannot be meant; it was said.
@@ -134,6 +142,8 @@ impl Pair {
             lone_since: Nanos::NEVER,
             lone_ns: 0,
             foreign: [false; 2],
+            strangers: [Qty::ZERO; 2],
+            unproven: [(Qty::ZERO, Nanos::NEVER); 2],
             differs: [None; 2],
             absurd_funding: [false; 2],
             book_asked: [Nanos::NEVER; 2],
@@ -184,6 +194,11 @@ impl Pair {
                 self.book.adjust(by, *at);
                 self.gone |= self.book.legs[usize::from(by.leg)].qty.abs() < before.abs();
                 (self.touched, self.moved[usize::from(by.leg)]) = (*at, *at);
+            }
+            Entry::Unproven { leg, open, at, .. } => {
+                if let Some(unproven) = self.unproven.get_mut(usize::from(*leg)) {
+                    *unproven = (*open, *at);
+                }
             }
             Entry::Closed { id, state, .. } => self.with_order(*id, |order| order.state = *state),
             Entry::PairOpened { spread, .. } | Entry::PairHeld { spread, .. } => {
@@ -277,6 +292,21 @@ impl Pair {
     /// A venue shows what our books do not.
     pub fn is_strange(&self) -> bool {
         self.foreign.contains(&true) || self.differs.iter().any(Option::is_some)
+    }
+
+    /// What orders of ours that are over may have filled on a leg beyond our books, signed.
+    pub fn unproven(&self, leg: usize, now: Nanos) -> Qty {
+        let (open, since) = self.unproven[leg];
+        if now.ms_since(since) < LATE_FILL_MS { open } else { Qty::ZERO }
+    }
+
+    /// The same, as a journal segment begins with it.
+    pub fn unproven_parts(&self, now: Nanos) -> impl Iterator<Item = Entry> {
+        let told = (0..2).filter(move |&leg| !self.unproven(leg, now).is_zero());
+        told.map(|leg| {
+            let (open, at) = self.unproven[leg];
+            Entry::Unproven { pair: self.settings.id, leg: leg as u8, open, at }
+        })
     }
 
     pub fn has_live_orders(&self) -> bool {

@@ -2,12 +2,14 @@
 //! proven dead; never sent again meanwhile (SAFETY rules 1, 2 and 5). Part of `order::core`.
 
 use super::core::{Core, Effect, Effects, holder};
-use super::lifecycle::Need;
+use super::lifecycle::{Need, Order};
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
-use crate::types::report::{Ask, CancelSpec};
-use crate::types::{ClientId, Nanos, OrderReport, OrderState, Qty, RecordKind, RejectClass};
+use crate::types::report::{Ask, CancelSpec, PositionReport};
+use crate::types::{
+    ClientId, Nanos, OrderReport, OrderSpec, OrderState, Price, Qty, RecordKind, RejectClass,
+};
 
 impl Core {
     /// Its outcome is not known from here on: it counts as nothing and as everything until it is resolved.
@@ -56,10 +58,11 @@ impl Core {
         order.asked(now, &self.settings.upkeep.mending.query_at_ms);
         let spec = order.spec;
         let query = order.query();
+        let untold = order.ended != Nanos::NEVER;
         let lapsed = now > order.window_end();
         fx.push(Effect::Ask(Ask::Order { venue: spec.venue, query }));
-        if lapsed && order.is_live() {
-            // Death needs an unchanged position too.
+        if (lapsed || untold) && order.is_live() {
+            // Death needs an unchanged position too; and what an end left untold is asked for after its row.
             fx.push(Effect::Ask(Ask::Account { venue: spec.venue }));
         }
     }
@@ -126,9 +129,18 @@ impl Core {
             }
             return self.confirm(now, index, id, report, fx);
         }
-        let doubted = order.state == OrderState::Unknown;
+        let (doubted, known) = (order.state == OrderState::Unknown, order.ended != Nanos::NEVER);
+        let untold = order.ends_untold(now, report) && !planted("untold_is_unfilled");
+        if untold && known {
+            return;
+        }
         if matches!(order.state, OrderState::Intent | OrderState::Sent | OrderState::Unknown) {
             self.record(Entry::Acked { id, venue_id: report.venue_id, at: now }, fx);
+        }
+        if untold {
+            self.note_silence(now, index, id);
+            self.doubt(now, index, id, fx);
+            return fx.push(Effect::Ask(Ask::Account { venue: report.venue }));
         }
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         if report.terminal
@@ -180,9 +192,48 @@ impl Core {
 
     fn take_missing(&mut self, now: Nanos, index: usize, id: ClientId, asked: Nanos, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
+        order.lags();
         if order.is_live() && (order.not_found(asked) || planted("not_found_is_dead")) {
             self.bury(now, index, id, fx);
         }
+    }
+
+    /// An order that ended without a word of what it filled has filled what the position shows (SAFETY rule 2). Reads
+    /// may lag for longer than two of them show: what it may have filled beyond that stays ours for a while.
+    pub(super) fn measure(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        leg: usize,
+        asked: Nanos,
+        theirs: PositionReport,
+        fx: &mut Effects,
+    ) {
+        let pair = &mut self.pairs[index];
+        let held = pair.book.legs[leg].qty;
+        let by = pair.nearest(leg, theirs.qty - pair.strangers[leg], asked) - held;
+        let alone = held.is_zero() && theirs.qty == by && theirs.entry_price > Price::ZERO;
+        let moved = pair.moved[leg];
+        let Some(order) = pair.orders[leg].as_mut().filter(|order| order.is_shown_by(asked)) else { return };
+        if asked <= moved {
+            return;
+        }
+        let Some(filled) = order.filled_by_position(asked, by) else { return };
+        let id = order.id();
+        let fill = order.untold_fill(filled, alone.then_some(theirs.entry_price));
+        if !filled.is_zero() {
+            self.record(Entry::Filled { id, fill, at: now }, fx);
+            self.check_fill(now, index, id, &fill, fx);
+        }
+        self.close(now, index, id, Reason::EMPTY, fx);
+        let Some(Order { spec, done, .. }) = self.pairs[index].order_mut(id) else { return };
+        let OrderSpec { venue, pair, side, qty, .. } = *spec;
+        let filled = done.filled;
+        if filled < qty {
+            let open = Qty::from_raw((qty - filled).raw() * side.sign());
+            self.record(Entry::Unproven { pair, leg: leg as u8, open, at: now }, fx);
+        }
+        fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled }));
     }
 
     /// Proven never to have arrived (SAFETY O2).

@@ -77,6 +77,7 @@ impl Follow {
             Entry::Funding { venue, pair, amount, .. } => self.settle(venue, pair, amount),
             Entry::TotalsSnapshot { .. }
             | Entry::Tally { .. }
+            | Entry::Unproven { .. }
             | Entry::Mode { .. }
             | Entry::Stopped { .. } => {}
         }

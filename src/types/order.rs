@@ -176,6 +176,8 @@ pub struct OrderReport {
     /// Whether the venue says that nothing more will happen to it.
     pub terminal: bool,
     pub rejected: Option<Reject>,
+    /// Whether it tells what was filled. The end of an order that does not leaves that to the position.
+    pub tells_fill: bool,
     pub filled: Qty,
     /// Average price of `filled`, exact to the venue's own rounding; zero when nothing is filled.
     pub average: Price,

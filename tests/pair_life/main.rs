@@ -13,6 +13,7 @@ mod owed;
 mod rig;
 mod strange;
 mod trouble;
+mod untold;
 
 use bot4::order::core::{Core, Effect, Effects, Input, Start};
 use bot4::types::order::VenueOrderId;

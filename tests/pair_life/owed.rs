@@ -20,6 +20,7 @@ fn row(rig: &Rig, order: usize, funding: i64) -> Fact {
         qty: spec.qty,
         terminal: true,
         rejected: None,
+        tells_fill: true,
         filled: spec.qty,
         average: spec.limit,
         fee: usd(0),

@@ -337,8 +337,24 @@ impl Rig {
     }
 
     pub fn report(&mut self, order: usize, filled: &str, terminal: bool) {
+        let report = self.row(order, filled, terminal);
+        self.answer(order, report);
+    }
+
+    /// The row of a cancelled order that does not tell what had filled.
+    pub fn cancelled_untold(&mut self, order: usize) {
+        let report = OrderReport { tells_fill: false, ..self.row(order, "0", true) };
+        self.answer(order, report);
+    }
+
+    fn answer(&mut self, order: usize, report: OrderReport) {
+        let (venue, id, asked) = (self.sent[order].venue, self.sent[order].id, self.now);
+        self.fact(Fact::Order { venue, id, asked, report: Some(report) });
+    }
+
+    fn row(&self, order: usize, filled: &str, terminal: bool) -> OrderReport {
         let spec = self.sent[order];
-        let report = OrderReport {
+        OrderReport {
             venue: spec.venue,
             id: spec.id,
             venue_id: VenueOrderId::cut("v1"),
@@ -347,14 +363,13 @@ impl Rig {
             qty: spec.qty,
             terminal,
             rejected: None,
+            tells_fill: true,
             filled: qty(filled),
             average: spec.limit,
             fee: usd(0),
             funding: Usd::ZERO,
             at: self.now,
-        };
-        let asked = self.now;
-        self.fact(Fact::Order { venue: spec.venue, id: spec.id, asked, report: Some(report) });
+        }
     }
 
     pub fn not_found(&mut self, order: usize) {

@@ -27,9 +27,32 @@ impl Checker {
         meant.booked += size;
         let Meant { booked, done, .. } = *meant;
         if booked > done && !world.rolled_back {
+            if self.is_mistakable(world, id, booked - done) {
+                self.meet_stranger();
+                return Ok(());
+            }
             return broken(format_args!("I4: {id} is booked with {booked}, its venue executed {done}"));
         }
         Ok(())
+    }
+
+    /// Of an order that the first venue cancelled it tells no fill figures (sheet `vest`, 5.2): only the position does,
+    /// and what strangers did to that in the same direction cannot be told from it. Each of their deals excuses once.
+    fn is_mistakable(&mut self, world: &World, id: ClientId, excess: i64) -> bool {
+        let Some(meant) = self.meant.get_mut(&id) else { return false };
+        let spec = meant.spec;
+        let name = spec.nonce.to_string();
+        let mut orders = world.venues[0].truth().orders().filter(|order| order.client_ref == name);
+        let cancelled = orders.find(|order| order.state == bot4_sim::core::State::Cancelled);
+        let Some(order) = cancelled.filter(|_| spec.venue.index() == 0) else { return false };
+        let theirs = self.strangers_hold.entry(order.market).or_default();
+        let excess = excess * spec.side.sign();
+        if excess.signum() * theirs.signum() < 0 || excess.abs() > theirs.abs() {
+            return false;
+        }
+        *theirs -= excess;
+        meant.done += excess.abs();
+        true
     }
 
     /// I4, O18: a bust of a fill that the engine has is booked soon, where nothing keeps it from hearing of it.

@@ -23,7 +23,7 @@ pub const DEPOSIT_USD: i64 = 100_000;
 /// An order as the journal meant it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meant {
-    spec: OrderSpec,
+    pub(super) spec: OrderSpec,
     /// Number of its intent's entry.
     seq: u64,
     /// What was executed of it at its venue.
@@ -60,6 +60,8 @@ pub struct Checker {
     pub strange: bool,
     /// The same for the money, which never forgets.
     pub(super) strange_money: bool,
+    /// What others have traded at the first venue, signed, by market.
+    pub(super) strangers_hold: BTreeMap<usize, i64>,
     /// Longest with one leg while nothing interfered, ns.
     pub longest_quiet_lone: u64,
     /// Entries that the telemetry has not seen.
@@ -101,6 +103,7 @@ impl Checker {
             longest_lone: 0,
             strange: false,
             strange_money: false,
+            strangers_hold: BTreeMap::new(),
             longest_quiet_lone: 0,
             untold: Vec::new(),
             alerts: BTreeMap::new(),
@@ -273,7 +276,7 @@ impl Checker {
         Ok(())
     }
 
-    fn meet_stranger(&mut self) {
+    pub(super) fn meet_stranger(&mut self) {
         (self.strange, self.strange_money) = (true, true);
     }
 
@@ -343,6 +346,9 @@ impl Checker {
     /// A venue has executed something.
     fn deal(&mut self, world: &mut World, venue: usize, deal: &Deal) -> Result<(), Violation> {
         let Some(id) = self.named(venue, &deal.reference) else {
+            if venue == 0 {
+                *self.strangers_hold.entry(deal.market).or_default() += deal.after - deal.before;
+            }
             // What shrinks a position of ours is a loss to be followed; anything else is a stranger's.
             let shrinks =
                 deal.after.abs() < deal.before.abs() && deal.after.signum() * deal.before.signum() >= 0;

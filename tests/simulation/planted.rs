@@ -35,6 +35,7 @@ pub const MISTAKES: &[(&str, Look)] = &[
     ("fills_counted_twice", Often(&[], &[V::Twice])),
     ("cancel_is_an_end", Often(&[], &[V::Pending])),
     ("acknowledged_is_filled", Often(&[], &[V::Refuse, V::Part])),
+    ("untold_is_unfilled", Often(&[], &[V::Part])),
     ("partial_is_whole", Often(&[], &[V::Part])),
     ("fills_not_waited_for", Wire),
     ("ambiguous_is_refused", Often(&[F::BreakSends], &[V::Pending])),

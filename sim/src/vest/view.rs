@@ -153,11 +153,12 @@ fn position(p: &PositionView, spec: &MarketSpec, leverage: u32) -> Value {
     })
 }
 
-/// A row of `GET /orders`. The fill figures are null until something was filled.
+/// A row of `GET /orders`. The fill figures are null unless it is FILLED (sheet 5.2, to the letter): a part that was
+/// filled is not told, neither while the order is open nor when the rest of it was cancelled. `fees` always are.
 pub fn order_row(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Value {
-    let filled = o.filled > 0;
+    let filled = o.state == State::Filled;
     let when = |value: Value| if filled { value } else { Value::Null };
-    let last = o.last_fill.as_ref();
+    let last = o.last_fill.as_ref().filter(|_| filled);
     json!({
         "id": o.id, "nonce": nonce(o), "symbol": spec.symbol, "isBuy": o.side == Side::Buy,
         "orderType": order_type(o), "limitPrice": price(o.limit, spec), "markPrice": price(o.mark, spec),
@@ -174,7 +175,8 @@ pub fn order_row(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Value {
     })
 }
 
-/// The messages of `account_private` about a change of an order, in order.
+/// The messages of `account_private` about a change of an order, in order. Only FILLED has fill figures: those of
+/// PARTIALLY_FILLED have no example (sheet 7), and CANCELLED has four keys.
 pub fn order_events(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Vec<Value> {
     let short = |status: &str| {
         let posted = o.received_us / 1_000;
@@ -182,11 +184,11 @@ pub fn order_events(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Vec<Valu
     };
     let args = match o.state {
         State::New => vec![placed(o, spec, leverage, "NEW")],
-        State::Open if o.filled > 0 => vec![executed(o, spec, leverage, "PARTIALLY_FILLED")],
+        State::Open if o.filled > 0 => vec![placed(o, spec, leverage, "PARTIALLY_FILLED")],
         State::Open => Vec::new(),
-        State::Filled => vec![executed(o, spec, leverage, "FILLED")],
+        State::Filled => vec![executed(o, spec, leverage)],
         State::Cancelled if o.filled > 0 => {
-            vec![executed(o, spec, leverage, "PARTIALLY_FILLED"), short("CANCELLED")]
+            vec![placed(o, spec, leverage, "PARTIALLY_FILLED"), short("CANCELLED")]
         }
         State::Cancelled => vec![short("CANCELLED")],
         State::Rejected => {
@@ -209,8 +211,8 @@ fn placed(o: &OrderView, spec: &MarketSpec, leverage: u32, status: &str) -> Valu
     })
 }
 
-fn executed(o: &OrderView, spec: &MarketSpec, leverage: u32, status: &str) -> Value {
-    let mut args = placed(o, spec, leverage, status);
+fn executed(o: &OrderView, spec: &MarketSpec, leverage: u32) -> Value {
+    let mut args = placed(o, spec, leverage, "FILLED");
     if let Some(last) = &o.last_fill {
         args["lastFilledSize"] = json!(size(last.size, spec));
         args["lastFilledPrice"] = json!(dealt(last.price, o, spec));

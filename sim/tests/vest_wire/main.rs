@@ -197,8 +197,14 @@ fn faults_do_what_they_say() {
     let size = money::parse("0.004").unwrap();
     control.fault(VenueName::Vest, Rule::once(Class::Order, Action::PartialFill { size }));
     place(&mut client, &order(nonce + 1, false, "0.0100", "71000.00", true));
-    assert_eq!(order_event(&mut ws, "PARTIALLY_FILLED")["lastFilledSize"], "0.0040");
-    order_event(&mut ws, "CANCELLED");
+    assert_eq!(order_event(&mut ws, "PARTIALLY_FILLED")["lastFilledSize"], Value::Null);
+    let cut = order_event(&mut ws, "CANCELLED");
+    assert_eq!(cut.as_object().map(|keys| keys.len()), Some(4), "id, status, postTime and nonce: {cut}");
+    let row = &client.private("GET", &format!("/orders?nonce={}", nonce + 1), None).json()[0];
+    let figures = ["lastFilledSize", "lastFilledPrice", "lastFilledTime", "avgFilledPrice"];
+    let figures = figures.iter().chain(&["settledFunding", "realizedPnl"]);
+    assert!(figures.into_iter().all(|key| row[key].is_null()), "what had filled is not told: {row}");
+    assert_ne!(row["fees"], "0.000000", "its fees are");
 
     let reject = Action::Reject { code: "3010".into(), message: "cap".into() };
     control.fault(VenueName::Vest, Rule { side: Some(Side::Buy), ..Rule::once(Class::Order, reject) });

@@ -153,7 +153,7 @@ impl Flatten<'_> {
             let reading = self.readings[pair.venues[leg].index()].as_ref().ok()?;
             let position = reading.account.positions[pair.id.index()].qty;
             let state = &mut self.legs[pair.id.index()][leg];
-            let explained = self.trail.explained(pair.id, leg);
+            let explained = self.trail.explained(pair.id, leg, self.clock.now());
             let dedicated = self.config.settings.dedicated_account;
             let foreign = *state.foreign.get_or_insert_with(|| plan::foreign(position, explained, dedicated));
             Some(position - foreign)
@@ -350,7 +350,7 @@ impl Trail {
         self.pair(pair).map_or([Qty::ZERO; 2], |pair| [pair.book.legs[0].qty, pair.book.legs[1].qty])
     }
 
-    fn explained(&self, pair: PairId, leg: usize) -> [Qty; 2] {
-        self.pair(pair).map_or([Qty::ZERO; 2], |pair| plan::explained(pair, leg))
+    fn explained(&self, pair: PairId, leg: usize, now: Nanos) -> [Qty; 2] {
+        self.pair(pair).map_or([Qty::ZERO; 2], |pair| plan::explained(pair, leg, now))
     }
 }

@@ -5,13 +5,14 @@ use crate::order::gate::floor_lot;
 use crate::order::mend::bounded;
 use crate::order::pair::Pair;
 use crate::types::settings::Settings;
-use crate::types::{BookUpdate, MarketRules, Price, Qty, Rate, Side};
+use crate::types::{BookUpdate, MarketRules, Nanos, Price, Qty, Rate, Side};
 
-/// The most short and the most long that the journal can explain on a leg: what its books hold, and what its orders
-/// without an outcome may have filled. Holds zero.
-pub(super) fn explained(pair: &Pair, leg: usize) -> [Qty; 2] {
+/// The most short and the most long that the journal can explain on a leg: what its books hold, what its orders without
+/// an outcome may have filled, and what one whose end told no figures may have, shown late. Holds zero.
+pub(super) fn explained(pair: &Pair, leg: usize, now: Nanos) -> [Qty; 2] {
     let held = pair.book.legs[leg].qty.raw();
-    let (mut low, mut high) = (held.min(0), held.max(0));
+    let late = held + pair.unproven(leg, now).raw();
+    let (mut low, mut high) = (held.min(late).min(0), held.max(late).max(0));
     for order in pair.live_orders().filter(|order| order.leg == leg) {
         let open = (order.spec.qty - order.done.filled).raw() * order.spec.side.sign();
         low = low.min(held + open.min(0));
@@ -80,6 +81,7 @@ pub(super) fn clip(wanted: Qty, offer: Offer, rules: &MarketRules) -> Qty {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::entry::Entry;
     use crate::types::{Level, PairId};
 
     fn qty(text: &str) -> Qty {
@@ -108,6 +110,25 @@ mod tests {
         assert_eq!(foreign(qty("4"), bounds, false), qty("4"), "the other way round");
         assert_eq!(foreign(qty("-1"), bounds, false), qty("0"), "less than ours");
         assert_eq!(foreign(qty("-5"), bounds, true), qty("0"), "an account of its own");
+    }
+
+    #[test]
+    fn what_an_order_may_have_filled_late_is_ours_for_a_while() {
+        let settings = crate::types::settings::PairSettings {
+            id: PairId(0),
+            name: "BTC".into(),
+            venues: [crate::types::VenueId(0), crate::types::VenueId(1)],
+            symbols: ["a".into(), "b".into()],
+            size: qty("1"),
+            entry_threshold: Rate::ZERO,
+            exit_threshold: Rate::ZERO,
+        };
+        let mut pair = Pair::new(settings);
+        let at = Nanos::from_ms(1_000);
+        pair.apply(&Entry::Unproven { pair: PairId(0), leg: 0, open: qty("-0.6"), at });
+        assert_eq!(explained(&pair, 0, at.plus_ms(59_000)), [qty("-0.6"), qty("0")]);
+        assert_eq!(explained(&pair, 0, at.plus_ms(61_000)), [qty("0"), qty("0")]);
+        assert_eq!(explained(&pair, 1, at), [qty("0"), qty("0")]);
     }
 
     #[test]

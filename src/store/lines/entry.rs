@@ -57,6 +57,7 @@ pub fn entry(names: &Names, entry: &Entry) -> Option<Line> {
         | Entry::PairHeld { .. }
         | Entry::TotalsSnapshot { .. }
         | Entry::Tally { .. }
+        | Entry::Unproven { .. }
         | Entry::OrderSnapshot { .. }
         | Entry::Intent { .. }
         | Entry::Sent { .. }

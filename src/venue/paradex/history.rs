@@ -137,6 +137,7 @@ impl Trail {
             qty: self.query.qty,
             terminal: over,
             rejected: self.order.as_ref().and_then(|order| order.rejected),
+            tells_fill: true,
             filled,
             average: if whole {
                 self.average()

@@ -99,6 +99,12 @@ impl OrderRow<'_> {
         Ok(Executed { filled, average, fee, funding })
     }
 
+    /// Whether it tells what was filled: the figures of an order that was cancelled may be missing though a part of it
+    /// had filled.
+    pub fn tells_fill(&self) -> bool {
+        self.last_filled_size.is_some() || self.status() != Status::Cancelled
+    }
+
     /// Which order it speaks of: by our nonce, else by the venue's id.
     pub fn key(&self) -> Result<OrderKey, WireError> {
         match (self.nonce, self.id) {

@@ -217,6 +217,7 @@ fn report_row(
         qty: row.size.map_or(Ok(query.qty), |size| json::qty_cut("size", size))?,
         terminal: row.status().is_terminal(),
         rejected: (row.status() == Status::Rejected).then(|| row.reject()),
+        tells_fill: row.tells_fill(),
         filled,
         average,
         fee,
@@ -348,9 +349,14 @@ mod tests {
             !read(r#""status":"PARTIALLY_FILLED","lastFilledSize":"0.05","avgFilledPrice":"3""#).terminal
         );
         let cut = read(r#""status":"CANCELLED","lastFilledSize":"0.05","avgFilledPrice":"3""#);
-        assert!(cut.terminal && cut.filled == Qty::parse(b"0.05").unwrap());
+        assert!(cut.terminal && cut.tells_fill && cut.filled == Qty::parse(b"0.05").unwrap());
+        let bare = read(r#""status":"CANCELLED","lastFilledSize":null,"avgFilledPrice":null,"fees":"0.02""#);
+        assert!(bare.terminal && !bare.tells_fill, "a part of it may have filled");
+        assert_eq!((bare.filled, bare.fee.to_string().as_str()), (Qty::ZERO, "0.02"));
+        assert!(read(r#""status":"CANCELLED","lastFilledSize":"0""#).tells_fill);
         let rejected = read(r#""status":"REJECTED","code":3001"#).rejected.unwrap();
         assert_eq!(rejected.class, RejectClass::Definitive);
+        assert!(read(r#""status":"REJECTED","code":3001"#).tells_fill, "a refused order has filled nothing");
         assert!(!read(r#""status":"MELTED""#).terminal);
     }
 
