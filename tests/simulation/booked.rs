@@ -42,9 +42,10 @@ impl Checker {
         let Some(meant) = self.meant.get_mut(&id) else { return false };
         let spec = meant.spec;
         let name = spec.nonce.to_string();
-        let mut orders = world.venues[0].truth().orders().filter(|order| order.client_ref == name);
-        let cancelled = orders.find(|order| order.state == bot4_sim::core::State::Cancelled);
-        let Some(order) = cancelled.filter(|_| spec.venue.index() == 0) else { return false };
+        let cancelled = bot4_sim::core::State::Cancelled;
+        let truth = world.venues[0].truth();
+        let order = truth.orders().find(|order| order.client_ref == name && order.state == cancelled);
+        let Some(order) = order.filter(|_| spec.venue.index() == 0) else { return false };
         let theirs = self.strangers_hold.entry(order.market).or_default();
         let excess = excess * spec.side.sign();
         if excess.signum() * theirs.signum() < 0 || excess.abs() > theirs.abs() {
