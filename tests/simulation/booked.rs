@@ -2,7 +2,8 @@
 //! what is taken back is booked too, and nobody's deeds but others' are adjusted away.
 
 use bot4::position::Adjustment;
-use bot4::types::ClientId;
+use bot4::types::{ClientId, Fill, OrderSpec};
+use bot4_sim::core::OrderView;
 
 use super::check::{Checker, Meant};
 use super::engine::Engine;
@@ -22,8 +23,14 @@ pub(super) struct Bust {
 
 impl Checker {
     /// I4: nothing is booked that the venue has not executed.
-    pub(super) fn booked(&mut self, world: &World, id: ClientId, size: i64) -> Result<(), Violation> {
+    pub(super) fn booked(&mut self, world: &World, id: ClientId, fill: &Fill) -> Result<(), Violation> {
+        let size = fill.qty.raw();
         let Some(meant) = self.meant.get_mut(&id) else { return Ok(()) };
+        if let Some(order) = cancelled_untold(world, &meant.spec).filter(|order| order.filled == size) {
+            let booked = fill.price.times(fill.qty).raw();
+            self.untold_money += meant.spec.side.sign() * (booked - order.notional);
+            self.untold_funding = true;
+        }
         meant.booked += size;
         let Meant { booked, done, .. } = *meant;
         if booked > done && !world.rolled_back {
@@ -41,11 +48,7 @@ impl Checker {
     fn is_mistakable(&mut self, world: &World, id: ClientId, excess: i64) -> bool {
         let Some(meant) = self.meant.get_mut(&id) else { return false };
         let spec = meant.spec;
-        let name = spec.nonce.to_string();
-        let cancelled = bot4_sim::core::State::Cancelled;
-        let truth = world.venues[0].truth();
-        let order = truth.orders().find(|order| order.client_ref == name && order.state == cancelled);
-        let Some(order) = order.filter(|_| spec.venue.index() == 0) else { return false };
+        let Some(order) = cancelled_untold(world, &spec) else { return false };
         let theirs = self.strangers_hold.entry(order.market).or_default();
         let excess = excess * spec.side.sign();
         if excess.signum() * theirs.signum() < 0 || excess.abs() > theirs.abs() {
@@ -121,4 +124,16 @@ impl Checker {
             None => Ok(()),
         }
     }
+}
+
+/// The order at the first venue, once that has cancelled it: it tells neither what had filled, nor the price and the
+/// funding of that (sheet `vest`, 5.2).
+fn cancelled_untold(world: &World, spec: &OrderSpec) -> Option<OrderView> {
+    if spec.venue.index() != 0 {
+        return None;
+    }
+    let name = spec.nonce.to_string();
+    let truth = world.venues[0].truth();
+    let mut orders = truth.orders().filter(|order| order.state == bot4_sim::core::State::Cancelled);
+    orders.find(|order| order.client_ref == name).cloned()
 }

@@ -62,6 +62,9 @@ pub struct Checker {
     pub(super) strange_money: bool,
     /// What others have traded at the first venue, signed, by market.
     pub(super) strangers_hold: BTreeMap<usize, i64>,
+    /// What the books of fills whose price was not told are off by, exactly; and the funding of one was not told.
+    pub(super) untold_money: i64,
+    pub(super) untold_funding: bool,
     /// Longest with one leg while nothing interfered, ns.
     pub longest_quiet_lone: u64,
     /// Entries that the telemetry has not seen.
@@ -104,6 +107,8 @@ impl Checker {
             strange: false,
             strange_money: false,
             strangers_hold: BTreeMap::new(),
+            untold_money: 0,
+            untold_funding: false,
             longest_quiet_lone: 0,
             untold: Vec::new(),
             alerts: BTreeMap::new(),
@@ -174,7 +179,7 @@ impl Checker {
                 world.tags.hit(super::coverage::closed(*state));
             }
             Entry::Filled { id, fill, .. } => {
-                self.booked(world, *id, fill.qty.raw())?;
+                self.booked(world, *id, fill)?;
                 let part = self.meant.get(id).is_some_and(|meant| fill.qty < meant.spec.qty);
                 world.tags.hit(if part { "fill in part" } else { "fill" });
             }
