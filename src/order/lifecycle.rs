@@ -22,12 +22,6 @@ const WINDOW_MARGIN_MS: u64 = 500;
 /// A row that shows less than had filled is read again after this, ms.
 const SHRUNK_AGAIN_MS: u64 = 500;
 
-/// What a position shows of an order that ended without a word of its fills is believed when a read so much later
-/// shows the same, ms.
-const SHOWN_AGAIN_MS: u64 = 100;
-/// Until that read, ms.
-const LOOK_AGAIN_MS: u64 = 200;
-
 /// One live order.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -63,15 +57,15 @@ pub struct Order {
     /// Since when its row says that it is over and not what it filled: only the position tells that.
     pub ended: Nanos,
     /// What the position has shown since then, and when that was first asked for.
-    shown: Option<(Nanos, Qty)>,
+    pub(super) shown: Option<(Nanos, Qty)>,
     /// Filled at least, by whatever was told or shown, with the average price of that where it was told.
-    at_least: (Qty, Option<Price>),
+    pub(super) at_least: (Qty, Option<Price>),
     /// Fees by the row that ended it.
-    fees_told: Usd,
+    pub(super) fees_told: Usd,
     /// The account was read after the window with our own books' position.
     pub position_clean: bool,
-    queries: usize,
-    next_query: Nanos,
+    pub(super) queries: usize,
+    pub(super) next_query: Nanos,
     clean_reads: u32,
     /// When the last of them was asked for.
     clean_until: Nanos,
@@ -265,58 +259,6 @@ impl Order {
             return false;
         }
         asked >= self.shrunk.plus_ms(SHRUNK_AGAIN_MS)
-    }
-
-    /// Takes from the row of a live order what its end may leave untold. True when that is where it stands now. A row
-    /// that is no end any more lags, and so may the positions that were read since.
-    pub fn ends_untold(&mut self, now: Nanos, report: &OrderReport) -> bool {
-        if report.filled > self.at_least.0 {
-            self.at_least = (report.filled.min(self.spec.qty), Some(report.average));
-        }
-        if !report.terminal || report.tells_fill {
-            self.lags();
-            return false;
-        }
-        self.fees_told = report.fee;
-        if self.ended == Nanos::NEVER {
-            (self.ended, self.queries) = (now, 0);
-            self.next_query = now.plus_ms(LOOK_AGAIN_MS);
-        }
-        true
-    }
-
-    /// The venue's reads are older than the end that they had shown.
-    pub fn lags(&mut self) {
-        (self.ended, self.shown) = (Nanos::NEVER, None);
-    }
-
-    /// Its end left untold what it filled, and a read of `asked` is newer than that end.
-    pub fn is_shown_by(&self, asked: Nanos) -> bool {
-        self.is_live() && self.ended != Nanos::NEVER && asked >= self.ended
-    }
-
-    /// What it filled beyond our fills, when a position that differs from our books by `by` settles that: all there
-    /// was to fill, or the same in two reads. Never less than was told before (SAFETY V13).
-    pub fn filled_by_position(&mut self, asked: Nanos, by: Qty) -> Option<Qty> {
-        let shown = (self.done.filled + by.abs()).min(self.spec.qty);
-        if shown > self.at_least.0 {
-            self.at_least = (shown, None);
-        }
-        let filled = self.at_least.0.max(self.done.filled);
-        let again = self.shown.filter(|&(_, before)| before == filled);
-        let first = again.map_or(asked, |(first, _)| first);
-        self.shown = Some((first, filled));
-        let stands = filled >= self.spec.qty || asked >= first.plus_ms(SHOWN_AGAIN_MS);
-        stands.then_some(filled - self.done.filled)
-    }
-
-    /// An execution that only the position told. Its price is the one told of it, else `entry`, that of a position
-    /// which it alone has made, else the worst one: its limit.
-    pub fn untold_fill(&self, qty: Qty, entry: Option<Price>) -> Fill {
-        let told = self.at_least.1.filter(|_| self.done.filled.is_zero() && self.at_least.0 == qty);
-        let price = told.or(entry).unwrap_or(self.spec.limit);
-        let fee = self.fees_told - self.done.fee;
-        Fill { id: VenueOrderId::EMPTY, qty, price, fee, funding: Usd::ZERO }
     }
 
     /// How the venue is asked for it, by every name.

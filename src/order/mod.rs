@@ -24,3 +24,4 @@ pub mod signer;
 pub mod stop;
 pub mod thread;
 mod throttle;
+mod untold;
