@@ -1,5 +1,5 @@
-//! An order that its venue has ended without a word of what it filled: what its rows, its position and its limit make of
-//! that (SAFETY rule 2). Pure; called by `order::resolve`.
+//! An order that its venue has ended without a word of what it filled: what its rows, its position and its limit make
+//! of that (SAFETY rule 2). Pure; called by `order::resolve`.
 
 use super::lifecycle::Order;
 use crate::types::order::VenueOrderId;
