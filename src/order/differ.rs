@@ -49,6 +49,10 @@ impl Core {
             return;
         }
         if pair.foreign[leg] && split(ours, theirs.qty).0.is_zero() {
+            // A stranger's share that no order of ours can have changed is as large as it is now.
+            if asked > pair.touched && !pair.live_orders().any(|order| order.leg == leg) {
+                pair.strangers[leg] = theirs.qty - ours;
+            }
             return;
         }
         let first = self.first_sight(now, index, leg, theirs.qty, asked, fx);

@@ -14,6 +14,9 @@ use super::world::{State, World};
 /// A bust that its venue has told is booked by then, ns.
 const BUST_KNOWN: u64 = 5 * SECOND;
 
+/// Reads of a position may fail for so long, ns.
+const UNREAD_FOR: u64 = 120 * SECOND;
+
 /// A fill that its venue has taken back.
 pub(super) struct Bust {
     pub(super) id: ClientId,
@@ -44,19 +47,23 @@ impl Checker {
     }
 
     /// Of an order that the first venue cancelled it tells no fill figures (sheet `vest`, 5.2): only the position does,
-    /// and what strangers did to that in the same direction cannot be told from it. Each of their deals excuses once.
+    /// and what strangers did to that in the same direction, since it was last read before, cannot be told from it. Each
+    /// of their deals excuses once.
     fn is_mistakable(&mut self, world: &World, id: ClientId, excess: i64) -> bool {
         let Some(meant) = self.meant.get_mut(&id) else { return false };
         let spec = meant.spec;
         let Some(order) = cancelled_untold(world, &spec) else { return false };
-        let theirs = self.strangers_hold.entry(order.market).or_default();
-        let excess = excess * spec.side.sign();
-        if excess.signum() * theirs.signum() < 0 || excess.abs() > theirs.abs() {
-            return false;
+        let since = (spec.signed_ms * 1_000_000).saturating_sub(UNREAD_FOR);
+        let alike = |&&mut (market, at, size): &&mut (usize, u64, i64)| {
+            market == order.market && at >= since && size.signum() == spec.side.sign()
+        };
+        let mut left = excess;
+        for (_, _, size) in self.strangers.iter_mut().filter(alike) {
+            let taken = left.min(size.abs());
+            (*size, left) = (*size - taken * spec.side.sign(), left - taken);
         }
-        *theirs -= excess;
-        meant.done += excess.abs();
-        true
+        meant.done += excess;
+        left == 0
     }
 
     /// I4, O18: a bust of a fill that the engine has is booked soon, where nothing keeps it from hearing of it.

@@ -60,8 +60,8 @@ pub struct Checker {
     pub strange: bool,
     /// The same for the money, which never forgets.
     pub(super) strange_money: bool,
-    /// What others have traded at the first venue, signed, by market.
-    pub(super) strangers_hold: BTreeMap<usize, i64>,
+    /// What others have traded at the first venue: market, when, and how much, signed.
+    pub(super) strangers: Vec<(usize, u64, i64)>,
     /// What the books of fills whose price was not told are off by, exactly; and the funding of one was not told.
     pub(super) untold_money: i64,
     pub(super) untold_funding: bool,
@@ -106,7 +106,7 @@ impl Checker {
             longest_lone: 0,
             strange: false,
             strange_money: false,
-            strangers_hold: BTreeMap::new(),
+            strangers: Vec::new(),
             untold_money: 0,
             untold_funding: false,
             longest_quiet_lone: 0,
@@ -352,7 +352,7 @@ impl Checker {
     fn deal(&mut self, world: &mut World, venue: usize, deal: &Deal) -> Result<(), Violation> {
         let Some(id) = self.named(venue, &deal.reference) else {
             if venue == 0 {
-                *self.strangers_hold.entry(deal.market).or_default() += deal.after - deal.before;
+                self.strangers.push((deal.market, world.now, deal.after - deal.before));
             }
             // What shrinks a position of ours is a loss to be followed; anything else is a stranger's.
             let shrinks =
