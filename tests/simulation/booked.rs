@@ -47,8 +47,8 @@ impl Checker {
     }
 
     /// Of an order that the first venue cancelled it tells no fill figures (sheet `vest`, 5.2): only the position does,
-    /// and what strangers did to that in the same direction, since it was last read before, cannot be told from it. Each
-    /// of their deals excuses once.
+    /// and what strangers did to that in the same direction, since it was last read, cannot be told from it. Each of
+    /// their deals excuses once.
     fn is_mistakable(&mut self, world: &World, id: ClientId, excess: i64) -> bool {
         let Some(meant) = self.meant.get_mut(&id) else { return false };
         let spec = meant.spec;
