@@ -17,6 +17,13 @@ pub fn vest_book(mid: i64) -> Vec<u8> {
     )
 }
 
+/// Without a mark, so that the prices of the frames alone count.
+pub fn vest_ticker() -> Vec<u8> {
+    let row = r#"{"symbol":"BTC-PERP","indexPrice":"80000","imbalance":"0","oneHrFundingRate":"0","cumFunding":"0",
+        "status":"TRADING"}"#;
+    framed(0x81, format!(r#"{{"channel":"tickers","data":[{row}]}}"#).as_bytes())
+}
+
 pub fn paradex_book(mid: i64, levels: i64) -> Vec<u8> {
     let side = |step: i64| (1..=levels).map(|nth| (mid + step * nth * E8, E8)).collect::<Vec<_>>();
     framed(0x82, &sbe(0, &side(-1), &side(1)))

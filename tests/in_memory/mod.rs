@@ -30,7 +30,7 @@ use bot4::types::settings::Basis;
 use bot4::types::*;
 use bot4::venue::ask::Ask;
 use bot4::venue::{Answer, REGISTRY, ReadyLink, Secrets, Setup};
-use frames::{paradex_book, paradex_delta, vest_book};
+use frames::{paradex_book, paradex_delta, vest_book, vest_ticker};
 
 /// Published throw-away keys: of a development chain, and of the signing vectors.
 const SECRETS: [&[(&str, &str)]; 2] = [
@@ -186,6 +186,8 @@ pub enum Frame {
     Far = 3,
     /// 26 basis points above the other: a trade is near.
     Near = 4,
+    /// The market trades (Vest).
+    Ticker = 5,
 }
 
 impl Engine {
@@ -283,8 +285,8 @@ impl Engine {
         let unused = (held, commands_tx, near);
         let mut engine =
             Self { md, spread, order, signer, clock, next, written, asks, records, keepers, ahead, unused };
-        for venue in [0, 1] {
-            engine.read(venue, Frame::Even);
+        for (venue, frame) in [(0, Frame::Ticker), (0, Frame::Even), (1, Frame::Even)] {
+            engine.read(venue, frame);
         }
         (0..20).for_each(|_| engine.settle());
         engine
@@ -382,7 +384,9 @@ impl Public {
         let even = 80_000 * E8;
         let [rich, near] = [36, 26].map(|bps| even + even / 10_000 * bps);
         let (frames, sequence): (Vec<_>, _) = if venue == 0 {
-            ([even, rich, even, near].map(vest_book).to_vec(), None)
+            let mut frames = [even, rich, even, near].map(vest_book).to_vec();
+            frames.push(vest_ticker());
+            (frames, None)
         } else {
             // After the head of the frame, that of SBE and the time.
             (vec![paradex_book(even, 60), paradex_book(rich, 60), paradex_delta(even)], Some((4 + 16, 100)))
