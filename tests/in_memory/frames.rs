@@ -19,8 +19,8 @@ pub fn vest_book(mid: i64) -> Vec<u8> {
 
 /// Without a mark, so that the prices of the frames alone count.
 pub fn vest_ticker() -> Vec<u8> {
-    let row = r#"{"symbol":"BTC-PERP","indexPrice":"80000","imbalance":"0","oneHrFundingRate":"0","cumFunding":"0",
-        "status":"TRADING"}"#;
+    let row = r#"{"symbol":"BTC-PERP","indexPrice":"80000","imbalance":"0","oneHrFundingRate":"0",
+        "cumFunding":"0","status":"TRADING"}"#;
     framed(0x81, format!(r#"{{"channel":"tickers","data":[{row}]}}"#).as_bytes())
 }
 
