@@ -1,6 +1,8 @@
 //! The cold side of the account (sheet `vest`, 3.3, 5.2, 5.3): listen key, account, rules, order queries, leverage.
 //! Owned by `keeper`, and by the verbs `check` and `flatten`; blocks. Never takes a failed call for an empty answer.
 
+use std::collections::BTreeMap;
+
 use super::access::{Access, signer_expiry_ms};
 use super::body::BodyWriter;
 use super::depth;
@@ -14,13 +16,15 @@ use crate::types::record::Role;
 use crate::types::{BookUpdate, MarketRules, Nanos, PairId, Secret, VenueId, VenueMode};
 use crate::venue::{
     AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, Setup, SetupError, Sighting, Target,
-    WsTarget,
+    WireError, WsTarget,
 };
 
 /// A listen key lives 60 minutes (sheet `vest`, 3.3); half of that and some room for retries.
 const LOGIN_MS: u64 = 25 * 60_000;
 /// How far before its signing an order is searched in the history, ms: clocks differ.
 const HISTORY_MS: u64 = 60_000;
+/// Pages of open orders of one status, of which most accounts fill none.
+const PAGES_MAX: usize = 20;
 /// Levels of a book that are asked for: the most that the venue gives.
 const BOOK_LEVELS: u32 = 100;
 
@@ -50,6 +54,27 @@ impl VestDesk {
             clock: Nanos::NEVER,
             signer_expires_ms: signer_expiry_ms(&setup.secrets)?,
         })
+    }
+
+    /// Open orders of one status, by the venue's id. A full page is followed by the one that ends where it begins.
+    fn open_of(
+        &self,
+        http: &mut dyn Http,
+        status: &str,
+        open: &mut BTreeMap<String, OpenOrder>,
+    ) -> Result<(), DeskError> {
+        let mut filter = format!("status={status}&");
+        for _ in 0..PAGES_MAX {
+            let read = |rows: &[OrderRow<'_>]| {
+                Ok((statements::open_orders(&self.access, rows)?, statements::earlier_page(rows)?))
+            };
+            let (listed, earlier) = self.rest.orders(http, self.clock, &filter, read)?;
+            open.extend(listed.into_iter().map(|order| (order.venue_id.to_string(), order)));
+            let Some(end_ms) = earlier else { return Ok(()) };
+            filter = format!("status={status}&endTime={end_ms}&");
+        }
+        let full = WireError::new("orders", b"one full page after the other", "an end of them: cancel some");
+        Err(rest::unreadable("GET /orders", full))
     }
 
     /// A new key, or the one in force with a new hour.
@@ -156,15 +181,11 @@ impl Desk for VestDesk {
     /// always `None`; ours are found by nonce.
     fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError> {
         self.clock = now;
-        let mut open: Vec<OpenOrder> = Vec::new();
-        for filter in ["status=NEW&", "status=PARTIALLY_FILLED&"] {
-            let read = |rows: &[OrderRow<'_>]| statements::open_orders(&self.access, rows);
-            let listed = self.rest.orders(http, self.clock, filter, read)?;
-            let is_new = |order: &OpenOrder| open.iter().all(|known| known.venue_id != order.venue_id);
-            let new: Vec<OpenOrder> = listed.into_iter().filter(is_new).collect();
-            open.extend(new);
+        let mut open = BTreeMap::new();
+        for status in ["NEW", "PARTIALLY_FILLED"] {
+            self.open_of(http, status, &mut open)?;
         }
-        Ok(open)
+        Ok(open.into_values().collect())
     }
 
     /// By nonce, then by the venue's id, then in the history of the market. A CANCELLED row does not always tell what
@@ -352,6 +373,21 @@ mod tests {
 
         let half = Script::new(&[(200, new)]);
         assert!(desk().open_orders(&mut { half }, NOW).is_err(), "one answer of two is no answer");
+    }
+
+    #[test]
+    fn a_full_page_of_open_orders_is_followed_by_the_earlier_one() {
+        let row =
+            |n: u32| format!(r#"{{"id":"{n:#x}","nonce":{n},"status":"NEW","postTime":{}}}"#, 90_000 - n);
+        let page = |from: u32, to: u32| format!("[{}]", (from..to).map(row).collect::<Vec<_>>().join(","));
+        let (full, rest) = (page(1, 1_001), page(1_000, 1_003));
+        let mut http = Script::new(&[(200, &full), (200, &rest), (200, "[]")]);
+        assert_eq!(desk().open_orders(&mut http, NOW).unwrap().len(), 1_002, "the one in both is told once");
+        let second = format!("/orders?status=NEW&endTime=89000&limit=1000&time={}", NOW.ms());
+        assert_eq!(http.paths()[1], second);
+
+        let always = vec![(200, full.as_str()); 40];
+        assert!(desk().open_orders(&mut Script::new(&always), NOW).is_err(), "a venue that pages for ever");
     }
 
     fn query(venue_id: &str) -> OrderQuery {

@@ -62,6 +62,11 @@ pub struct Executed {
 }
 
 impl OrderRow<'_> {
+    /// When it was posted, ms since the epoch.
+    pub const fn posted_ms(&self) -> Option<u64> {
+        self.post_time
+    }
+
     pub fn status(&self) -> Status {
         match self.status {
             Some("NEW") => Status::New,
