@@ -377,7 +377,5 @@ fn closes_fill_in_part_at_both_venues() {
     for venue in VENUES {
         bench.fault_closing(venue, 2, Action::PartialFill { size: 70_000 });
     }
-    bench.close_pair();
-    assert_eq!(bench.stop(), 0, "{}", bench.tail());
-    bench.assert_flat_and_not_richer();
+    bench.close_and_settle();
 }

@@ -113,11 +113,7 @@ impl Bench {
     pub fn stop_and_settle_journal(&mut self) {
         let code = self.stop();
         assert_eq!(code, 0, "{}", self.tail());
-        self.assert_home();
-        let truth = self.control().truth();
-        assert!(truth.vest.is_flat() && truth.paradex.is_flat(), "something is held");
-        let change = truth.vest.ledger_change + truth.paradex.ledger_change;
-        assert_eq!(self.journal_total(), change, "journal and venues differ\n{}", self.tail());
+        self.assert_flat_with(self.journal_total());
     }
 
     /// Result of all pairs closed in all runs, as the journal has it, at 1e-8 USD.
