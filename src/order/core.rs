@@ -234,7 +234,10 @@ impl Core {
         self.ended = matches!(entry, Entry::Stopped { .. });
         self.count(entry);
         match entry {
-            Entry::Epoch { epoch, .. } => self.epoch = *epoch,
+            Entry::Epoch { epoch, at, .. } => {
+                self.epoch = *epoch;
+                self.pairs.iter_mut().for_each(|pair| pair.forget_trail(*at));
+            }
             Entry::TotalsSnapshot { totals } => self.totals = *totals,
             Entry::Mode { mode, why, at } => self.apply_mode(*mode, *why, *at),
             Entry::Intent { intent } => {

@@ -15,9 +15,6 @@ use crate::types::{Nanos, PairId, Price, Qty, RecordKind, Side, StopReason, Venu
 
 /// A difference is believed when the venue shows it twice, this long apart, ms.
 const TWICE_AFTER_MS: u64 = 500;
-/// And this long after our own last change: a venue's reads may lag behind its stream by seconds (SAFETY V13), and a
-/// leg that is taken for gone costs the other one, ms.
-const LAG_MS: u64 = 5_000;
 /// A report that was asked for so long after such news ends the close look: reads do not lag further behind, ms.
 const SUSPECT_MS: u64 = 10_000;
 
@@ -56,9 +53,9 @@ impl Core {
             return;
         }
         let first = self.first_sight(now, index, leg, theirs.qty, asked, fx);
-        let urgent = self.is_suspect(index, leg, asked);
+        let urgent = self.is_suspect(index, leg, theirs.qty, asked);
         let pair = &self.pairs[index];
-        let caught_up = |asked: Nanos| asked >= pair.moved[leg].plus_ms(LAG_MS);
+        let caught_up = |asked: Nanos| pair.has_caught_up(leg, asked);
         // What a live order of ours may have done is put aside: no more than its size, and nothing that was there
         // before it left.
         let own = pair.nearest(leg, theirs.qty, if caught_up(first) { first } else { asked });
@@ -101,10 +98,13 @@ impl Core {
         asked
     }
 
-    /// The venue has told of a liquidation or of a late fill, and this was asked for after it: the first sight counts.
-    fn is_suspect(&self, index: usize, leg: usize, asked: Nanos) -> bool {
-        let facts = &self.venues[self.pairs[index].settings.venues[leg].index()];
-        facts.suspect != Nanos::NEVER && asked > facts.suspect
+    /// The venue has told of a liquidation or of a late fill, and this was asked for after it: the first sight counts;
+    /// but the news of a fill may itself be old, and then what was held a moment ago proves nothing.
+    fn is_suspect(&self, index: usize, leg: usize, shown: Qty, asked: Nanos) -> bool {
+        let pair = &self.pairs[index];
+        let facts = &self.venues[pair.settings.venues[leg].index()];
+        let old = facts.suspect <= facts.late_fill && pair.is_perhaps_old(leg, shown, asked);
+        facts.suspect != Nanos::NEVER && asked > facts.suspect && !old
     }
 
     /// A venue shows what our books do not, or may do so: nothing is opened before it is explained or adopted.
@@ -229,9 +229,11 @@ impl Core {
         let Some(Adopting { since, shown }) = &mut pair.adopting else { return };
         shown[leg] = Some((asked, theirs));
         // What was asked for before our own last change may show what is no more.
-        let moved = pair.moved[0].max(pair.moved[1]);
-        let settled = (*since).max(moved.plus_ms(LAG_MS));
-        let current = |(asked, theirs)| (asked >= settled && asked > pair.touched).then_some(theirs);
+        let (shown, since) = (*shown, *since);
+        let settled = |asked: Nanos| {
+            asked >= since && asked > pair.touched && (0..2).all(|leg| pair.has_caught_up(leg, asked))
+        };
+        let current = |(asked, theirs)| settled(asked).then_some(theirs);
         let [Some(a), Some(b)] = shown.map(|shown| shown.and_then(current)) else { return };
         if busy {
             return;

@@ -106,7 +106,11 @@ impl Core {
         news: OrderNews,
         fx: &mut Effects,
     ) {
-        let Some((index, id)) = self.find(venue, key) else {
+        let found = self.find(venue, key).or_else(|| match news {
+            OrderNews::Busted(fill) => self.find_by_fill(venue, fill),
+            _ => None,
+        });
+        let Some((index, id)) = found else {
             return self.stranger(now, venue, key, news, fx);
         };
         if let (Some(order), false) = (self.pairs[index].order_mut(id), matches!(news, OrderNews::Acked)) {
@@ -151,14 +155,22 @@ impl Core {
     }
 
     fn find(&self, venue: VenueId, key: OrderKey) -> Option<(usize, ClientId)> {
-        let named = |order: &&Order| match key {
+        self.find_order(venue, |order| match key {
             OrderKey::Client(id) => order.id() == id,
             OrderKey::Nonce(nonce) => order.spec.nonce == nonce,
             OrderKey::Venue(id) => order.venue_id == id && !id.is_empty(),
-        };
+        })
+    }
+
+    /// A bust names its fill alone, and a trader that has started since does not know whose that was.
+    fn find_by_fill(&self, venue: VenueId, fill: VenueOrderId) -> Option<(usize, ClientId)> {
+        self.find_order(venue, |order| order.seen_fill(fill).is_some())
+    }
+
+    fn find_order(&self, venue: VenueId, wanted: impl Fn(&Order) -> bool) -> Option<(usize, ClientId)> {
         self.pairs.iter().enumerate().find_map(|(index, pair)| {
-            let order = pair.orders.iter().flatten().filter(|order| order.spec.venue == venue).find(named)?;
-            Some((index, order.id()))
+            let mut there = pair.orders.iter().flatten().filter(|order| order.spec.venue == venue);
+            there.find(|order| wanted(order)).map(|order| (index, order.id()))
         })
     }
 

@@ -14,6 +14,10 @@ use crate::types::{
 /// For so long what a venue was late to show may be ours, ms.
 pub const LATE_FILL_MS: u64 = 60_000;
 
+/// A venue's reads may lag behind its stream by seconds (SAFETY V13), and a leg that is taken for gone costs the other
+/// one, ms.
+const LAG_MS: u64 = 5_000;
+
 /// Where a pair stands. Orders in flight are in `Pair::orders`; the phase says what for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
@@ -122,6 +126,8 @@ pub struct Pair {
     pub touched: Nanos,
     /// Last time a leg's position changed in our books.
     pub moved: [Nanos; 2],
+    /// The least and the most that a leg has held in the changes that led there, each soon after the one before.
+    trail: [[Qty; 2]; 2],
 }
 
 impl Pair {
@@ -151,6 +157,7 @@ impl Pair {
             adopting: None,
             touched: Nanos::NEVER,
             moved: [Nanos::NEVER; 2],
+            trail: [[Qty::ZERO; 2]; 2],
         }
     }
 
@@ -193,7 +200,8 @@ impl Pair {
                 }
                 self.book.adjust(by, *at);
                 self.gone |= self.book.legs[usize::from(by.leg)].qty.abs() < before.abs();
-                (self.touched, self.moved[usize::from(by.leg)]) = (*at, *at);
+                self.touched = *at;
+                self.note_move(usize::from(by.leg), before, *at);
             }
             Entry::Unproven { leg, open, at, .. } => {
                 if let Some(unproven) = self.unproven.get_mut(usize::from(*leg)) {
@@ -239,10 +247,11 @@ impl Pair {
     fn apply_fill(&mut self, id: ClientId, fill: &Fill, at: Nanos) {
         self.touched = at;
         let Some(order) = self.orders.iter_mut().flatten().find(|order| order.id() == id) else { return };
-        self.moved[order.leg] = at;
+        let leg = order.leg;
+        let before = self.book.legs[leg].qty;
         order.fill(fill, at);
         self.book.execute(&Execution {
-            leg: order.leg,
+            leg,
             side: order.spec.side,
             purpose: order.spec.purpose,
             qty: fill.qty,
@@ -251,15 +260,17 @@ impl Pair {
             fee: fill.fee,
             funding: fill.funding,
         });
+        self.note_move(leg, before, at);
     }
 
     /// A bust is the opposite execution at the same price with its fee given back.
     fn apply_bust(&mut self, id: ClientId, fill: &Fill, at: Nanos) {
         let Some(order) = self.orders.iter_mut().flatten().find(|order| order.id() == id) else { return };
-        self.moved[order.leg] = at;
+        let leg = order.leg;
+        let before = self.book.legs[leg].qty;
         order.bust(fill);
         self.book.execute(&Execution {
-            leg: order.leg,
+            leg,
             side: order.spec.side.opposite(),
             purpose: order.spec.purpose,
             qty: fill.qty,
@@ -268,6 +279,31 @@ impl Pair {
             fee: -fill.fee,
             funding: -fill.funding,
         });
+        self.note_move(leg, before, at);
+    }
+
+    /// A leg has moved from `before` to what its book holds now.
+    fn note_move(&mut self, leg: usize, before: Qty, at: Nanos) {
+        let held = self.book.legs[leg].qty;
+        let [low, high] = if self.has_caught_up(leg, at) { [before; 2] } else { self.trail[leg] };
+        self.trail[leg] = [low.min(before).min(held), high.max(before).max(held)];
+        self.moved[leg] = at;
+    }
+
+    /// A journal segment begins with what is held, and does not tell since when.
+    pub fn forget_trail(&mut self, at: Nanos) {
+        (self.moved, self.trail) = ([at; 2], [[i64::MIN, i64::MAX].map(Qty::from_raw); 2]);
+    }
+
+    /// A read that was asked for then has caught up with the leg's last change.
+    pub fn has_caught_up(&self, leg: usize, asked: Nanos) -> bool {
+        asked >= self.moved[leg].plus_ms(LAG_MS)
+    }
+
+    /// It has not, and shows what the leg has held on its way there.
+    pub fn is_perhaps_old(&self, leg: usize, shown: Qty, asked: Nanos) -> bool {
+        let [low, high] = self.trail[leg];
+        !self.has_caught_up(leg, asked) && (low..=high).contains(&shown)
     }
 
     fn with_order(&mut self, id: ClientId, change: impl FnOnce(&mut Order)) {

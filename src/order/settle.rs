@@ -344,7 +344,10 @@ impl Core {
         let off = planted("mode_holds_back_mending") && self.mode != Mode::Active;
         let rested = |leg: usize| now >= pair.mend.not_before[leg] && !off;
         let closing = [0, 1].map(|leg| rested(leg) && self.takes_closes(pair.settings.venues[leg]));
-        let opening = [0, 1].map(|leg| rested(leg) && self.takes_orders(pair.settings.venues[leg]));
+        // Nothing is brought beside a leg that its venue does not show: it may be gone.
+        let shown = |leg: usize| pair.differs[1 - leg].is_none();
+        let opening =
+            [0, 1].map(|leg| rested(leg) && shown(leg) && self.takes_orders(pair.settings.venues[leg]));
         let desperate = now.ms_since(pair.mend.progress) > self.no_progress_ms();
         mend::Means { closing, opening, completing: self.mode != Mode::Halted, desperate }
     }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use bot4_sim::control::{Truth, VenueName};
 use bot4_sim::core::fault::{Action, Class, Rule};
 use bot4_sim::core::model::Script;
-use bot4_sim::core::{OrderView, State};
 use bot4_sim::options::Profile;
 use bot4_sim::{Control, Options, Running, Sim};
 use serde_json::Value;
@@ -305,32 +304,6 @@ impl Bench {
             names.dedup();
             assert_eq!(names.len(), all, "an identity was used twice");
         }
-    }
-
-    /// As [`Bench::assert_home`], with both venues flat and the profit ledger equal to the change of the balances.
-    pub fn assert_flat_and_settled(&self) {
-        let total = self.summary()["pnl_usd"]["total"].as_f64().expect("a number");
-        self.assert_flat_with((total * 1e8).round() as i64);
-    }
-
-    /// Nothing is held, and a ledger of this many 1e-8 USD is the change of the balances; but for orders that Vest has
-    /// cancelled after a part had filled: it tells neither price nor funding of that (sheet `vest`, 5.2), and the books
-    /// take the worst price.
-    pub fn assert_flat_with(&self, ledger: i64) {
-        const POORER: i64 = 100_000_000;
-        const FUNDING: i64 = 100_000;
-        self.assert_home();
-        let truth = self.control().truth();
-        assert!(truth.vest.is_flat() && truth.paradex.is_flat(), "something is held");
-        let untold = |order: &&OrderView| order.state == State::Cancelled && order.filled > 0;
-        let untold = truth.vest.orders.iter().filter(untold).count() as i64;
-        let change = truth.vest.ledger_change + truth.paradex.ledger_change;
-        let [least, most] = [change - untold * POORER, change + untold * FUNDING];
-        assert!(
-            (least..=most).contains(&ledger),
-            "ledger {ledger}, venues {change}, {untold} untold\n{}",
-            self.tail()
-        );
     }
 
     /// The last lines, for a failing test.

@@ -7,6 +7,7 @@ pub mod campaign;
 pub mod canary;
 pub mod gate;
 pub mod logged;
+pub mod money;
 pub mod postgres;
 pub mod proxy;
 pub mod receiver;

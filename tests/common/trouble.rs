@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bot4::journal::entry::Entry;
 use bot4::journal::recover::recover;
+use bot4::position::Ledger;
 use bot4_sim::control::VenueName;
 use bot4_sim::core::Socket;
 use bot4_sim::core::fault::{Action, Class, Rule};
@@ -113,21 +114,21 @@ impl Bench {
     pub fn stop_and_settle_journal(&mut self) {
         let code = self.stop();
         assert_eq!(code, 0, "{}", self.tail());
-        self.assert_flat_with(self.journal_total());
+        self.assert_flat_with(self.journal_ledger().into());
     }
 
-    /// Result of all pairs closed in all runs, as the journal has it, at 1e-8 USD.
-    pub fn journal_total(&self) -> i64 {
+    /// Result of all pairs closed in all runs, as the journal has it.
+    fn journal_ledger(&self) -> Ledger {
         let recovered = recover(&self.dir.path().join("journal")).expect("the journal reads");
-        let mut total = 0;
+        let mut sum = Ledger::default();
         for entry in &recovered.entries {
             match entry {
-                Entry::TotalsSnapshot { totals } => total = totals.ledger.total().raw(),
-                Entry::PairClosed { ledger, .. } => total += ledger.total().raw(),
+                Entry::TotalsSnapshot { totals } => sum = totals.ledger,
+                Entry::PairClosed { ledger, .. } => sum.add(ledger),
                 _ => {}
             }
         }
-        total
+        sum
     }
 
     /// Waits for a line about this venue.

@@ -4,6 +4,7 @@ use bot4::journal::entry::Entry;
 use bot4::types::report::{AccountReport, Ask, OrderKey, TraderEvent};
 use bot4::types::*;
 
+use crate::limits::restart;
 use crate::rig::*;
 
 /// A pair that has been held until no read lags behind its fills, with the books of a moment ago.
@@ -109,6 +110,59 @@ fn a_late_fill_is_believed_at_first_sight_however_late_that_comes() {
     assert!(rig.journal.iter().any(|entry| matches!(entry, Entry::Adjusted { .. })));
     assert_eq!((rig.sent[0].venue, rig.sent[0].side, rig.sent[0].reduce_only), (P, Side::Sell, true));
     rig.fill(0, "u", "1", "99.98");
+    rig.assert_home();
+}
+
+#[test]
+fn a_late_fill_lends_no_belief_to_a_read_that_shows_what_was_held_a_moment_ago() {
+    let mut rig = held();
+    exit(&mut rig);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    late_fill(&mut rig);
+    rig.wait_ms(1_000);
+    rig.account(P, "1");
+    rig.wait_ms(1_000);
+    rig.account(P, "1");
+    assert_eq!(rig.sent.len(), 4, "the exit has closed that");
+    rig.account(P, "-1");
+    assert_eq!(rig.sent.len(), 5, "that was never held: it is what has filled late");
+}
+
+/// What a journal segment begins with does not tell since when that is held: for five seconds a read may be older.
+#[test]
+fn a_start_that_follows_another_at_once_believes_no_old_read() {
+    let mut rig = held();
+    restart(&mut rig, Mode::Active);
+    restart(&mut rig, Mode::Active);
+    late_fill(&mut rig);
+    rig.wait_ms(1_000);
+    rig.account(P, "0");
+    assert_eq!(qty_of(&rig, 1), qty("1"));
+    rig.wait_ms(5_000);
+    rig.account(P, "0");
+    assert_eq!(qty_of(&rig, 1), Qty::ZERO);
+}
+
+#[test]
+fn nothing_is_brought_beside_a_leg_that_its_venue_does_not_show() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    rig.account(V, "0");
+    rig.reject(1, RejectClass::Definitive);
+    assert_eq!(
+        rig.sent[2].purpose,
+        Purpose::Unwind,
+        "it may be gone: what closes is refused then, and no more"
+    );
+    rig.reject(2, RejectClass::RetryLater);
+    rig.account(V, "-1");
+    rig.wait_ms(1_100);
+    rig.quotes();
+    rig.wait_ms(1);
+    assert_eq!((rig.sent[3].purpose, rig.sent[3].venue), (Purpose::Complete, P));
+    rig.fill(3, "g", "1", "100.03");
     rig.assert_home();
 }
 

@@ -239,6 +239,19 @@ fn busted(rig: &mut Rig) {
 }
 
 #[test]
+fn a_bust_that_names_its_fill_alone_finds_the_order() {
+    let mut rig = Rig::new();
+    rig.opened();
+    let (key, news) = (OrderKey::Venue(VenueOrderId::EMPTY), OrderNews::Busted(VenueOrderId::cut("f")));
+    rig.event(P, TraderEvent::Order { key, news, t_venue: Nanos::NEVER });
+    let taken_back = |entry: &Entry| matches!(entry, Entry::Busted { id, .. } if *id == rig.sent[1].id);
+    assert_eq!(rig.journal.iter().filter(|entry| taken_back(entry)).count(), 1);
+    assert_eq!((rig.sent[2].venue, rig.sent[2].purpose), (V, Purpose::Unwind));
+    rig.fill(2, "u", "1", "100.36");
+    rig.assert_home();
+}
+
+#[test]
 fn a_row_that_still_shows_a_busted_fill_brings_nothing_back() {
     let mut rig = Rig::new();
     rig.opened();

@@ -2,6 +2,7 @@
 //! what is taken back is booked too, and nobody's deeds but others' are adjusted away.
 
 use bot4::position::Adjustment;
+use bot4::types::order::VenueOrderId;
 use bot4::types::{ClientId, Fill, OrderSpec};
 use bot4_sim::core::OrderView;
 
@@ -73,13 +74,16 @@ impl Checker {
             self.truth.busted.clear();
             return Ok(());
         };
-        for (reference, size) in std::mem::take(&mut self.truth.busted) {
+        for fill in std::mem::take(&mut self.truth.busted) {
+            // What a snapshot took over of an order does not tell its fills apart: its position tells of this one.
+            let (id, fill_id) = (ClientId::parse(&fill.client_ref), VenueOrderId::cut(&fill.id));
             let held = |id: &ClientId| {
-                let pairs = engine.order.core().pairs().iter();
-                pairs.flat_map(|pair| pair.orders.iter().flatten()).any(|order| order.id() == *id)
+                let mut orders =
+                    engine.order.core().pairs().iter().flat_map(|pair| pair.orders.iter().flatten());
+                orders.any(|order| order.id() == *id && order.seen_fill(fill_id).is_some())
             };
-            if let Some(id) = ClientId::parse(&reference).filter(held).filter(|_| world.calm_before_bust) {
-                self.busts.push(Bust { id, size, at: world.now });
+            if let Some(id) = id.filter(held).filter(|_| world.calm_before_bust) {
+                self.busts.push(Bust { id, size: fill.size, at: world.now });
             }
         }
         if self.busts.is_empty() {

@@ -2,7 +2,7 @@
 //! by pair. A look at a venue where nothing has happened costs a few comparisons. Nothing of it reaches the engine.
 
 use bot4::config::Config;
-use bot4_sim::core::{Arrival, OrderView, Reject, Side};
+use bot4_sim::core::{Arrival, FillView, OrderView, Reject, Side};
 
 use super::world::World;
 
@@ -41,7 +41,7 @@ pub struct Truth {
     pub placed: Vec<Arrival>,
     pub deals: Vec<Deal>,
     /// Fills taken back: the client's name of the order, and the size.
-    pub busted: Vec<(String, i64)>,
+    pub busted: Vec<FillView>,
 }
 
 impl Truth {
@@ -91,7 +91,7 @@ impl Truth {
         seen.fills = truth.fills().len();
         for id in truth.busted().get(seen.busts..).unwrap_or_default() {
             let fill = truth.fills().iter().rev().find(|fill| fill.id == *id);
-            self.busted.extend(fill.map(|fill| (fill.client_ref.clone(), fill.size)));
+            self.busted.extend(fill.cloned());
         }
         seen.busts = truth.busted().len();
         for market in 0..markets {

@@ -384,9 +384,15 @@ impl VenueFaults {
         perform(world, venue, Command::Trade { venue: name(venue), market, side, size });
     }
 
-    /// An order that is not ours stands in the book, far from the market.
+    /// An order that is not ours stands in the book, far from the market; no person leaves so many that the venue takes
+    /// no more of anybody (sheet `paradex`, 4.4: `max_open_orders`).
     fn rest(&mut self, world: &mut World, venue: usize) {
+        const RESTING_MAX: usize = 20;
         let Some(market) = symbols(world, venue).into_iter().next() else { return };
+        let truth = world.venues[venue].truth();
+        if truth.open_orders().filter(|order| order.client_ref.is_empty()).count() >= RESTING_MAX {
+            return;
+        }
         let exchange = world.venues[venue].exchange();
         let Some(index) = exchange.market(&market) else { return };
         let tick = exchange.spec().markets[index].tick;
