@@ -14,7 +14,7 @@ use crate::types::record::{Refusal, Stamps};
 use crate::types::settings::Legs;
 use crate::types::{
     ClientId, Direction, Intent, IntentKind, Nanos, OrderSpec, OrderState, Price, Purpose, Qty, Rate,
-    RecordKind, Side, StopReason,
+    RecordKind, Side, StopReason, VenueId,
 };
 
 /// Longest receive window, ms.
@@ -242,12 +242,18 @@ impl Core {
             reduce_only: draft.purpose.reduce_only() && !planted("close_not_reduce_only"),
             signed_ms,
             nonce,
-            // The window counts from the signature: the order may not live longer for having been made ahead.
             window_ms: match planted("window_of_five_minutes") {
                 true => 300_000,
-                false => (window_ms + now.ms().saturating_sub(signed_ms) as u32).min(WINDOW_MAX_MS),
+                false => (window_ms + self.age_at(venue, now, signed_ms)).min(WINDOW_MAX_MS),
             },
         }
+    }
+
+    /// How old a signature is by its venue's clock, ms. The window counts from the signature: an order made ahead lives
+    /// no longer for that, and one of a clock that runs late is not dead on arrival (SAFETY C15).
+    fn age_at(&self, venue: VenueId, now: Nanos, signed_ms: u64) -> u32 {
+        let late_ms = self.venues[venue.index()].clock_offset_ms.clamp(0, i64::from(WINDOW_MAX_MS));
+        now.ms().saturating_sub(signed_ms) as u32 + late_ms as u32
     }
 
     fn take_ready(&mut self, now: Nanos, index: usize, draft: &Draft) -> Option<Ready> {

@@ -146,7 +146,8 @@ pub enum Ask {
     OpenOrders {
         venue: VenueId,
     },
-    /// Rules of every market of ours, before their time.
+    /// Rules of every market of ours and the venue's clock, before their time: a refusal may be due to either (SAFETY
+    /// V7, C16).
     Rules {
         venue: VenueId,
     },

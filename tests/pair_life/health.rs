@@ -157,6 +157,20 @@ fn a_market_that_ends_soon_is_not_entered_and_left_in_time() {
     assert!(rig.sent.is_empty() && rig.logs.contains(&refused), "the longest hold and a day");
 }
 
+/// Measured from a clock that runs late, a window of half a second is over before it begins.
+#[test]
+fn what_closes_is_not_dead_on_arrival_where_our_clock_runs_late() {
+    for (offset_ms, window_ms) in [(800, 1_300), (-800, 500), (1_900, 2_000), (i64::MAX, 2_000)] {
+        let mut rig = Rig::new();
+        rig.enter();
+        rig.fill(0, "f", "1", "100.30");
+        rig.fact(Fact::Clock { venue: V, offset_ms });
+        rig.fact(Fact::Clock { venue: P, offset_ms });
+        rig.reject(1, RejectClass::Definitive);
+        assert_eq!(rig.sent[2].window_ms, window_ms, "the venue is {offset_ms} ms ahead");
+    }
+}
+
 #[test]
 fn one_reading_of_a_clock_halts_nothing_and_two_do() {
     let mut rig = Rig::new();

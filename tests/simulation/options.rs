@@ -71,7 +71,7 @@ impl Options {
             dedicated: true,
             auto_resume: true,
             // A ladder is hashed and written at each near tick, so that few runs do.
-            ahead: seed % 16 == 0 || seed % 49 == 48,
+            ahead: seed.is_multiple_of(16) || seed % 49 == 48,
             // Real signatures cost some hundred times what everything else does.
             signed: seed % 49 == 48,
             durability: Durability::Process,
