@@ -18,6 +18,8 @@ const BACKOFF_LAST_MS: u64 = 2_000;
 /// Shortest time between two links of one role: a venue that takes connections only to drop them is not stormed (the
 /// strictest venue takes 600 in a minute).
 const LINK_PAUSE_MS: u64 = 150;
+/// While the venue asks for patience a question of the first need is asked so often, ms.
+const SPARED_EVERY_MS: u64 = 2_000;
 /// A login that failed is tried again after this, ms.
 const LOGIN_RETRY_MS: u64 = 1_000;
 
@@ -64,8 +66,11 @@ pub struct Schedule {
     /// When the last link of each role was made.
     linked: [Nanos; Role::ALL.len()],
     due: Due,
-    /// Until then only closing orders, cancels, links and logins are made: the venue asked for patience.
+    /// Until then only closing orders, cancels, links and logins are made, and now and then a question about what is
+    /// held: the venue asked for patience.
     held_until: Nanos,
+    /// When the next such question is due.
+    spared_at: Nanos,
     every: Reconcile,
     /// Private calls are made (not in paper mode).
     private: bool,
@@ -85,7 +90,7 @@ impl Schedule {
         let linked = [Nanos::NEVER; Role::ALL.len()];
         let links = [None; Role::ALL.len()];
         let asks = VecDeque::new();
-        Self { asks, links_turn: false, links, linked, due, held_until: Nanos::NEVER, every, private }
+        Self { asks, links_turn: false, links, linked, due, held_until: Nanos::NEVER, spared_at: Nanos::NEVER, every, private }
     }
 
     /// Takes a question. A link that is wanted already, or a question that waits already, is not taken twice; of two
@@ -112,16 +117,26 @@ impl Schedule {
     pub fn next(&mut self, now: Nanos) -> Option<Job> {
         let held = now < self.held_until;
         let link = if self.links_turn { self.next_link(now) } else { None };
-        let job = link.or_else(|| self.next_ask(held)).or_else(|| self.next_link(now));
+        let job = link.or_else(|| self.next_ask(now, held)).or_else(|| self.next_link(now));
         self.links_turn = matches!(job, Some(Job::Ask(_)));
         let prices = |schedule: &mut Self| if held { None } else { schedule.take(Rank::Prices) };
         job.or_else(|| prices(self)).or_else(|| self.next_regular(now, held))
     }
 
-    /// A question that does not wait for a link.
-    fn next_ask(&mut self, held: bool) -> Option<Job> {
-        let closes = self.take(Rank::Closes);
-        if held { closes } else { closes.or_else(|| self.take(Rank::Truth)) }
+    /// A question that does not wait for a link. An order without an outcome may be a leg: what became of it is asked in
+    /// spite of all patience, though seldom (SAFETY C9).
+    fn next_ask(&mut self, now: Nanos, held: bool) -> Option<Job> {
+        if let Some(closes) = self.take(Rank::Closes) {
+            return Some(closes);
+        }
+        if held && now < self.spared_at {
+            return None;
+        }
+        let truth = self.take(Rank::Truth);
+        if held && truth.is_some() {
+            self.spared_at = now.plus_ms(SPARED_EVERY_MS);
+        }
+        truth
     }
 
     /// The question of this rank that has waited longest.
@@ -308,16 +323,21 @@ mod tests {
     }
 
     #[test]
-    fn a_venue_that_asks_for_patience_is_asked_for_nothing_but_what_closes() {
+    fn a_venue_that_asks_for_patience_is_asked_for_what_closes_and_seldom_for_what_is_held() {
         let start = Nanos::from_ms(1_000);
         let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
         schedule.hold(start.plus_ms(20_000));
-        schedule.ask(Ask::Account { venue: VENUE }, start);
+        let account = Ask::Account { venue: VENUE };
+        let open = Ask::OpenOrders { venue: VENUE };
+        let book = Ask::Book { venue: VENUE, pair: PairId(0) };
         let cancel = Ask::CancelAll { venue: VENUE, pair: PairId(0) };
-        schedule.ask(cancel, start);
+        [account, open, book, cancel].into_iter().for_each(|ask| schedule.ask(ask, start));
         assert_eq!(schedule.next(start), Some(Job::Ask(cancel)));
-        assert_eq!(schedule.next(start.plus_ms(19_999)), None, "the rest waits, routine too");
-        assert_eq!(schedule.next(start.plus_ms(20_000)), Some(Job::Ask(Ask::Account { venue: VENUE })));
+        assert_eq!(schedule.next(start), Some(Job::Ask(account)));
+        assert_eq!(schedule.next(start.plus_ms(SPARED_EVERY_MS - 1)), None);
+        assert_eq!(schedule.next(start.plus_ms(SPARED_EVERY_MS)), Some(Job::Ask(open)));
+        assert_eq!(schedule.next(start.plus_ms(19_999)), None, "prices wait, and so does what is due by the clock");
+        assert_eq!(schedule.next(start.plus_ms(20_000)), Some(Job::Ask(book)));
         assert!(schedule.next(start.plus_ms(20_000)).is_some());
     }
 

@@ -224,6 +224,9 @@ impl KeeperThread {
     }
 
     fn complain(&mut self, error: &DeskError, what: &'static str) {
+        if error.asks_for_patience() {
+            self.http.limited_s.get_or_insert(PATIENCE_S);
+        }
         tracing::warn!(event_type = "KEEPER", what, "{error}");
     }
 

@@ -259,6 +259,14 @@ pub enum DeskError {
     Unreadable { venue: &'static str, what: &'static str, source: WireError },
 }
 
+impl DeskError {
+    /// The venue asks for patience in the body alone: code 429 or 1003 TOO_MANY_REQUESTS (sheet `vest`, 6).
+    pub fn asks_for_patience(&self) -> bool {
+        let asks = |code: &str| code.split(' ').next().is_some_and(|code| ["429", "1003"].contains(&code));
+        matches!(self, Self::Refused { code, .. } if asks(code))
+    }
+}
+
 /// Where to open a WebSocket. The URL may hold a listen key and the headers a token: never logged.
 pub struct WsTarget {
     pub url: String,
