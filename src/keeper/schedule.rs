@@ -90,7 +90,17 @@ impl Schedule {
         let linked = [Nanos::NEVER; Role::ALL.len()];
         let links = [None; Role::ALL.len()];
         let asks = VecDeque::new();
-        Self { asks, links_turn: false, links, linked, due, held_until: Nanos::NEVER, spared_at: Nanos::NEVER, every, private }
+        Self {
+            asks,
+            links_turn: false,
+            links,
+            linked,
+            due,
+            held_until: Nanos::NEVER,
+            spared_at: Nanos::NEVER,
+            every,
+            private,
+        }
     }
 
     /// Takes a question. A link that is wanted already, or a question that waits already, is not taken twice; of two
@@ -336,7 +346,11 @@ mod tests {
         assert_eq!(schedule.next(start), Some(Job::Ask(account)));
         assert_eq!(schedule.next(start.plus_ms(SPARED_EVERY_MS - 1)), None);
         assert_eq!(schedule.next(start.plus_ms(SPARED_EVERY_MS)), Some(Job::Ask(open)));
-        assert_eq!(schedule.next(start.plus_ms(19_999)), None, "prices wait, and so does what is due by the clock");
+        assert_eq!(
+            schedule.next(start.plus_ms(19_999)),
+            None,
+            "prices wait, and so does what is due by the clock"
+        );
         assert_eq!(schedule.next(start.plus_ms(20_000)), Some(Job::Ask(book)));
         assert!(schedule.next(start.plus_ms(20_000)).is_some());
     }

@@ -302,7 +302,8 @@ impl Core {
         }
         let missing = missing.filter(|_| order.is_live());
         // A close settles funding that only the order's row tells.
-        order.unconfirmed |= missing.is_some() && order.spec.reduce_only;
+        let owes = order.is_live() && order.may_owe_funding();
+        order.unconfirmed |= owes || missing.is_some() && order.spec.reduce_only;
         if order.unconfirmed {
             order.ask_now(now);
         }

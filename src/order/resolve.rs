@@ -143,14 +143,15 @@ impl Core {
             return fx.push(Effect::Ask(Ask::Account { venue: report.venue }));
         }
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        if report.terminal
-            && let Some(fill) = order.missing_fill(report)
-        {
-            self.record(Entry::Filled { id, fill, at: now }, fx);
-            self.check_fill(now, index, id, &fill, fx);
-        }
         if !report.terminal {
             return;
+        }
+        match order.missing_fill(report) {
+            Some(fill) => {
+                self.record(Entry::Filled { id, fill, at: now }, fx);
+                self.check_fill(now, index, id, &fill, fx);
+            }
+            None => self.take_funding(now, index, id, report, fx),
         }
         self.note_silence(now, index, id);
         let (venue, pair, filled) = (report.venue, report.pair, report.filled);
@@ -184,7 +185,20 @@ impl Core {
             return;
         }
         order.unconfirmed = false;
-        if !report.funding.is_zero() {
+        self.take_funding(now, index, id, report, fx);
+    }
+
+    /// Funding that a close has settled and none of its fills has told.
+    fn take_funding(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        id: ClientId,
+        report: &OrderReport,
+        fx: &mut Effects,
+    ) {
+        let owes = self.pairs[index].order_mut(id).is_some_and(|order| order.may_owe_funding());
+        if owes && !report.funding.is_zero() {
             let (venue, pair, amount) = (report.venue, report.pair, report.funding);
             self.record(Entry::Funding { venue, pair, amount, at: now }, fx);
         }

@@ -61,3 +61,30 @@ fn it_is_read_after_one_restart_and_after_two() {
         assert!(rig.core.pairs()[0].book.is_flat());
     }
 }
+
+#[test]
+fn it_is_read_after_a_death_between_the_fill_and_the_end() {
+    for told_again in [false, true] {
+        let mut rig = Rig::new();
+        rig.opened();
+        rig.quotes();
+        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+        rig.fill(3, "x", "1", "100.10");
+        rig.close(3, "1");
+        let (filled, average) = (rig.sent[2].qty, price("100.11"));
+        let end = OrderNews::Closed { filled, average, fee: usd(0), reason: Reason::EMPTY };
+        rig.news(2, end);
+        let is_fill = |entry: &Entry| matches!(entry, Entry::Filled { id, .. } if *id == rig.sent[2].id);
+        let last = rig.journal.iter().rposition(is_fill).expect("it has filled");
+        rig.journal.truncate(last + 1);
+        restart(&mut rig, Mode::Active);
+        if told_again {
+            rig.news(2, end);
+        }
+        let row = row(&rig, 2, -7);
+        rig.fact(row);
+        rig.wait_ms(13_000);
+        assert_eq!(rig.core.totals().ledger.funding, Usd::from_raw(-7), "told again: {told_again}");
+        rig.assert_home_now();
+    }
+}
