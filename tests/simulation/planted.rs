@@ -59,7 +59,7 @@ pub const MISTAKES: &[(&str, Look)] = &[
     ("exit_by_configured_size", Often(&[], &[V::Part])),
     ("close_not_reduce_only", Swarm),
     ("window_of_five_minutes", Swarm),
-    ("snapshot_forgets_latch", Often(&[F::Operator, F::CrashNow], &[])),
+    ("snapshot_forgets_latch", Storm),
     ("snapshot_forgets_books", Storm),
     ("snapshot_forgets_orders", Storm),
     ("resume_lifts_latch", Often(&[F::Operator], &[])),
