@@ -133,8 +133,8 @@ impl Schedule {
         job.or_else(|| prices(self)).or_else(|| self.next_regular(now, held))
     }
 
-    /// A question that does not wait for a link. An order without an outcome may be a leg: what became of it is asked in
-    /// spite of all patience, though seldom (SAFETY C9).
+    /// A question that does not wait for a link. An order without an outcome may be a leg: what became of it is asked
+    /// in spite of all patience, though seldom (SAFETY C9).
     fn next_ask(&mut self, now: Nanos, held: bool) -> Option<Job> {
         if let Some(closes) = self.take(Rank::Closes) {
             return Some(closes);

@@ -40,9 +40,9 @@ impl Bench {
         self.assert_flat_with(Earned { total: units("total"), funding: units("funding") });
     }
 
-    /// Nothing is held, and what was booked is the change of the balances, but for what no venue tells: of an order that
-    /// Vest cancelled after a part had filled, the price and the funding (sheet `vest`, 5.2), so that the books may take
-    /// its limit, which is the worst price; and the funding that a bust settles (sheet `paradex`, tradebusts).
+    /// Nothing is held, and what was booked is the change of the balances, but for what no venue tells: of an order
+    /// that Vest cancelled after a part had filled, the price and the funding (sheet `vest`, 5.2), so that the books
+    /// may take its limit, which is the worst price; and the funding that a bust settles (sheet `paradex`, 5.6).
     pub fn assert_flat_with(&self, booked: Earned) {
         self.assert_home();
         let truth = self.control().truth();

@@ -252,8 +252,7 @@ impl VenueFaults {
 
     fn freeze(&mut self, world: &mut World, venue: usize, now: u64) {
         world.fault("M13", format_args!("{venue}"));
-        let script = Script { freeze: true, ..Script::default() };
-        script_all(world, venue, &script);
+        script_all(world, venue, &Script { freeze: true, ..Script::default() });
         let until = now + self.span(1_000, 7);
         self.undo_later(world, until, Undo::Script(venue));
     }
@@ -384,15 +383,12 @@ impl VenueFaults {
         perform(world, venue, Command::Trade { venue: name(venue), market, side, size });
     }
 
-    /// An order that is not ours stands in the book, far from the market; no person leaves so many that the venue takes
-    /// no more of anybody (sheet `paradex`, 4.4: `max_open_orders`).
+    /// An order that is not ours stands in the book, far from the market; so many that the venue takes no more of
+    /// anybody no person leaves (sheet `paradex`, 4.4).
     fn rest(&mut self, world: &mut World, venue: usize) {
-        const RESTING_MAX: usize = 20;
-        let Some(market) = symbols(world, venue).into_iter().next() else { return };
-        let truth = world.venues[venue].truth();
-        if truth.open_orders().filter(|order| order.client_ref.is_empty()).count() >= RESTING_MAX {
-            return;
-        }
+        let resting = world.venues[venue].truth().open_orders().filter(|order| order.client_ref.is_empty());
+        let market = symbols(world, venue).into_iter().next();
+        let Some(market) = market.filter(|_| resting.count() < 20) else { return };
         let exchange = world.venues[venue].exchange();
         let Some(index) = exchange.market(&market) else { return };
         let tick = exchange.spec().markets[index].tick;
@@ -439,8 +435,7 @@ impl VenueFaults {
 
     /// The account is drained to little more than nothing for a while.
     fn move_money(&mut self, world: &mut World, venue: usize, now: u64) {
-        let balance = world.venues[venue].truth().balance();
-        let taken = balance - self.pick(&[60, 200, 500]) * 100_000_000;
+        let taken = world.venues[venue].truth().balance() - self.pick(&[60, 200, 500]) * 100_000_000;
         if taken <= 0 {
             return;
         }
@@ -457,8 +452,7 @@ impl VenueFaults {
     pub fn heal(&mut self, world: &mut World, _now: u64) {
         count_rules(world);
         self.healed = true;
-        let undone: Vec<Undo> = self.undo.drain(..).map(|row| row.1).collect();
-        undone.into_iter().for_each(|what| undo(world, what));
+        std::mem::take(&mut self.undo).into_iter().for_each(|(_, what)| undo(world, what));
         let now_us = world.us();
         world.venues.iter_mut().for_each(|venue| venue.clear(now_us));
     }
