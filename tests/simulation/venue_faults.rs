@@ -386,9 +386,9 @@ impl VenueFaults {
     /// An order that is not ours stands in the book, far from the market; so many that the venue takes no more of
     /// anybody no person leaves (sheet `paradex`, 4.4).
     fn rest(&mut self, world: &mut World, venue: usize) {
-        let resting = world.venues[venue].truth().open_orders().filter(|order| order.client_ref.is_empty());
-        let market = symbols(world, venue).into_iter().next();
-        let Some(market) = market.filter(|_| resting.count() < 20) else { return };
+        let truth = world.venues[venue].truth();
+        let resting = truth.open_orders().filter(|order| order.client_ref.is_empty()).count();
+        let Some(market) = symbols(world, venue).into_iter().next().filter(|_| resting < 20) else { return };
         let exchange = world.venues[venue].exchange();
         let Some(index) = exchange.market(&market) else { return };
         let tick = exchange.spec().markets[index].tick;
