@@ -59,7 +59,9 @@ impl Core {
         // What a live order of ours may have done is put aside: no more than its size, and nothing that was there
         // before it left.
         let own = pair.nearest(leg, theirs.qty, if caught_up(first) { first } else { asked });
-        let settled = caught_up(asked) || (urgent && asked > pair.touched);
+        // What an end without a word may have filled, and the leg has never held, is no old read.
+        let grown = !pair.unproven(leg, now).is_zero() && !pair.is_perhaps_old(leg, theirs.qty, asked);
+        let settled = caught_up(asked) || ((urgent || grown) && asked > pair.touched);
         let again = asked >= first.plus_ms(TWICE_AFTER_MS);
         if own == theirs.qty || !settled || !(again || urgent) {
             return;
@@ -87,7 +89,10 @@ impl Core {
     ) -> Nanos {
         let look_at = now.plus_ms(TWICE_AFTER_MS);
         let pair = &mut self.pairs[index];
-        if let Some(seen) = pair.differs[leg].as_mut().filter(|seen| seen.theirs == theirs) {
+        let moved = pair.moved[leg];
+        // What was shown before our own last change is another difference.
+        let same = |seen: &&mut Difference| seen.theirs == theirs && (seen.asked > moved || asked <= moved);
+        if let Some(seen) = pair.differs[leg].as_mut().filter(same) {
             seen.look_at = look_at;
             return seen.asked;
         }
@@ -114,12 +119,16 @@ impl Core {
     }
 
     /// After such news a venue is asked at once and often, until a read has come that has caught up: those that got no
-    /// answer have shown nothing.
+    /// answer have shown nothing. So is one that has ended an order without a word of what it filled.
     pub(super) fn look_urgently(&mut self, now: Nanos, fx: &mut Effects) {
-        for (venue, facts) in self.venues.iter_mut().enumerate() {
-            if facts.suspect != Nanos::NEVER && now >= facts.next_look {
-                facts.next_look = now.plus_ms(TWICE_AFTER_MS);
-                fx.push(Effect::Ask(Ask::Account { venue: VenueId(venue as u8) }));
+        for venue in (0..self.venues.len()).map(|venue| VenueId(venue as u8)) {
+            let leg_grows =
+                |pair: &Pair| pair.leg_of(venue).is_some_and(|leg| pair.may_grow(leg, now, SUSPECT_MS));
+            let facts = &self.venues[venue.index()];
+            let wanted = facts.suspect != Nanos::NEVER || self.pairs.iter().any(leg_grows);
+            if wanted && now >= facts.next_look {
+                self.venues[venue.index()].next_look = now.plus_ms(TWICE_AFTER_MS);
+                fx.push(Effect::Ask(Ask::Account { venue }));
             }
         }
     }

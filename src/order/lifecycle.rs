@@ -228,13 +228,16 @@ impl Order {
         let whole = report.average.times(report.filled);
         let one = i128::from(crate::types::money::SCALE);
         let known_cost = self.done.cost + report.average.times(self.done.busted);
+        // Fills that a snapshot took over are not told apart: where they told any funding, no more is booked.
+        let told = self.fills_seen.iter().fold(Usd::ZERO, |sum, fill| sum + fill.funding);
+        let lumped = self.done.funding_told && told.is_zero();
         let price = i128::from((whole - known_cost).raw()) * one / i128::from(qty.raw());
         Some(Fill {
             id: VenueOrderId::EMPTY,
             qty,
             price: if self.done.filled.is_zero() { report.average } else { Price::from_raw(price as i64) },
             fee: report.fee - self.done.fee,
-            funding: report.funding,
+            funding: if lumped { Usd::ZERO } else { report.funding - told },
         })
     }
 

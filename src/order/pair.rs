@@ -306,6 +306,14 @@ impl Pair {
         !self.has_caught_up(leg, asked) && (low..=high).contains(&shown)
     }
 
+    /// Its venue has shown less of a leg since that last moved.
+    pub fn is_doubted(&self, leg: usize) -> bool {
+        let held = self.book.legs[leg].qty;
+        self.differs[leg].is_some_and(|seen| {
+            seen.asked > self.moved[leg] && (held - seen.theirs).raw().signum() * held.raw().signum() > 0
+        })
+    }
+
     fn with_order(&mut self, id: ClientId, change: impl FnOnce(&mut Order)) {
         if let Some(order) = self.order_mut(id) {
             change(order);
@@ -332,8 +340,13 @@ impl Pair {
 
     /// What orders of ours that are over may have filled on a leg beyond our books, signed.
     pub fn unproven(&self, leg: usize, now: Nanos) -> Qty {
+        if self.may_grow(leg, now, LATE_FILL_MS) { self.unproven[leg].0 } else { Qty::ZERO }
+    }
+
+    /// Reads may show more of a leg any moment: its last order has just ended without a word of what it filled.
+    pub fn may_grow(&self, leg: usize, now: Nanos, for_ms: u64) -> bool {
         let (open, since) = self.unproven[leg];
-        if now.ms_since(since) < LATE_FILL_MS { open } else { Qty::ZERO }
+        !open.is_zero() && now.ms_since(since) < for_ms
     }
 
     /// The same, as a journal segment begins with it.

@@ -239,14 +239,15 @@ impl Core {
             self.record(Entry::Filled { id, fill, at: now }, fx);
             self.check_fill(now, index, id, &fill, fx);
         }
-        self.close(now, index, id, Reason::EMPTY, fx);
         let Some(Order { spec, done, .. }) = self.pairs[index].order_mut(id) else { return };
         let OrderSpec { venue, pair, side, qty, .. } = *spec;
         let filled = done.filled;
+        // Before the end: a death between the two leaves an order that is measured again.
         if filled < qty {
             let open = Qty::from_raw((qty - filled).raw() * side.sign());
             self.record(Entry::Unproven { pair, leg: leg as u8, open, at: now }, fx);
         }
+        self.close(now, index, id, Reason::EMPTY, fx);
         fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled }));
     }
 

@@ -344,10 +344,10 @@ impl Core {
         let off = planted("mode_holds_back_mending") && self.mode != Mode::Active;
         let rested = |leg: usize| now >= pair.mend.not_before[leg] && !off;
         let closing = [0, 1].map(|leg| rested(leg) && self.takes_closes(pair.settings.venues[leg]));
-        // Nothing is brought beside a leg that its venue does not show: it may be gone.
-        let shown = |leg: usize| pair.differs[1 - leg].is_none();
+        // Nothing is brought beside a leg that may be gone.
+        let beside = |leg: usize| !pair.is_doubted(1 - leg);
         let opening =
-            [0, 1].map(|leg| rested(leg) && shown(leg) && self.takes_orders(pair.settings.venues[leg]));
+            [0, 1].map(|leg| rested(leg) && beside(leg) && self.takes_orders(pair.settings.venues[leg]));
         let desperate = now.ms_since(pair.mend.progress) > self.no_progress_ms();
         mend::Means { closing, opening, completing: self.mode != Mode::Halted, desperate }
     }
@@ -395,6 +395,8 @@ impl Core {
                 pair.phase = Phase::Opening;
             }
             pair.touched = now;
+            // A clock may have been set back since the last run.
+            pair.moved = pair.moved.map(|at| at.min(now));
         }
     }
 }

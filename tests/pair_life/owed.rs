@@ -62,6 +62,24 @@ fn it_is_read_after_one_restart_and_after_two() {
     }
 }
 
+/// The venue with fill messages tells funding with each of them; one is lost, and the row tells that of both.
+#[test]
+fn funding_that_a_part_has_told_is_not_booked_again_with_the_rest() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "x", "1", "100.11");
+    rig.close(2, "1");
+    let (id, funding) = (VenueOrderId::cut("a"), Usd::from_raw(-6));
+    rig.news(3, OrderNews::Fill(Fill { id, qty: qty("0.6"), price: price("100.10"), fee: usd(0), funding }));
+    let row = row(&rig, 3, -10);
+    rig.fact(row);
+    rig.wait_ms(13_000);
+    assert_eq!(rig.core.totals().ledger.funding, Usd::from_raw(-10));
+    rig.assert_home();
+}
+
 #[test]
 fn it_is_read_after_a_death_between_the_fill_and_the_end() {
     for told_again in [false, true] {

@@ -187,3 +187,45 @@ fn what_two_reads_did_not_show_yet_is_ours_and_mended_when_it_is() {
         rig.assert_home_now();
     }
 }
+
+/// Vest's order is over without a word, and Paradex took nothing: what Vest's position shows is all there is.
+fn cut_alone() -> Rig {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.ack(0);
+    rig.reject(1, RejectClass::Definitive);
+    rig.reject(0, RejectClass::Ambiguous);
+    rig.wait_ms(1);
+    rig.cancelled_untold(0);
+    rig
+}
+
+#[test]
+fn the_reads_that_told_a_part_are_no_doubt_that_keeps_the_other_leg_away() {
+    let mut rig = cut_alone();
+    rig.account(V, "-0.4");
+    look_again(&mut rig, "-0.4");
+    let OrderSpec { venue, purpose, qty: missing, .. } = rig.sent[2];
+    assert_eq!((venue, purpose, missing), (P, Purpose::Complete, qty("0.4")), "it is the cheaper way");
+    rig.fill(2, "m", "0.4", "100.02");
+    rig.assert_home();
+}
+
+#[test]
+fn what_no_read_has_shown_yet_is_looked_for_often_and_mended_within_two_seconds() {
+    let mut rig = cut_alone();
+    rig.account(V, "0");
+    look_again(&mut rig, "0");
+    assert_eq!(rig.sent.len(), 2, "flat, as far as is known");
+    for _ in 0..2 {
+        rig.asks.clear();
+        rig.wait_ms(501);
+        assert!(rig.asks.contains(&Ask::Account { venue: V }));
+        rig.account(V, "-0.4");
+    }
+    mended(&mut rig, "0.4");
+    rig.wait_ms(11_000);
+    rig.asks.clear();
+    rig.wait_ms(501);
+    assert!(!rig.asks.contains(&Ask::Account { venue: V }), "in the end it is left to the regular look");
+}

@@ -388,7 +388,10 @@ impl Checker {
         }
         let size = self.config.settings.pairs[spec.pair.index()].size.raw();
         let most = size + self.truth.returned(venue)[deal.market];
-        if after.abs() > most && !self.strange {
+        // What brings the legs closer together is a hedge, of what a person has adopted too.
+        let delta = self.truth.delta(spec.pair.index());
+        let hedges = delta.abs() < (delta - (after - before)).abs();
+        if after.abs() > most && !self.strange && !hedges {
             return broken(format_args!("I5: venue {venue} holds {after} after {id}, more than {most}"));
         }
         Ok(())
