@@ -30,6 +30,7 @@ mod workers;
 use std::path::Path;
 
 use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
+use crate::control::HaltFile;
 use crate::journal::entry::Entry;
 use crate::journal::recover::{Recovered, can_be_salvaged, recover, salvage};
 use crate::journal::used::{flatten_dir, used};
@@ -80,11 +81,15 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let url = Secret::new(config.database_url(&credentials).to_owned());
     let database = Target::parse(&url, config.store.ca_file.as_deref()).map_err(|error| error.to_string())?;
     let answers = restore::check_database(&database)?;
-    let parts = open_venues(&config, credentials, &clock, options.live)?;
-    for sum in startup::check_arithmetic(&config, &parts)? {
+    let held = holds_something(&config);
+    let patience = startup::Patience { signals: &signals, until_answered: options.live && held };
+    let parts = open_venues(&config, credentials, &clock, options.live, &patience)?;
+    let sums = startup::check_arithmetic(&config, &parts)?;
+    for sum in &sums {
         let text = sum.to_string().replace('\n', ";");
         tracing::info!(event_type = "ARITHMETIC", pair = %sum.name, "{text}");
     }
+    let options = startup::what_pays(options, &sums, held)?;
     let opened = open_journal(&config, (&database, answers), &parts, &clock)?;
     let engine = engine::Engine::new(&config, parts, opened, database, output, &clock, options)?;
     engine.run(signals)
@@ -142,6 +147,7 @@ fn open_venues(
     credentials: Credentials,
     clock: &SystemClock,
     live: bool,
+    patience: &startup::Patience<'_>,
 ) -> Result<Vec<Part>, String> {
     let leverage = config.settings.risk.leverage;
     let mut secrets = credentials.venues.into_iter();
@@ -158,8 +164,9 @@ fn open_venues(
         };
         let presigner = live.then(|| (venue.presigner)(&setup).map_err(named)).transpose()?;
         let wires = wires(section, clock, false)?;
-        let opening = startup::open(section.id, desk.as_mut(), &mut wires.http(), clock, live, leverage);
-        let opening = opening.map_err(|error| error.to_string())?;
+        let mut http = wires.http();
+        let ask = || startup::open(section.id, desk.as_mut(), &mut http, clock, live, leverage);
+        let opening = patience.ask(ask).map_err(|error| error.to_string())?;
         parts.push(Part { feed, trader, presigner, desk, opening });
     }
     Ok(parts)
@@ -196,6 +203,18 @@ fn outlast_this_second(clock: &SystemClock) {
     }
 }
 
+/// Whether a pair, a leg or an order may be open, as the journal has it: then nobody else looks after it.
+fn holds_something(config: &Config) -> bool {
+    match recover(&config.journal.dir) {
+        Ok(recovered) => {
+            let mut core = Core::new(config.settings.clone());
+            recovered.entries.iter().for_each(|entry| core.recover(entry));
+            core.pairs().iter().any(|pair| !pair.book.is_flat() || pair.has_live_orders())
+        }
+        Err(error) => can_be_salvaged(&error),
+    }
+}
+
 /// What the journal holds. One that is damaged is set aside: its readable part counts, and the entry that comes with it
 /// latches Halted, since the venues have to tell the rest and a person has to look (SAFETY 2.2).
 fn read_journal(dir: &Path, clock: &SystemClock) -> Result<(Recovered, Option<Entry>), String> {
@@ -205,6 +224,8 @@ fn read_journal(dir: &Path, clock: &SystemClock) -> Result<(Recovered, Option<En
         Err(error) => return Err(error.to_string()),
     };
     let at = clock.now();
+    // The latch must outlive a death before the new journal stands.
+    HaltFile::of(dir).write("the journal is damaged").map_err(|error| error.to_string())?;
     let found = salvage(dir, at).map_err(|error| error.to_string())?;
     tracing::error!(
         event_type = "JOURNAL",

@@ -133,6 +133,12 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
     let qty = floor_lot(qty, market.lot);
     let seen = price_for(pair, leg, side, qty)?;
     let limit = bounded(decided, side, rules.execution.completion_slippage, market.tick);
+    // Where the price has run in our favour, what was decided is further from it than the gate lets any order reach.
+    let reach = bounded(best_price(pair, leg, side)?, side, rules.execution.max_unwind, market.tick);
+    let limit = match side {
+        Side::Buy => limit.min(reach),
+        Side::Sell => limit.max(reach),
+    };
     let limit = within_band(limit, pair, leg, side);
     let inside = match side {
         Side::Buy => seen <= limit,

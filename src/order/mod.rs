@@ -24,4 +24,5 @@ pub mod signer;
 pub mod stop;
 pub mod thread;
 mod throttle;
+mod trail;
 mod untold;

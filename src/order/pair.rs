@@ -3,6 +3,7 @@
 
 use super::gate::floor_lot;
 use super::lifecycle::Order;
+use super::trail::Trail;
 use crate::journal::entry::{Entry, IntentEntry};
 use crate::position::{Execution, PairBook};
 use crate::types::report::PositionReport;
@@ -126,8 +127,8 @@ pub struct Pair {
     pub touched: Nanos,
     /// Last time a leg's position changed in our books.
     pub moved: [Nanos; 2],
-    /// The least and the most that a leg has held in the changes that led there, each soon after the one before.
-    trail: [[Qty; 2]; 2],
+    /// And what it held before.
+    trail: [Trail; 2],
 }
 
 impl Pair {
@@ -157,7 +158,7 @@ impl Pair {
             adopting: None,
             touched: Nanos::NEVER,
             moved: [Nanos::NEVER; 2],
-            trail: [[Qty::ZERO; 2]; 2],
+            trail: [Trail::default(); 2],
         }
     }
 
@@ -284,15 +285,16 @@ impl Pair {
 
     /// A leg has moved from `before` to what its book holds now.
     fn note_move(&mut self, leg: usize, before: Qty, at: Nanos) {
-        let held = self.book.legs[leg].qty;
-        let [low, high] = if self.has_caught_up(leg, at) { [before; 2] } else { self.trail[leg] };
-        self.trail[leg] = [low.min(before).min(held), high.max(before).max(held)];
+        if self.has_caught_up(leg, at) {
+            self.trail[leg] = Trail::default();
+        }
+        self.trail[leg].note(before);
         self.moved[leg] = at;
     }
 
     /// A journal segment begins with what is held, and does not tell since when.
     pub fn forget_trail(&mut self, at: Nanos) {
-        (self.moved, self.trail) = ([at; 2], [[i64::MIN, i64::MAX].map(Qty::from_raw); 2]);
+        (self.moved, self.trail) = ([at; 2], [Trail::LOST; 2]);
     }
 
     /// A read that was asked for then has caught up with the leg's last change.
@@ -300,10 +302,9 @@ impl Pair {
         asked >= self.moved[leg].plus_ms(LAG_MS)
     }
 
-    /// It has not, and shows what the leg has held on its way there.
+    /// It has not, and shows what the leg has held before.
     pub fn is_perhaps_old(&self, leg: usize, shown: Qty, asked: Nanos) -> bool {
-        let [low, high] = self.trail[leg];
-        !self.has_caught_up(leg, asked) && (low..=high).contains(&shown)
+        !self.has_caught_up(leg, asked) && self.trail[leg].may_hold(shown)
     }
 
     /// Its venue has shown less of a leg since that last moved.

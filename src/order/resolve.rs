@@ -227,9 +227,11 @@ impl Core {
         let held = pair.book.legs[leg].qty;
         let by = pair.nearest(leg, theirs.qty - pair.strangers[leg], asked) - held;
         let alone = held.is_zero() && theirs.qty == by && theirs.entry_price > Price::ZERO;
+        // What was held a moment ago is no fill: it is waited for until no read is so old any more.
+        let old = !by.is_zero() && pair.is_perhaps_old(leg, theirs.qty - pair.strangers[leg], asked);
         let moved = pair.moved[leg];
         let Some(order) = pair.orders[leg].as_mut().filter(|order| order.is_shown_by(asked)) else { return };
-        if asked <= moved {
+        if asked <= moved || old {
             return;
         }
         let Some(filled) = order.filled_by_position(asked, by) else { return };

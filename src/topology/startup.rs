@@ -1,16 +1,20 @@
 //! What is done before any thread runs: the venues are asked for rules, clocks, accounts and open orders, and the
 //! arithmetic must leave a profit. An engine that cannot reconcile does not start (exit 3).
 
-use super::{Part, RunOptions};
+use super::{Part, RunOptions, watch};
 use crate::config::{Arithmetic, Config};
 use crate::keeper::thread::clock_offset;
 use crate::order::core::{Core, Effects, Input, Start};
 use crate::sys::clock::Clock;
 use crate::sys::rest::Http;
+use crate::sys::signals::Signals;
 use crate::types::order::Reason;
 use crate::types::report::Fact;
 use crate::types::{Command, MarketRules, Mode, Nanos, PairId, Rate, VenueId};
 use crate::venue::{Desk, DeskError, REGISTRY};
+
+/// Pauses of `watch` between two tries: a second.
+const ASK_AGAIN: u32 = 100;
 
 /// Everything that one venue said at start.
 pub struct Opening {
@@ -56,6 +60,27 @@ pub fn open(
     Ok(Opening { facts, rules })
 }
 
+/// How long a venue that does not answer is waited for. Where something is held, until it does or a signal says stop:
+/// an engine that is down mends no leg (SAFETY §2.2).
+pub struct Patience<'a> {
+    pub signals: &'a Signals,
+    pub until_answered: bool,
+}
+
+impl Patience<'_> {
+    pub fn ask(&self, mut open: impl FnMut() -> Result<Opening, DeskError>) -> Result<Opening, DeskError> {
+        loop {
+            match open() {
+                Err(error) if self.until_answered && error.may_pass() && self.signals.stops() == 0 => {
+                    tracing::warn!(event_type = "START", "{error}; something is held: asked again");
+                    (0..ASK_AGAIN).for_each(|_| watch::pause());
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
 /// A venue that refuses to be set up as configured does not keep the engine from its work: a leg on the other venue, or
 /// an order that is still on its way, waits for it. It starts, opens nothing, and says why.
 fn unprepared(venue: VenueId, prepared: Result<(), DeskError>) -> Result<Option<Fact>, DeskError> {
@@ -69,8 +94,7 @@ fn unprepared(venue: VenueId, prepared: Result<(), DeskError>) -> Result<Option<
     }
 }
 
-/// The sum of every pair at the venues' own fees; an error is the sum of the first that loses money, or what a venue
-/// did not tell.
+/// The sum of every pair at the venues' own fees; an error is what a venue did not tell.
 pub(super) fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Arithmetic>, String> {
     let mut sums = Vec::new();
     for pair in &config.settings.pairs {
@@ -82,13 +106,21 @@ pub(super) fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Ar
                 .ok_or_else(|| format!("{title} does not list {}: check the pair", pair.symbols[leg]))?;
             Ok((title, rules.1.taker))
         };
-        let sum = Arithmetic::of(pair, &config.settings.risk, [taker(0)?, taker(1)?]);
-        if !sum.passes() {
-            return Err(format!("the thresholds of {} lose money; widen them:\n{sum}", pair.name));
-        }
-        sums.push(sum);
+        sums.push(Arithmetic::of(pair, &config.settings.risk, [taker(0)?, taker(1)?]));
     }
     Ok(sums)
+}
+
+/// Thresholds that lose money keep the engine from starting; where something is `held`, from entries alone: a fee that
+/// has risen must leave no leg alone.
+pub(super) fn what_pays(options: RunOptions, sums: &[Arithmetic], held: bool) -> Result<RunOptions, String> {
+    let Some(sum) = sums.iter().find(|sum| !sum.passes()) else { return Ok(options) };
+    let why = format!("the thresholds of {} lose money; widen them:\n{sum}", sum.name);
+    if !held {
+        return Err(why);
+    }
+    tracing::error!(event_type = "ARITHMETIC", "paused, for something is held: {}", why.replace('\n', ";"));
+    Ok(RunOptions { auto_resume: false, ..options })
 }
 
 /// The core, told everything that was asked at start. `halted` = the file `HALT` is there.
@@ -129,5 +161,36 @@ mod tests {
         assert_eq!(of(refused).ok(), Some(true));
         assert_eq!(of(Ok(())).ok(), Some(false));
         assert!(of(unreachable).is_err(), "not known: started again later");
+    }
+
+    #[test]
+    fn where_something_is_held_a_venue_is_waited_for() {
+        let refused = |status: u16| {
+            let (code, message) = ("x".to_owned(), "y".to_owned());
+            DeskError::Refused { venue: "v", what: "rules", status, code, message }
+        };
+        let unreachable = || DeskError::Unreachable { venue: "v", what: "rules", why: "gone".to_owned() };
+        let tries = |until_answered: bool, answers: Vec<Option<DeskError>>| {
+            let (signals, mut answers) = (Signals::default(), answers.into_iter());
+            let opening = || Opening { facts: Vec::new(), rules: Vec::new() };
+            let patience = Patience { signals: &signals, until_answered };
+            let answer = patience.ask(|| answers.next().flatten().map_or_else(|| Ok(opening()), Err)).is_ok();
+            (answer, answers.len())
+        };
+        assert_eq!(tries(true, vec![Some(unreachable()), Some(refused(502)), None]), (true, 0));
+        assert_eq!(tries(true, vec![Some(refused(401)), None]), (false, 1), "that will not pass");
+        assert_eq!(tries(false, vec![Some(unreachable()), None]), (false, 1), "nothing waits for it");
+    }
+
+    #[test]
+    fn thresholds_that_lose_money_leave_what_is_held_to_the_engine() {
+        let fees = ["One", "Two"].map(|name| (name.to_owned(), Rate::from_bps(5)));
+        let [entry, exit, slippage, min_profit] = [20, 2, 4, 5].map(Rate::from_bps);
+        let name = "BTC".to_owned();
+        let sums = [Arithmetic { pair: PairId(0), name, entry, exit, fees, slippage, min_profit }];
+        let options = RunOptions { live: true, auto_resume: true, flatten_on_stop: false };
+        assert_eq!(what_pays(options, &[], false), Ok(options));
+        assert!(what_pays(options, &sums, false).is_err());
+        assert_eq!(what_pays(options, &sums, true), Ok(RunOptions { auto_resume: false, ..options }));
     }
 }

@@ -260,6 +260,16 @@ pub enum DeskError {
 }
 
 impl DeskError {
+    /// The same question may be answered later: nothing was said, or that the venue cannot at the moment.
+    pub fn may_pass(&self) -> bool {
+        let later = |status: u16| status == 429 || status >= 500;
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => later(*status) || self.asks_for_patience(),
+            Self::Unreadable { .. } => false,
+        }
+    }
+
     /// The venue asks for patience in the body alone: code 429 or 1003 TOO_MANY_REQUESTS (sheet `vest`, 6).
     pub fn asks_for_patience(&self) -> bool {
         let asks = |code: &str| code.split(' ').next().is_some_and(|code| ["429", "1003"].contains(&code));

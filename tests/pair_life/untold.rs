@@ -130,7 +130,8 @@ fn its_price_is_the_entry_of_a_position_that_it_alone_made_else_its_limit() {
 fn a_restart_asks_again_and_takes_it_for_ours() {
     let mut rig = cut();
     rig.account(V, "-0.4");
-    rig.journal.insert(0, Entry::Epoch { epoch: 1, config_hash: 0, at: rig.now });
+    let minute_ago = Nanos::from_ms(rig.now.ms() - 60_000);
+    rig.journal.insert(0, Entry::Epoch { epoch: 1, config_hash: 0, at: minute_ago });
     restart(&mut rig, Mode::Active);
     rig.account(V, "-0.4");
     assert_eq!(rig.core.pairs()[0].book.legs[0].qty, Qty::ZERO, "its row was not read again");
@@ -139,6 +140,29 @@ fn a_restart_asks_again_and_takes_it_for_ours() {
     look_again(&mut rig, "-0.4");
     mended(&mut rig, "0.6");
     rig.assert_home_now();
+}
+
+/// What was held before is what a read that lags shows.
+#[test]
+fn a_close_soon_after_its_entry_is_not_measured_by_what_was_held_before() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.ack(2);
+    rig.fill(3, "x", "1", "100.10");
+    rig.reject(2, RejectClass::Ambiguous);
+    rig.wait_ms(1);
+    rig.cancelled_untold(2);
+    rig.account(V, "0");
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, qty("-1"), "flat a moment ago too");
+    for _ in 0..2 {
+        rig.wait_ms(201);
+        rig.account(V, "-0.3");
+    }
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, qty("-0.3"), "that was never held before");
+    mended(&mut rig, "0.3");
+    rig.assert_home();
 }
 
 #[test]
