@@ -236,7 +236,7 @@ impl Core {
         match entry {
             Entry::Epoch { epoch, at, .. } => {
                 self.epoch = *epoch;
-                self.pairs.iter_mut().for_each(|pair| pair.forget_trail(*at));
+                self.pairs.iter_mut().for_each(|pair| pair.forget_lately(*at));
             }
             Entry::TotalsSnapshot { totals } => self.totals = *totals,
             Entry::Mode { mode, why, at } => self.apply_mode(*mode, *why, *at),

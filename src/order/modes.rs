@@ -13,6 +13,8 @@ const STALL_HOLD_MS: u64 = 2_000;
 /// Why the engine pauses by itself; the journal's word for it, which a restart reads.
 pub(super) const LOSING: &str = "losing pairs in a row";
 const ERRORS: &str = "order errors";
+/// A person's halt that also closes every pair: so it goes on after a restart.
+const FLATTENS: &str = "operator: halt --flatten";
 /// Why the order thread halts when the journal cannot be written to the disk.
 const JOURNAL_FAILED: &str = "the journal cannot be written to the disk";
 
@@ -59,6 +61,7 @@ impl Core {
         }
         (self.mode, self.mode_why, self.mode_since) = (mode, why, at);
         self.totals.halted = mode == Mode::Halted;
+        self.halt_flattens = mode == Mode::Halted && (self.halt_flattens || why.as_str() == FLATTENS);
     }
 
     /// Active, or in an automatic pause, which would end in it: what holds entries back for longer takes its place.
@@ -111,7 +114,6 @@ impl Core {
             }
             Command::Halt { flatten, why } => self.take_halt(now, flatten, why, fx),
             Command::Unlatch { why } if self.mode == Mode::Halted => {
-                self.halt_flattens = false;
                 self.set_mode(now, Mode::Paused, why.as_str(), fx);
             }
             Command::Adopt(pair) => self.adopt_positions(now, pair, fx),
@@ -123,10 +125,9 @@ impl Core {
 
     /// A person halts: the latch, what may still open is called back, and every pair is closed when asked to.
     fn take_halt(&mut self, now: Nanos, flatten: bool, why: Reason, fx: &mut Effects) {
-        if self.mode != Mode::Halted {
-            self.set_mode(now, Mode::Halted, why.as_str(), fx);
+        if self.mode != Mode::Halted || flatten && !self.halt_flattens {
+            self.set_mode(now, Mode::Halted, if flatten { FLATTENS } else { why.as_str() }, fx);
         }
-        self.halt_flattens |= flatten;
         for index in 0..self.pairs.len() {
             let opens =
                 |order: &&Order| order.state != OrderState::Intent && !order.spec.purpose.reduce_only();

@@ -2,8 +2,8 @@
 //! by journal entries, so that a replay after a crash gives the same pair. Pure.
 
 use super::gate::floor_lot;
+use super::lately::Lately;
 use super::lifecycle::Order;
-use super::trail::Trail;
 use crate::journal::entry::{Entry, IntentEntry};
 use crate::position::{Execution, PairBook};
 use crate::types::report::PositionReport;
@@ -128,7 +128,7 @@ pub struct Pair {
     /// Last time a leg's position changed in our books.
     pub moved: [Nanos; 2],
     /// And what it held before.
-    trail: [Trail; 2],
+    lately: [Lately; 2],
 }
 
 impl Pair {
@@ -158,7 +158,7 @@ impl Pair {
             adopting: None,
             touched: Nanos::NEVER,
             moved: [Nanos::NEVER; 2],
-            trail: [Trail::default(); 2],
+            lately: [Lately::default(); 2],
         }
     }
 
@@ -286,15 +286,15 @@ impl Pair {
     /// A leg has moved from `before` to what its book holds now.
     fn note_move(&mut self, leg: usize, before: Qty, at: Nanos) {
         if self.has_caught_up(leg, at) {
-            self.trail[leg] = Trail::default();
+            self.lately[leg] = Lately::default();
         }
-        self.trail[leg].note(before);
+        self.lately[leg].note(before);
         self.moved[leg] = at;
     }
 
     /// A journal segment begins with what is held, and does not tell since when.
-    pub fn forget_trail(&mut self, at: Nanos) {
-        (self.moved, self.trail) = ([at; 2], [Trail::LOST; 2]);
+    pub fn forget_lately(&mut self, at: Nanos) {
+        (self.moved, self.lately) = ([at; 2], [Lately::LOST; 2]);
     }
 
     /// A read that was asked for then has caught up with the leg's last change.
@@ -304,7 +304,7 @@ impl Pair {
 
     /// It has not, and shows what the leg has held before.
     pub fn is_perhaps_old(&self, leg: usize, shown: Qty, asked: Nanos) -> bool {
-        !self.has_caught_up(leg, asked) && self.trail[leg].may_hold(shown)
+        !self.has_caught_up(leg, asked) && self.lately[leg].may_hold(shown)
     }
 
     /// Its venue has shown less of a leg since that last moved.

@@ -1,10 +1,13 @@
 //! The operator's latch, stepped by hand: what a halt stops, what it lets go on, and what takes it away.
 
+use bot4::journal::entry::Entry;
 use bot4::order::core::{Core, Effects, Input, Start};
 use bot4::types::order::Reason;
+use bot4::types::report::{AccountReport, Fact};
 use bot4::types::settings::Legs;
 use bot4::types::*;
 
+use crate::limits::restart;
 use crate::rig::*;
 
 fn halt(flatten: bool) -> Input {
@@ -45,6 +48,38 @@ fn a_halt_with_flatten_closes_the_pair_and_the_engine_goes_on() {
     rig.wait_ms(2);
     assert!(!rig.core.is_stopped());
     rig.assert_home();
+}
+
+#[test]
+fn a_halt_with_flatten_goes_on_after_a_restart() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.fact(Fact::Mode { venue: P, mode: VenueMode::Maintenance });
+    rig.step(halt(false));
+    rig.step(halt(true));
+    rig.wait_ms(2);
+    assert_eq!(rig.sent.len(), 2, "one venue takes nothing: the pair stays whole");
+    let held = [report("-1"), report("1")];
+    rig.journal.insert(0, Entry::Epoch { epoch: 1, config_hash: 0, at: rig.now });
+    restart(&mut rig, Mode::Active);
+    for (venue, report) in [V, P].into_iter().zip(held) {
+        rig.account_report(venue, report);
+    }
+    rig.wait_ms(100);
+    assert!(rig.sent.len() == 4 && rig.sent[2..].iter().all(|spec| spec.reduce_only));
+    rig.fill(2, "a", "1", "100.36");
+    rig.fill(3, "b", "1", "99.98");
+    rig.wait_ms(2);
+    rig.step(unlatch());
+    assert_eq!(rig.core.mode(), Mode::Paused);
+    rig.assert_home_now();
+}
+
+fn report(position: &str) -> AccountReport {
+    let mut report =
+        AccountReport { equity: usd(1_000), free_margin: usd(1_000), ..AccountReport::default() };
+    report.positions[0].qty = qty(position);
+    report
 }
 
 #[test]

@@ -61,7 +61,8 @@ pub(super) fn run(config: &Config, args: &FlattenArgs, out: &mut dyn Write) -> R
         told: Vec::new(),
     };
     let limit_ms = u64::from(args.deadline_s) * 1_000;
-    while !flatten.round(say)? && clock.now().ms_since(begun) < limit_ms {
+    let settled = flatten.trail.settled_at(begun);
+    while !(flatten.round(say)? && clock.now() >= settled) && clock.now().ms_since(begun) < limit_ms {
         pause(ROUND_EVERY);
     }
     flatten.stations.iter_mut().for_each(Station::close);

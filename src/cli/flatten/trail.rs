@@ -19,6 +19,8 @@ use crate::types::{ClientId, Nanos, OrderSpec, PairId, Price, Qty, Rate};
 
 /// Nonces of ours begin so far above the highest that is known or that an engine could take from its clock, ms.
 const NONCE_BLOCK: u64 = 10_000;
+/// A receive window with its margin, and reads that lag (SAFETY V13), ms.
+const SETTLED_AFTER_MS: u64 = 6_000;
 /// A run of this verb writes a few hundred entries.
 const SEGMENT_BYTES: usize = 1 << 20;
 
@@ -75,6 +77,13 @@ impl Trail {
         }
         let journal = journal.ok();
         Ok(Self { engine, dedicated, nonces, nonce, epoch, seq: 0, journal, _lock: lock })
+    }
+
+    /// Until then an order of the engine may still arrive, and what it filled may not be shown: what is flat before
+    /// has to be looked at again.
+    pub(super) fn settled_at(&self, now: Nanos) -> Nanos {
+        let touched = self.engine.pairs().iter().map(|pair| pair.touched).max();
+        touched.unwrap_or(Nanos::NEVER).min(now).plus_ms(SETTLED_AFTER_MS)
     }
 
     pub(super) fn pair(&self, pair: PairId) -> Option<&Pair> {

@@ -5,14 +5,14 @@ use crate::types::Qty;
 
 /// What a leg has held on its way to where it is, each change soon after the one before.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Trail {
+pub struct Lately {
     held: [Qty; 6],
     len: usize,
     /// There was more than is kept, or a journal segment began meanwhile.
     lost: bool,
 }
 
-impl Trail {
+impl Lately {
     /// Nothing is known of it.
     pub const LOST: Self = Self { held: [Qty::ZERO; 6], len: 0, lost: true };
 
@@ -35,13 +35,13 @@ mod tests {
 
     #[test]
     fn it_knows_what_was_held_and_more_than_it_keeps_is_anything() {
-        let mut trail = Trail::default();
-        assert!(!trail.may_hold(Qty::ZERO));
+        let mut lately = Lately::default();
+        assert!(!lately.may_hold(Qty::ZERO));
         for raw in 0..6 {
-            trail.note(Qty::from_raw(raw));
+            lately.note(Qty::from_raw(raw));
         }
-        assert!(trail.may_hold(Qty::from_raw(5)) && !trail.may_hold(Qty::from_raw(6)));
-        trail.note(Qty::from_raw(6));
-        assert!(trail.may_hold(Qty::from_raw(99)));
+        assert!(lately.may_hold(Qty::from_raw(5)) && !lately.may_hold(Qty::from_raw(6)));
+        lately.note(Qty::from_raw(6));
+        assert!(lately.may_hold(Qty::from_raw(99)));
     }
 }
