@@ -27,6 +27,7 @@ mod wires;
 mod wiring;
 mod workers;
 
+use std::io;
 use std::path::Path;
 
 use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
@@ -215,17 +216,43 @@ fn holds_something(config: &Config) -> bool {
     }
 }
 
+/// The file `HALT` for as long as no journal says that the engine is halted: a death between the old one and the new
+/// must not lose the latch.
+struct Latch {
+    file: HaltFile,
+    /// A person's: it stays.
+    was_there: bool,
+}
+
+impl Latch {
+    fn of(dir: &Path) -> Self {
+        let file = HaltFile::of(dir);
+        Self { was_there: file.is_there(), file }
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.write("the journal is damaged: compare both venues")
+    }
+
+    fn open(&self) -> io::Result<()> {
+        if self.was_there { Ok(()) } else { self.file.remove().map(drop) }
+    }
+}
+
 /// What the journal holds. One that is damaged is set aside: its readable part counts, and the entry that comes with it
 /// latches Halted, since the venues have to tell the rest and a person has to look (SAFETY 2.2).
-fn read_journal(dir: &Path, clock: &SystemClock) -> Result<(Recovered, Option<Entry>), String> {
+fn read_journal(
+    dir: &Path,
+    latch: &Latch,
+    clock: &SystemClock,
+) -> Result<(Recovered, Option<Entry>), String> {
     let error = match recover(dir) {
         Ok(recovered) => return Ok((recovered, None)),
         Err(error) if can_be_salvaged(&error) => error,
         Err(error) => return Err(error.to_string()),
     };
+    latch.close().map_err(|error| error.to_string())?;
     let at = clock.now();
-    // The latch must outlive a death before the new journal stands.
-    HaltFile::of(dir).write("the journal is damaged").map_err(|error| error.to_string())?;
     let found = salvage(dir, at).map_err(|error| error.to_string())?;
     tracing::error!(
         event_type = "JOURNAL",
@@ -244,7 +271,9 @@ fn open_journal(
     clock: &SystemClock,
 ) -> Result<Opened, String> {
     let dir = &config.journal.dir;
-    let (recovered, damage) = read_journal(dir, clock)?;
+    let latch = Latch::of(dir);
+    let (recovered, damage) = read_journal(dir, &latch, clock)?;
+    let damaged = damage.is_some();
     if let Some(torn) = &recovered.torn {
         let (at, lost) = (torn.at, torn.lost);
         tracing::warn!(event_type = "JOURNAL", "the torn end was cut at byte {at}: {lost} bytes lost");
@@ -275,6 +304,9 @@ fn open_journal(
     let settings = journal::Options { durability, segment_bytes: config.journal.segment_bytes };
     let (journal, supply) =
         FileJournal::start(dir, settings, &recovered, &opening, now).map_err(|error| error.to_string())?;
+    if damaged {
+        latch.open().map_err(|error| error.to_string())?;
+    }
     Ok(Opened { core, epoch, journal, supply, config_hash, first_seq: recovered.next_seq })
 }
 
