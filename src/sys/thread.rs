@@ -155,6 +155,8 @@ pub fn spawn<C: Clock + 'static>(
     assert!(spec.name.len() <= 15, "thread name {:?} is longer than 15 bytes", spec.name);
     let (name, waker) = (spec.name.clone(), spec.waker.clone());
     let (heartbeat, stop) = (Heartbeat::default(), Arc::new(AtomicBool::new(false)));
+    // Whoever looks before its first cycle sees a thread that is young, not one that is late.
+    heartbeat.beat(clock.now());
     let (settled, outcome) = mpsc::sync_channel(1);
     let mut cycle = Cycle { spec, clock, worker, heartbeat: heartbeat.clone(), stop: Arc::clone(&stop) };
     let start = |source| ThreadError::Start { name: name.clone(), source };
