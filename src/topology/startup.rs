@@ -1,5 +1,6 @@
 //! What is done before any thread runs: the venues are asked for rules, clocks, accounts and open orders, and the
-//! arithmetic must leave a profit. An engine that cannot reconcile does not start (exit 3).
+//! arithmetic must leave a profit. An engine that cannot reconcile does not start (exit 3), unless something is held:
+//! then it waits for the venues, and trades nothing that does not pay.
 
 use super::{Part, RunOptions, watch};
 use crate::config::{Arithmetic, Config};

@@ -73,6 +73,20 @@ fn missed_unwinds_widen_the_collar_and_never_end() {
     rig.assert_home();
 }
 
+/// What was decided is then further from the price than the gate lets any order reach.
+#[test]
+fn a_missing_leg_that_has_become_much_cheaper_is_brought_within_reach_of_the_gate() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.quote(P, "97.00", "97.04");
+    rig.fill(0, "f", "1", "100.30");
+    rig.reject(1, RejectClass::Definitive);
+    assert_eq!((rig.sent[2].purpose, rig.sent[2].venue), (Purpose::Complete, P));
+    assert!(rig.sent[2].limit <= price("98.99"), "2 % at most: {}", rig.sent[2].limit);
+    rig.fill(2, "g", "1", "97.04");
+    rig.assert_home();
+}
+
 #[test]
 fn a_partial_fill_is_matched_by_completing_the_rest() {
     let mut rig = Rig::new();

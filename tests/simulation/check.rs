@@ -388,10 +388,9 @@ impl Checker {
         }
         let size = self.config.settings.pairs[spec.pair.index()].size.raw();
         let most = size + self.truth.returned(venue)[deal.market];
-        // What brings the legs closer together is a hedge, of what a person has adopted too.
-        let delta = self.truth.delta(spec.pair.index());
-        let hedges = delta.abs() < (delta - (after - before)).abs();
-        if after.abs() > most && !self.strange && !hedges {
+        // A person may have adopted more: what truly stands on the other leg may be hedged, and not a unit beyond.
+        let most = most.max((self.truth.delta(spec.pair.index()) - after).abs());
+        if after.abs() > most && !self.strange {
             return broken(format_args!("I5: venue {venue} holds {after} after {id}, more than {most}"));
         }
         Ok(())
