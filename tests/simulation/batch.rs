@@ -110,6 +110,11 @@ fn commit() -> String {
 /// Virtual seconds of a seed in which every signature is made and looked at: they cost a hundred times the rest.
 const SIGNED_S: u64 = 300;
 
+fn shortened_if_signed(options: Options) -> Options {
+    let seconds = if options.signed { options.seconds.min(SIGNED_S) } else { options.seconds };
+    Options { seconds, ..options }
+}
+
 /// Seeds with everything that goes wrong, so many or as many as begin in so many minutes. Rows of the catalogue that
 /// were never reached fail a large campaign.
 pub fn swarm(first: u64, count: u64, minutes: u64, seconds: u64, jobs: usize) -> bool {
@@ -119,10 +124,7 @@ pub fn swarm(first: u64, count: u64, minutes: u64, seconds: u64, jobs: usize) ->
         jobs,
         |seed| seed < first + count && sums.is_before(minutes),
         |seed| {
-            let mut options = Options::swarm(seed, seconds);
-            if options.signed {
-                options.seconds = seconds.min(SIGNED_S);
-            }
+            let options = shortened_if_signed(Options::swarm(seed, seconds));
             sums.add(&options, &simulate(&options));
         },
     );
@@ -141,7 +143,7 @@ pub fn storm(first: u64, cycles: u64, minutes: u64, jobs: usize) -> bool {
         jobs,
         |_| sums.crashes() < cycles && sums.is_before(minutes),
         |seed| {
-            let options = Options::storm(seed, STORM_S);
+            let options = shortened_if_signed(Options::storm(seed, STORM_S));
             sums.add(&options, &simulate(&options));
         },
     );
