@@ -33,7 +33,7 @@ use std::path::Path;
 use crate::config::{Config, Credentials, Durability, LogLevel, VenueSection};
 use crate::control::HaltFile;
 use crate::journal::entry::Entry;
-use crate::journal::recover::{Recovered, can_be_salvaged, recover, salvage};
+use crate::journal::recover::{Recovered, can_be_salvaged, readable, recover, salvage};
 use crate::journal::used::{flatten_dir, used};
 use crate::journal::{self, FileJournal, Supply};
 use crate::order::core::Core;
@@ -81,11 +81,12 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let _lock = InstanceLock::take(&config.journal.dir).map_err(|error| error.to_string())?;
     let url = Secret::new(config.database_url(&credentials).to_owned());
     let database = Target::parse(&url, config.store.ca_file.as_deref()).map_err(|error| error.to_string())?;
-    let answers = restore::check_database(&database)?;
-    let held = holds_something(&config);
-    let patience = startup::Patience { signals: &signals, until_answered: options.live && held };
+    let left = if options.live { held_before(&config) } else { None };
+    let held = left.is_some();
+    let answers = restore::check_database(&database, held)?;
+    let patience = startup::Patience { signals: &signals, held: left.as_ref() };
     let parts = open_venues(&config, credentials, &clock, options.live, &patience)?;
-    let sums = startup::check_arithmetic(&config, &parts)?;
+    let sums = startup::check_arithmetic(&config, &parts, held)?;
     for sum in &sums {
         let text = sum.to_string().replace('\n', ";");
         tracing::info!(event_type = "ARITHMETIC", pair = %sum.name, "{text}");
@@ -167,7 +168,7 @@ fn open_venues(
         let wires = wires(section, clock, false)?;
         let mut http = wires.http();
         let ask = || startup::open(section.id, desk.as_mut(), &mut http, clock, live, leverage);
-        let opening = patience.ask(ask).map_err(|error| error.to_string())?;
+        let opening = patience.ask(section.id, ask).map_err(|error| error.to_string())?;
         parts.push(Part { feed, trader, presigner, desk, opening });
     }
     Ok(parts)
@@ -204,16 +205,17 @@ fn outlast_this_second(clock: &SystemClock) {
     }
 }
 
-/// Whether a pair, a leg or an order may be open, as the journal has it: then nobody else looks after it.
-fn holds_something(config: &Config) -> bool {
-    match recover(&config.journal.dir) {
-        Ok(recovered) => {
-            let mut core = Core::new(config.settings.clone());
-            recovered.entries.iter().for_each(|entry| core.recover(entry));
-            core.pairs().iter().any(|pair| !pair.book.is_flat() || pair.has_live_orders())
-        }
-        Err(error) => can_be_salvaged(&error),
-    }
+/// What the run before left, where a pair, a leg or an order may be open: then nobody else looks after it. Of a damaged
+/// journal that is not known.
+fn held_before(config: &Config) -> Option<Core> {
+    let (entries, damaged) = match recover(&config.journal.dir) {
+        Ok(recovered) => (recovered.entries, false),
+        Err(error) if can_be_salvaged(&error) => (readable(&*config.journal.dir).unwrap_or_default(), true),
+        Err(_) => return None,
+    };
+    let mut core = Core::new(config.settings.clone());
+    entries.iter().for_each(|entry| core.recover(entry));
+    (damaged || core.holds_something()).then_some(core)
 }
 
 /// The file `HALT` for as long as no journal says that the engine is halted: a death between the old one and the new

@@ -284,7 +284,7 @@ pub mod tests {
             orders_per_s: 5,
             orders_per_day: 0,
             maintenance_minute: None,
-            order_fallback: false,
+            closes_by_rest: false,
         };
         Settings {
             pairs: vec![pair()],

@@ -42,13 +42,14 @@ pub struct VenueSection {
 impl VenueSection {
     /// What the pure stages need of it.
     pub fn settings(&self) -> VenueSettings {
+        let venue = &REGISTRY[self.id.index()];
         VenueSettings {
             id: self.id,
             max_book_age_ms: self.max_book_age_ms,
             orders_per_s: self.orders_per_s,
             orders_per_day: self.orders_per_day,
             maintenance_minute: self.maintenance_minute,
-            order_fallback: REGISTRY[self.id.index()].order_fallback,
+            closes_by_rest: venue.order_fallback || venue.order_wire == "REST",
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::tally::{Counted, Tally};
 use crate::types::{
-    ClientId, Direction, Fill, IntentKind, Nanos, OrderSpec, OrderState, PairId, Price, Qty, Rate, Usd,
-    VenueId,
+    ClientId, Direction, Fill, IntentKind, MarketRules, Nanos, OrderSpec, OrderState, PairId, Price, Qty,
+    Rate, Usd, VenueId,
 };
 
 /// One fact. Fixed size, `Copy`; `journal::codec` gives it bytes.
@@ -52,6 +52,8 @@ pub enum Entry {
     /// What an order may have filled beyond what was booked at its end, signed like its position: its venue told no
     /// figures, and reads of the position may lag.
     Unproven { pair: PairId, leg: u8, open: Qty, at: Nanos },
+    /// Rules of a leg's market, when they are told and when they change: what a start without its venue goes by.
+    Rules { pair: PairId, leg: u8, rules: MarketRules, at: Nanos },
     /// How often something was done lately, at the start of a segment.
     Tally { of: Counted, venue: VenueId, tally: Tally },
 }

@@ -7,8 +7,8 @@ use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::message::{Mode, StopReason};
 use crate::types::tally::{Counted, Tally};
 use crate::types::{
-    ClientId, Direction, Fill, IntentKind, Nanos, OrderSpec, OrderState, PairId, Price, Purpose, Qty, Rate,
-    Side, Text, Usd, VenueId,
+    ClientId, Direction, Fill, IntentKind, MarketRules, MarketStatus, Nanos, OrderSpec, OrderState, PairId,
+    Price, Purpose, Qty, Rate, Side, Text, Usd, VenueId,
 };
 
 /// Largest payload of one entry, bytes. An intent with two orders takes under 300.
@@ -178,6 +178,10 @@ structs! {
     OrderSpec {
         id, venue, pair, side, purpose, qty, limit, reduce_only, signed_ms, nonce, window_ms
     }
+    MarketRules {
+        tick, lot, min_qty, max_qty, min_notional, price_places, qty_places, taker, initial_margin,
+        maintenance_margin, price_band, ends_ms, status
+    }
     IntentEntry { seq, pair, kind, edge, basis, mid, orders, before, at }
     Totals {
         ledger, pairs_opened, pairs_closed, orders_sent, nonce_high, losing_in_a_row, day, day_result, halted,
@@ -192,6 +196,7 @@ tags! {
     }
     Side { Buy = 0, Sell = 1 }
     Direction { A = 0, B = 1 }
+    MarketStatus { Trading = 0, Halted = 1 }
     Purpose { Enter = 0, Exit = 1, Complete = 2, Unwind = 3 }
     Mode { Active = 0, Paused = 1, Reducing = 2, Halted = 3 }
     StopReason {
@@ -223,6 +228,7 @@ entries! {
     18 Adjusted { pair, by, at }
     19 Tally { of, venue, tally }
     20 Unproven { pair, leg, open, at }
+    21 Rules { pair, leg, rules, at }
 }
 
 impl Field for Nanos {

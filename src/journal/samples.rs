@@ -6,8 +6,8 @@ use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::tally::{Counted, TALLY_BUCKETS, Tally};
 use crate::types::{
-    ClientId, Direction, Fill, IntentKind, Nanos, OrderSpec, OrderState, PairId, Price, Purpose, Qty, Rate,
-    Side, Usd, VenueId,
+    ClientId, Direction, Fill, IntentKind, MarketRules, MarketStatus, Nanos, OrderSpec, OrderState, PairId,
+    Price, Purpose, Qty, Rate, Side, Usd, VenueId,
 };
 
 /// Identity of leg `leg` of intent `seq` in run 1.
@@ -52,6 +52,24 @@ pub fn intent(seq: u32, kind: IntentKind) -> Entry {
         at: Nanos(1_700_000_000_000_000_000 + u64::from(seq)),
     };
     Entry::Intent { intent }
+}
+
+fn rules() -> MarketRules {
+    MarketRules {
+        tick: Price::from_raw(1_000_000),
+        lot: Qty::from_raw(10_000),
+        min_qty: Qty::from_raw(20_000),
+        max_qty: Qty::ZERO,
+        min_notional: Usd::from_raw(1_000_000_000),
+        price_places: 2,
+        qty_places: 4,
+        taker: Rate::from_bps(4),
+        initial_margin: Rate::from_bps(1_000),
+        maintenance_margin: Rate::from_bps(500),
+        price_band: Rate::from_bps(300),
+        ends_ms: Some(1_800_000_000_000),
+        status: MarketStatus::Halted,
+    }
 }
 
 /// One unit filled at `price` (whole dollars), fee 0.02.
@@ -149,6 +167,7 @@ pub fn all() -> Vec<Entry> {
             tally: Tally { newest: 7, counts: [3; TALLY_BUCKETS] },
         },
         Entry::Unproven { pair: PairId(1), leg: 1, open: Qty::from_raw(-6), at },
+        Entry::Rules { pair: PairId(1), leg: 0, rules: rules(), at },
         Entry::Stopped { at },
     ]);
     entries

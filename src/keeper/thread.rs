@@ -124,9 +124,9 @@ impl KeeperThread {
             }
             Ask::Cancel { target } => desk.cancel(http, &target, asked).map(|()| None),
             Ask::CancelAll { pair, .. } => desk.cancel_all(http, pair, asked).map(|()| None),
-            Ask::Place { spec } => desk
-                .place(http, &spec, asked)
-                .map(|refused| refused.map(|reject| Fact::Refused { venue, id: spec.id, reject })),
+            Ask::Place { spec } => {
+                desk.place(http, &spec, asked).map(|news| Some(Fact::Placed { venue, id: spec.id, news }))
+            }
             Ask::Book { pair, .. } => desk.book(http, pair).map(|book| {
                 let best = |levels: &[Level]| levels.first().map_or(Price::ZERO, |level| level.price);
                 let (bid, ask) = (best(&book.bids), best(&book.asks));

@@ -174,6 +174,9 @@ impl Core {
                 entries.push(Entry::PairHeld { pair: pair.settings.id, spread: pair.entry_spread });
             }
             entries.extend(pair.unproven_parts(at));
+            let rules = pair.rules.into_iter().zip(0..);
+            let told = |(rules, leg)| Some(Entry::Rules { pair: pair.settings.id, leg, rules: rules?, at });
+            entries.extend(rules.filter_map(told));
         }
         entries
     }
@@ -306,7 +309,7 @@ impl Core {
                 direction,
                 qty: pair.book.hedged(),
                 basis: pair.book.basis,
-                edge: pair.entry_spread,
+                edge: pair.entry_spread + pair.book.basis,
                 since: pair.book.opened_at,
             };
         }
@@ -372,6 +375,11 @@ impl Core {
         &self.totals
     }
 
+    /// A position, or an order that may still make one.
+    pub fn holds_something(&self) -> bool {
+        self.pairs.iter().any(|pair| !pair.book.is_flat() || pair.has_live_orders())
+    }
+
     pub fn pairs(&self) -> &[Pair] {
         &self.pairs
     }
@@ -395,6 +403,7 @@ fn pair_of(entry: &Entry, pairs: &[Pair]) -> Option<usize> {
         | Entry::PairClosed { pair, .. }
         | Entry::Adjusted { pair, .. }
         | Entry::Unproven { pair, .. }
+        | Entry::Rules { pair, .. }
         | Entry::Funding { pair, .. } => *pair,
         Entry::OrderSnapshot { order, .. } => order.spec.pair,
         Entry::Intent { intent } => intent.pair,

@@ -19,6 +19,8 @@ use crate::types::{
 
 /// Longest receive window, ms.
 const WINDOW_MAX_MS: u32 = 2_000;
+/// A clock that is later than this is for a restart, which sets it anew, ms.
+pub const LATE_MAX_MS: i64 = 30_000;
 
 /// What distinguishes the orders of one intent.
 struct Draft {
@@ -226,7 +228,7 @@ impl Core {
         let (limit, signed_ms, nonce) = match &ready {
             Some(Ready { spec, made: Made::Signed(_) }) => (spec.limit, spec.signed_ms, spec.nonce),
             Some(Ready { spec, made: Made::Begun(_) }) => (draft.limit, spec.signed_ms, self.next_nonce(now)),
-            None => (draft.limit, now.ms(), self.next_nonce(now)),
+            None => (draft.limit, self.signing_ms(venue, now), self.next_nonce(now)),
         };
         self.raise_nonce(nonce);
         self.shelf.lay_out(id, ready.map(|ready| ready.made));
@@ -252,8 +254,22 @@ impl Core {
     /// How old a signature is by its venue's clock, ms. The window counts from the signature: an order made ahead lives
     /// no longer for that, and one of a clock that runs late is not dead on arrival (SAFETY C15).
     fn age_at(&self, venue: VenueId, now: Nanos, signed_ms: u64) -> u32 {
-        let late_ms = self.venues[venue.index()].clock_offset_ms.clamp(0, i64::from(WINDOW_MAX_MS));
-        now.ms().saturating_sub(signed_ms) as u32 + late_ms as u32
+        let age_ms = (now.ms() + self.late_ms(venue)).saturating_sub(signed_ms);
+        u32::try_from(age_ms).unwrap_or(WINDOW_MAX_MS).min(WINDOW_MAX_MS)
+    }
+
+    /// The time that an order or a cancel states: ours, or, where no window reaches from ours to the venue's, the
+    /// venue's own. What closes is taken from an engine whose machine stood still, too (SAFETY rule 10).
+    pub(super) fn signing_ms(&self, venue: VenueId, now: Nanos) -> u64 {
+        let late_ms = self.late_ms(venue);
+        let carried_ms =
+            u64::from(WINDOW_MAX_MS - self.settings.execution.receive_window_ms.min(WINDOW_MAX_MS));
+        now.ms() + if late_ms > carried_ms { late_ms } else { 0 }
+    }
+
+    /// How much our clock is behind the venue's, as it was measured.
+    fn late_ms(&self, venue: VenueId) -> u64 {
+        self.venues[venue.index()].clock_offset_ms.clamp(0, LATE_MAX_MS).unsigned_abs()
     }
 
     fn take_ready(&mut self, now: Nanos, index: usize, draft: &Draft) -> Option<Ready> {

@@ -16,8 +16,8 @@ use crate::types::{Nanos, Price, Qty, Rate, RecordKind, StopReason, Usd, VenueId
 const TELL_AGAIN_MS: u64 = 60_000;
 /// A venue short of margin is asked this often, ms.
 const LOOK_EVERY_MS: u64 = 2_000;
-/// A venue's reads may lag behind its fills by this, ms: nothing is reduced twice for one shortage.
-const LAG_MS: u64 = 2_000;
+/// A shortage is judged by a statement so much newer than what the legs last did, ms: nothing is reduced twice for one.
+const REDUCED_AGAIN_AFTER_MS: u64 = 2_000;
 const HOUR_MS: u64 = 3_600_000;
 /// Clock readings in a row beyond the limit that halt: one may have waited in a queue on its way.
 const CLOCK_READINGS: u32 = 2;
@@ -85,7 +85,7 @@ impl Core {
             }
             for index in 0..self.pairs.len() {
                 let pair = &self.pairs[index];
-                let settled = |leg: usize| asked >= pair.moved[leg].plus_ms(LAG_MS);
+                let settled = |leg: usize| asked >= pair.moved[leg].plus_ms(REDUCED_AGAIN_AFTER_MS);
                 if pair.leg_of(venue).is_some_and(settled) && pair.phase == Phase::Idle {
                     self.close_part(now, index, StopReason::Margin, half(pair), fx);
                 }

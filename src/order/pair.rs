@@ -17,7 +17,7 @@ pub const LATE_FILL_MS: u64 = 60_000;
 
 /// A venue's reads may lag behind its stream by seconds (SAFETY V13), and a leg that is taken for gone costs the other
 /// one, ms.
-const LAG_MS: u64 = 5_000;
+pub(super) const LAG_MS: u64 = 5_000;
 
 /// Where a pair stands. Orders in flight are in `Pair::orders`; the phase says what for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -207,6 +207,11 @@ impl Pair {
             Entry::Unproven { leg, open, at, .. } => {
                 if let Some(unproven) = self.unproven.get_mut(usize::from(*leg)) {
                     *unproven = (*open, *at);
+                }
+            }
+            Entry::Rules { leg, rules, .. } => {
+                if let Some(known) = self.rules.get_mut(usize::from(*leg)) {
+                    *known = Some(*rules);
                 }
             }
             Entry::Closed { id, state, .. } => self.with_order(*id, |order| order.state = *state),

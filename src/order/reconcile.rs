@@ -2,10 +2,11 @@
 //! compared in `differ`. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
+use crate::journal::entry::Entry;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey};
-use crate::types::{MarketRules, Mode, Nanos, OrderNews, PairId, RecordKind, Usd, VenueId, VenueMode};
+use crate::types::{MarketRules, Mode, Nanos, PairId, RecordKind, Usd, VenueId, VenueMode};
 
 /// Open orders of earlier runs are cancelled, and may be listed a little longer, ms.
 const LEFT_OVER_MS: u64 = 60_000;
@@ -31,8 +32,8 @@ impl Core {
             }
             Fact::Limited { venue, for_ms } => self.hold_entries(now, venue, for_ms),
             Fact::Book { venue, pair, asked, bid, ask } => self.take_book(venue, pair, asked, [bid, ask]),
-            Fact::Refused { venue, id, reject } => {
-                self.take_order_news(now, venue, OrderKey::Client(id), OrderNews::Rejected(reject), fx);
+            Fact::Placed { venue, id, news } => {
+                self.take_order_news(now, venue, OrderKey::Client(id), news, fx);
             }
             // The next deadline asks again.
             Fact::Failed { .. } | Fact::Unprepared { .. } => {}
@@ -140,7 +141,7 @@ impl Core {
             venue,
             pair,
             venue_id: open.venue_id,
-            signed_ms: now.ms(),
+            signed_ms: self.signing_ms(venue, now),
             nonce,
         }));
         let nameless = open.id.is_none() && open.pair.is_some();
@@ -177,8 +178,9 @@ impl Core {
     fn take_rules(&mut self, now: Nanos, venue: VenueId, pair: PairId, rules: MarketRules, fx: &mut Effects) {
         let Some(found) = self.pairs.get_mut(pair.index()) else { return };
         let Some(leg) = found.leg_of(venue) else { return };
-        if found.rules[leg].replace(rules).is_some_and(|before| before != rules) {
+        if found.rules[leg] != Some(rules) {
             self.shelf.void(venue, now);
+            self.record(Entry::Rules { pair, leg: leg as u8, rules, at: now }, fx);
         }
         self.settle(now, pair.index(), fx);
     }

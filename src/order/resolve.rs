@@ -70,17 +70,12 @@ impl Core {
     pub(super) fn cancel(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let nonce = self.next_nonce(now);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let (venue, pair, venue_id) = (order.spec.venue, order.spec.pair, order.venue_id);
         order.cancelled_at = now;
         order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
-        self.shelf.spend(order.spec.venue, nonce);
-        fx.push(Effect::Cancel(CancelSpec {
-            id,
-            venue: order.spec.venue,
-            pair: order.spec.pair,
-            venue_id: order.venue_id,
-            signed_ms: now.ms(),
-            nonce,
-        }));
+        self.shelf.spend(venue, nonce);
+        let signed_ms = self.signing_ms(venue, now);
+        fx.push(Effect::Cancel(CancelSpec { id, venue, pair, venue_id, signed_ms, nonce }));
         if planted("cancel_is_an_end") {
             self.close(now, index, id, Reason::EMPTY, fx);
         }
@@ -134,7 +129,10 @@ impl Core {
         if untold && known {
             return;
         }
-        if matches!(order.state, OrderState::Intent | OrderState::Sent | OrderState::Unknown) {
+        // An event may have acknowledged it before its row named it, and no cancel goes without that name.
+        let named =
+            order.state == OrderState::Acked && order.venue_id.is_empty() && !report.venue_id.is_empty();
+        if named || matches!(order.state, OrderState::Intent | OrderState::Sent | OrderState::Unknown) {
             self.record(Entry::Acked { id, venue_id: report.venue_id, at: now }, fx);
         }
         if untold {

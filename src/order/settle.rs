@@ -358,10 +358,10 @@ impl Core {
         facts.ready && matches!(facts.mode, VenueMode::Ok)
     }
 
-    /// The venue takes orders that close, if need be over REST.
+    /// The venue takes orders that close, if need be over REST: what becomes of them is asked for.
     pub fn takes_closes(&self, venue: VenueId) -> bool {
         let facts = &self.venues[venue.index()];
-        let by_rest = facts.rest_answers && self.settings.venues[venue.index()].order_fallback;
+        let by_rest = facts.rest_answers && self.settings.venues[venue.index()].closes_by_rest;
         (facts.ready || by_rest) && matches!(facts.mode, VenueMode::Ok)
     }
 

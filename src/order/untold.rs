@@ -2,6 +2,7 @@
 //! of that (SAFETY rule 2). Pure; called by `order::resolve`.
 
 use super::lifecycle::Order;
+use super::pair::LAG_MS;
 use crate::types::order::VenueOrderId;
 use crate::types::{Fill, Nanos, OrderReport, Price, Qty, Usd};
 
@@ -52,7 +53,13 @@ impl Order {
         let first = again.map_or(asked, |(first, _)| first);
         self.shown = Some((first, filled));
         let stands = filled >= self.spec.qty || asked >= first.plus_ms(SHOWN_AGAIN_MS);
-        stands.then_some(filled - self.done.filled)
+        (stands && !self.hides_a_fill(filled, asked)).then_some(filled - self.done.filled)
+    }
+
+    /// Its row tells a fee and the position no execution for it: the read is older than the row (SAFETY V13).
+    fn hides_a_fill(&self, filled: Qty, asked: Nanos) -> bool {
+        let paid = self.fees_told > self.done.fee;
+        paid && filled == self.done.filled && asked < self.ended.plus_ms(LAG_MS)
     }
 
     /// An execution that only the position told. Its price is the one told of it, else `entry`, that of a position

@@ -17,6 +17,11 @@ pub trait Clock: Send {
     fn check(&self) -> bool {
         true
     }
+
+    /// Wall clock minus this timeline, ms: what the operating system has corrected (or slept) since the start.
+    fn drift_ms(&self) -> i64 {
+        0
+    }
 }
 
 /// The monotonic clock, anchored to the wall clock when it was started. It never steps: a correction of the wall clock
@@ -48,11 +53,6 @@ impl SystemClock {
     fn monotonic_ns(&self) -> u64 {
         nanos(self.origin.elapsed())
     }
-
-    /// Wall clock minus this timeline, ms: what the operating system has corrected (or slept) since the start.
-    pub fn drift_ms(&self) -> i64 {
-        wall_ns().wrapping_sub(self.now().0).cast_signed() / 1_000_000
-    }
 }
 
 impl Clock for SystemClock {
@@ -64,6 +64,10 @@ impl Clock for SystemClock {
 
     fn check(&self) -> bool {
         self.counter.is_some_and(|counter| counter.check(&|| self.monotonic_ns()))
+    }
+
+    fn drift_ms(&self) -> i64 {
+        wall_ns().wrapping_sub(self.now().0).cast_signed() / 1_000_000
     }
 }
 

@@ -180,6 +180,7 @@ impl Engine {
             pulse: self.pulse,
             growth: Growth::new(self.clock.now(), self.upkeep.memory_growth_max_mb),
             said: Said::default(),
+            late: 0,
             stop_deadline_ms: u64::from(self.upkeep.stop_deadline_s) * 1_000,
             flatten_on_stop: self.options.flatten_on_stop,
             status: Box::new(move || status(&mut ask, &mut answers)),

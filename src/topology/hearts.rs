@@ -63,22 +63,23 @@ mod tests {
 
     const START: Nanos = Nanos::from_ms(1_000_000);
 
-    /// Waits in its cycle for a word, unless the sender is gone.
-    struct Waits(Receiver<()>);
+    /// Says that it is in its cycle, and waits there for a word, unless the sender is gone.
+    struct Waits(Sender<()>, Receiver<()>);
 
     impl Worker for Waits {
         fn poll(&mut self, _: Nanos) -> bool {
-            self.0.recv().is_ok()
+            let _ = self.0.send(());
+            self.1.recv().is_ok()
         }
     }
 
     /// A thread, and what holds it in its first cycle while it is kept.
     fn thread(name: &str, clock: &ManualClock) -> (Handle, Sender<()>) {
-        let (held, word) = channel();
+        let ((held, word), (inside, entered)) = (channel(), channel());
         let (name, wait, waker) = (name.to_owned(), Wait::Yield, Waker::new().unwrap());
         let spec = ThreadSpec { name, core: None, realtime: None, nice: 0, wait, waker };
-        let handle = spawn(spec, clock.clone(), Box::new(Waits(word))).unwrap();
-        until(|| handle.heartbeat.last() == clock.now());
+        let handle = spawn(spec, clock.clone(), Box::new(Waits(inside, word))).unwrap();
+        entered.recv().unwrap();
         (handle, held)
     }
 

@@ -15,11 +15,14 @@ use crate::types::{Direction, Nanos, PairId, Price, Qty, Usd, VenueId};
 use crate::venue::REGISTRY;
 
 /// Whether the database can be used now. A schema of another version, or a pooler that would lose our sessions, is
-/// refused; a database that does not answer is a warning, since trading needs the journal alone.
-pub fn check_database(database: &Target) -> Result<bool, String> {
+/// refused; a database that does not answer is a warning, since trading needs the journal alone. Where something is
+/// `held` both are warnings: a leg does not wait for a database.
+pub fn check_database(database: &Target, held: bool) -> Result<bool, String> {
     match crate::store::check_version(database) {
         Ok(()) => Ok(true),
-        Err(error @ (DbError::Version { .. } | DbError::TransactionPooler)) => Err(error.to_string()),
+        Err(error @ (DbError::Version { .. } | DbError::TransactionPooler)) if !held => {
+            Err(error.to_string())
+        }
         Err(error) => {
             tracing::warn!(
                 event_type = "DATABASE",

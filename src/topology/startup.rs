@@ -1,11 +1,12 @@
 //! What is done before any thread runs: the venues are asked for rules, clocks, accounts and open orders, and the
 //! arithmetic must leave a profit. An engine that cannot reconcile does not start (exit 3), unless something is held:
-//! then it waits for the venues, and trades nothing that does not pay.
+//! then it begins with the venues that answer, paused, and trades nothing that does not pay.
 
 use super::{Part, RunOptions, watch};
 use crate::config::{Arithmetic, Config};
 use crate::keeper::thread::clock_offset;
 use crate::order::core::{Core, Effects, Input, Start};
+use crate::order::pair::Pair;
 use crate::sys::clock::Clock;
 use crate::sys::rest::Http;
 use crate::sys::signals::Signals;
@@ -16,11 +17,25 @@ use crate::venue::{Desk, DeskError, REGISTRY};
 
 /// Pauses of `watch` between two tries: a second.
 const ASK_AGAIN: u32 = 100;
+/// Tries after which the engine begins without a venue.
+const TRIES: u32 = 5;
 
 /// Everything that one venue said at start.
 pub struct Opening {
     pub facts: Vec<Fact>,
     pub rules: Vec<(PairId, MarketRules)>,
+}
+
+impl Opening {
+    /// Of a venue that tells nothing: by the rules that it told the run before. While the engine runs it is asked
+    /// again; nothing is opened before a person says so.
+    pub fn unanswered(venue: VenueId, before: &Core) -> Self {
+        let known = |pair: &Pair| Some((pair.settings.id, pair.rules[pair.leg_of(venue)?]?));
+        Self {
+            facts: vec![Fact::Unprepared { venue }],
+            rules: before.pairs().iter().filter_map(known).collect(),
+        }
+    }
 }
 
 /// Asks one venue. `private` = live trading.
@@ -61,24 +76,41 @@ pub fn open(
     Ok(Opening { facts, rules })
 }
 
-/// How long a venue that does not answer is waited for. Where something is held, until it does or a signal says stop:
-/// an engine that is down mends no leg (SAFETY §2.2).
+/// How long a venue that does not answer is waited for. Where something is held the engine begins without it after a
+/// while: an engine that is down mends no leg, and one on the other venue does not wait (SAFETY rule 6).
 pub struct Patience<'a> {
     pub signals: &'a Signals,
-    pub until_answered: bool,
+    /// What the run before left, where that is something.
+    pub held: Option<&'a Core>,
 }
 
 impl Patience<'_> {
-    pub fn ask(&self, mut open: impl FnMut() -> Result<Opening, DeskError>) -> Result<Opening, DeskError> {
-        loop {
+    pub fn ask(
+        &self,
+        venue: VenueId,
+        mut open: impl FnMut() -> Result<Opening, DeskError>,
+    ) -> Result<Opening, DeskError> {
+        let Some(held) = self.held else { return open() };
+        for _ in 0..TRIES {
             match open() {
-                Err(error) if self.until_answered && error.may_pass() && self.signals.stops() == 0 => {
+                Err(error) if self.waits_for(&error) => {
                     tracing::warn!(event_type = "START", "{error}; something is held: asked again");
                     (0..ASK_AGAIN).for_each(|_| watch::pause());
                 }
                 other => return other,
             }
         }
+        let title = REGISTRY[venue.index()].title;
+        tracing::error!(
+            event_type = "START",
+            "begins without {title}, for something is held; entries are off: when it answers, `bot4 resume`"
+        );
+        Ok(Opening::unanswered(venue, held))
+    }
+
+    /// Not for an account or an environment that is not the one configured.
+    fn waits_for(&self, error: &DeskError) -> bool {
+        !matches!(error, DeskError::Elsewhere { .. }) && self.signals.stops() == 0
     }
 }
 
@@ -95,8 +127,13 @@ fn unprepared(venue: VenueId, prepared: Result<(), DeskError>) -> Result<Option<
     }
 }
 
-/// The sum of every pair at the venues' own fees; an error is what a venue did not tell.
-pub(super) fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Arithmetic>, String> {
+/// The sum of every pair at the venues' own fees; an error is what a venue did not tell. Where something is `held`, a
+/// pair without rules has no sum: nothing is opened without them.
+pub(super) fn check_arithmetic(
+    config: &Config,
+    parts: &[Part],
+    held: bool,
+) -> Result<Vec<Arithmetic>, String> {
     let mut sums = Vec::new();
     for pair in &config.settings.pairs {
         let taker = |leg: usize| -> Result<(&str, Rate), String> {
@@ -107,7 +144,13 @@ pub(super) fn check_arithmetic(config: &Config, parts: &[Part]) -> Result<Vec<Ar
                 .ok_or_else(|| format!("{title} does not list {}: check the pair", pair.symbols[leg]))?;
             Ok((title, rules.1.taker))
         };
-        sums.push(Arithmetic::of(pair, &config.settings.risk, [taker(0)?, taker(1)?]));
+        match (taker(0), taker(1)) {
+            (Ok(first), Ok(second)) => {
+                sums.push(Arithmetic::of(pair, &config.settings.risk, [first, second]));
+            }
+            (Err(why), _) | (_, Err(why)) if held => tracing::warn!(event_type = "ARITHMETIC", "{why}"),
+            (Err(why), _) | (_, Err(why)) => return Err(why),
+        }
     }
     Ok(sums)
 }
@@ -151,6 +194,7 @@ pub fn begin(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::venue::WireError;
 
     #[test]
     fn a_refusal_to_be_set_up_keeps_nobody_from_managing_what_is_held() {
@@ -171,16 +215,24 @@ mod tests {
             DeskError::Refused { venue: "v", what: "rules", status, code, message }
         };
         let unreachable = || DeskError::Unreachable { venue: "v", what: "rules", why: "gone".to_owned() };
-        let tries = |until_answered: bool, answers: Vec<Option<DeskError>>| {
+        let source = || WireError::new("chain id", b"other", "ours");
+        let tries = |held: bool, answers: Vec<Option<DeskError>>| {
             let (signals, mut answers) = (Signals::default(), answers.into_iter());
             let opening = || Opening { facts: Vec::new(), rules: Vec::new() };
-            let patience = Patience { signals: &signals, until_answered };
-            let answer = patience.ask(|| answers.next().flatten().map_or_else(|| Ok(opening()), Err)).is_ok();
-            (answer, answers.len())
+            let core = Core::new(crate::book::market::tests::settings());
+            let patience = Patience { signals: &signals, held: held.then_some(&core) };
+            let open = || answers.next().flatten().map_or_else(|| Ok(opening()), Err);
+            let facts = patience.ask(VenueId(1), open).ok().map(|opening| opening.facts.len());
+            (facts, answers.len())
         };
-        assert_eq!(tries(true, vec![Some(unreachable()), Some(refused(502)), None]), (true, 0));
-        assert_eq!(tries(true, vec![Some(refused(401)), None]), (false, 1), "that will not pass");
-        assert_eq!(tries(false, vec![Some(unreachable()), None]), (false, 1), "nothing waits for it");
+        assert_eq!(tries(true, vec![Some(unreachable()), Some(refused(502)), None]), (Some(0), 0));
+        assert_eq!(tries(false, vec![Some(unreachable()), None]), (None, 1), "nothing waits for it");
+        let elsewhere = DeskError::Elsewhere { venue: "v", source: source() };
+        assert_eq!(tries(true, vec![Some(elsewhere), None]), (None, 1), "those are not our positions");
+        let silent = vec![Some(refused(401)), Some(unreachable()), Some(refused(401)), Some(unreachable())];
+        let unreadable = DeskError::Unreadable { venue: "v", what: "mode", source: source() };
+        let silent = silent.into_iter().chain([Some(unreadable), None]).collect();
+        assert_eq!(tries(true, silent), (Some(1), 1), "the other venue's leg does not wait");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::hearts::Hearts;
 use super::operator::Operator;
 use crate::control;
 use crate::order::board::Board;
+use crate::order::decide::LATE_MAX_MS;
 use crate::store::{DbHealth, StoreHealth};
 use crate::sys::clock::Clock;
 use crate::sys::notify::{Notifier, State};
@@ -26,6 +27,9 @@ const LOOK_EVERY_MS: u64 = 10;
 const FEED_EVERY_MS: u64 = 1_000;
 /// The clock of the hot threads is checked this often, ms.
 const CLOCK_CHECK_MS: u64 = 1_000;
+/// The engine's time is behind the machine's in so many looks (a machine that slept): the run ends, and the next one
+/// begins at the right time (SAFETY C15).
+const LATE_LOOKS: u32 = 3;
 /// Its own memory is looked at this often, ms.
 const MEMORY_EVERY_MS: u64 = 60_000;
 
@@ -48,6 +52,8 @@ pub struct Watch<C> {
     pub pulse: Pulse,
     /// What was last said of the database and of the blocked.
     pub said: Said,
+    /// Looks in a row that found the engine's time too far behind.
+    pub late: u32,
     /// Status object of the verb `status`.
     pub status: Box<dyn FnMut() -> serde_json::Value>,
 }
@@ -68,7 +74,7 @@ pub enum End {
     Clean,
     /// The deadline came first.
     Open,
-    /// A thread died.
+    /// A thread died, or the clock stood still.
     Broken,
 }
 
@@ -97,6 +103,22 @@ impl<C: Clock> Watch<C> {
                 self.stop(now);
                 return End::Broken;
             }
+            if self.late >= LATE_LOOKS {
+                let what = format!("the clock stood still for {} s", self.clock.drift_ms() / 1_000);
+                tracing::error!(
+                    event_type = "SHUTDOWN",
+                    "{what}: no order is in time; stopping, to start anew"
+                );
+                self.alert(
+                    Kind::Broken,
+                    now,
+                    what,
+                    "ends, to be started again by the service",
+                    "bot4 status",
+                );
+                self.stop(now);
+                return End::Broken;
+            }
             self.watch_database(now);
             self.watch_blocked(now);
             if now.ms_since(checked) >= CLOCK_CHECK_MS {
@@ -121,6 +143,8 @@ impl<C: Clock> Watch<C> {
         if !self.clock.check() && !std::mem::replace(&mut self.said.slow_clock, true) {
             tracing::info!(event_type = "CLOCK", "the clock is read from the kernel, not from the processor");
         }
+        let late = self.clock.drift_ms() > LATE_MAX_MS;
+        self.late = if late { self.late + 1 } else { 0 };
     }
 
     /// Entries stop when the database lags too far; trading is never held up otherwise (SAFETY L1).

@@ -227,9 +227,29 @@ pub fn parse_fixed(text: &[u8], places: u32) -> Result<i64, DecimalError> {
     parse_decimal(text, places, false)
 }
 
-/// As [`parse_fixed`], but digits beyond `places` are cut toward zero instead of refused.
+/// As [`parse_fixed`], but digits beyond `places` are cut toward zero instead of refused, and a power of ten may follow
+/// (`1E-7`): figures that a venue computes come as its language prints them.
 pub fn parse_cut(text: &[u8], places: u32) -> Result<i64, DecimalError> {
-    parse_decimal(text, places, true)
+    let Some(at) = text.iter().position(|byte| matches!(byte, b'e' | b'E')) else {
+        return parse_decimal(text, places, true);
+    };
+    let shift = places as i32 + power(&text[at + 1..])?;
+    match u32::try_from(shift) {
+        Ok(places) => parse_decimal(&text[..at], places, true),
+        Err(_) => Ok(parse_decimal(&text[..at], 0, true)? / 10_i64.pow(shift.unsigned_abs().min(18))),
+    }
+}
+
+/// A power of ten of at most two digits.
+fn power(text: &[u8]) -> Result<i32, DecimalError> {
+    let (sign, digits) = match text {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] | digits => (1, digits),
+    };
+    if digits.is_empty() || digits.len() > 2 {
+        return Err(DecimalError::Malformed);
+    }
+    Ok(sign * digits_value(digits, 0)? as i32)
 }
 
 fn parse_decimal(text: &[u8], places: u32, cut: bool) -> Result<i64, DecimalError> {
@@ -406,6 +426,21 @@ mod tests {
         assert_eq!(Rate::parse_cut(b"0.0000057077625770776"), Ok(Rate(5_707_762)));
         assert_eq!(Usd::parse_cut(b"99980.2382266290601"), Ok(Usd(9_998_023_822_662)));
         assert_eq!(Usd::parse_cut(b"1.2x"), Err(DecimalError::Malformed));
+        for (text, raw) in [
+            ("1E-7", 10),
+            ("-2.5e-7", -25),
+            ("0E-8", 0),
+            ("1.5E+2", 15_000_000_000),
+            ("123E-12", 0),
+            ("9E-99", 0),
+        ] {
+            assert_eq!(Usd::parse_cut(text.as_bytes()), Ok(Usd(raw)), "{text}");
+        }
+        for text in ["1E", "1E-", "1E123", "1E5x", "1E--5", "1EE5"] {
+            assert_eq!(Usd::parse_cut(text.as_bytes()), Err(DecimalError::Malformed), "{text}");
+        }
+        assert_eq!(Usd::parse_cut(b"1E99"), Err(DecimalError::Overflow));
+        assert_eq!(Usd::parse_cut(b"E5"), Err(DecimalError::Empty));
     }
 
     #[test]

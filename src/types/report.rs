@@ -5,7 +5,7 @@ use super::ids::{ClientId, PairId, Side, VenueId};
 use super::limits::PAIRS_MAX;
 use super::market::{MarketRules, VenueMode};
 use super::money::{Price, Qty, Usd};
-use super::order::{OrderNews, OrderReport, OrderSpec, Reason, Reject, VenueOrderId};
+use super::order::{OrderNews, OrderReport, OrderSpec, Reason, VenueOrderId};
 use super::record::Role;
 use super::time::Nanos;
 
@@ -219,11 +219,11 @@ pub enum Fact {
     Unprepared {
         venue: VenueId,
     },
-    /// An order placed over REST was refused for certain.
-    Refused {
+    /// An order placed over REST was taken, or refused for certain.
+    Placed {
         venue: VenueId,
         id: ClientId,
-        reject: Reject,
+        news: OrderNews,
     },
     /// The best prices of a book that was asked for; zero = that side is empty.
     Book {

@@ -118,8 +118,8 @@ pub struct VenueSettings {
     pub orders_per_day: u32,
     /// Minute of the day, UTC, at which the venue's planned maintenance begins on weekdays.
     pub maintenance_minute: Option<u32>,
-    /// Orders that close may go over REST while the order connection is down.
-    pub order_fallback: bool,
+    /// Orders that close can go over REST while the venue's sockets are down.
+    pub closes_by_rest: bool,
 }
 
 /// Everything the pure stages read.

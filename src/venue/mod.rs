@@ -21,8 +21,8 @@ use crate::types::order::Reason;
 use crate::types::ready::{Begun, SignedText};
 use crate::types::record::Role;
 use crate::types::{
-    BookUpdate, MarketRules, Nanos, OrderKind, OrderReport, OrderSpec, PairId, Pool, Profile, Reject,
-    RejectClass, Secret, Ticker, VenueId, VenueMode, quoted,
+    BookUpdate, MarketRules, Nanos, OrderKind, OrderNews, OrderReport, OrderSpec, PairId, Pool, Profile,
+    Reject, RejectClass, Secret, Ticker, VenueId, VenueMode, quoted,
 };
 
 /// One venue of the registry: its names and how its three parts are made.
@@ -257,6 +257,8 @@ pub enum DeskError {
     Refused { venue: &'static str, what: &'static str, status: u16, code: String, message: String },
     #[error("{venue}: {what}: {source}")]
     Unreadable { venue: &'static str, what: &'static str, source: WireError },
+    #[error("{venue}: not what is configured: {source}")]
+    Elsewhere { venue: &'static str, source: WireError },
 }
 
 impl DeskError {
@@ -266,7 +268,7 @@ impl DeskError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { status, .. } => later(*status) || self.asks_for_patience(),
-            Self::Unreadable { .. } => false,
+            Self::Unreadable { .. } | Self::Elsewhere { .. } => false,
         }
     }
 
@@ -274,6 +276,36 @@ impl DeskError {
     pub fn asks_for_patience(&self) -> bool {
         let asks = |code: &str| code.split(' ').next().is_some_and(|code| ["429", "1003"].contains(&code));
         matches!(self, Self::Refused { code, .. } if asks(code))
+    }
+}
+
+/// Rules of the markets that a venue lists. One that it does not, or that cannot be read, leaves the others to be
+/// traded.
+pub(crate) struct ListedRules<E> {
+    rules: Vec<(PairId, MarketRules)>,
+    missing: Option<E>,
+}
+
+impl<E: std::fmt::Display> ListedRules<E> {
+    pub(crate) fn add(&mut self, pair: PairId, told: Result<MarketRules, E>) {
+        match told {
+            Ok(rules) => self.rules.push((pair, rules)),
+            Err(error) => {
+                tracing::warn!(event_type = "RULES", "{error}");
+                self.missing = Some(error);
+            }
+        }
+    }
+
+    /// An error where nothing could be read at all.
+    pub(crate) fn end(self) -> Result<Vec<(PairId, MarketRules)>, E> {
+        self.missing.filter(|_| self.rules.is_empty()).map_or(Ok(self.rules), Err)
+    }
+}
+
+impl<E> Default for ListedRules<E> {
+    fn default() -> Self {
+        Self { rules: Vec::new(), missing: None }
     }
 }
 
@@ -311,7 +343,7 @@ pub trait Desk: Send {
     }
     /// Environment proof: chain id, contract, account address agree with the configuration.
     fn check_environment(&mut self, http: &mut dyn Http) -> Result<(), DeskError>;
-    /// Rules of every market of ours.
+    /// Rules of every market of ours that the venue lists.
     fn rules(&mut self, http: &mut dyn Http) -> Result<Vec<(PairId, MarketRules)>, DeskError>;
     /// Venue's time in ms, where it tells it.
     fn venue_time_ms(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Option<u64>, DeskError>;
@@ -320,16 +352,12 @@ pub trait Desk: Send {
     fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError>;
     fn order(&mut self, http: &mut dyn Http, query: &OrderQuery, now: Nanos) -> Result<Sighting, DeskError>;
     fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError>;
-    /// Places one order, which `Trader::send` could not take. `Some` = refused for certain. Asked only of a venue with
-    /// `order_fallback`.
-    fn place(
-        &mut self,
-        http: &mut dyn Http,
-        spec: &OrderSpec,
-        now: Nanos,
-    ) -> Result<Option<Reject>, DeskError> {
+    /// Places one order, which `Trader::send` could not take: acknowledged, or refused for certain. Asked only of a
+    /// venue with `order_fallback`.
+    fn place(&mut self, http: &mut dyn Http, spec: &OrderSpec, now: Nanos) -> Result<OrderNews, DeskError> {
         let _ = (http, spec, now);
-        Ok(Some(Reject { class: RejectClass::Definitive, code: Reason::cut("no orders over REST") }))
+        let code = Reason::cut("no orders over REST");
+        Ok(OrderNews::Rejected(Reject { class: RejectClass::Definitive, code }))
     }
     /// Cancels everything on a market, whoever placed it. Asked only of a venue with `order_fallback`.
     fn cancel_all(&mut self, http: &mut dyn Http, pair: PairId, now: Nanos) -> Result<(), DeskError> {

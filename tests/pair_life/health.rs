@@ -160,7 +160,9 @@ fn a_market_that_ends_soon_is_not_entered_and_left_in_time() {
 /// Measured from a clock that runs late, a window of half a second is over before it begins.
 #[test]
 fn what_closes_is_not_dead_on_arrival_where_our_clock_runs_late() {
-    for (offset_ms, window_ms) in [(800, 1_300), (-800, 500), (1_900, 2_000), (i64::MAX, 2_000)] {
+    let rows =
+        [(800, 1_300, 0), (-800, 500, 0), (1_500, 2_000, 0), (3_000, 500, 3_000), (i64::MAX, 500, 30_000)];
+    for (offset_ms, window_ms, ahead_ms) in rows {
         let mut rig = Rig::new();
         rig.enter();
         rig.fill(0, "f", "1", "100.30");
@@ -168,6 +170,7 @@ fn what_closes_is_not_dead_on_arrival_where_our_clock_runs_late() {
         rig.fact(Fact::Clock { venue: P, offset_ms });
         rig.reject(1, RejectClass::Definitive);
         assert_eq!(rig.sent[2].window_ms, window_ms, "the venue is {offset_ms} ms ahead");
+        assert_eq!(rig.sent[2].signed_ms, rig.now.ms() + ahead_ms, "no window reaches further");
     }
 }
 

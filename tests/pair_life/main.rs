@@ -12,6 +12,7 @@ mod newest;
 mod owed;
 mod rig;
 mod strange;
+mod told;
 mod trouble;
 mod untold;
 

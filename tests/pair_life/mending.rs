@@ -261,13 +261,12 @@ fn with_one_venue_down_the_other_unwinds() {
 fn a_pair_is_closed_over_rest_while_the_order_connection_is_down() {
     let mut rig = Rig::new();
     rig.opened();
-    rig.event(P, TraderEvent::Ready(false));
-    assert_eq!(rig.exposure, ExposureState::Blocked, "nobody there has answered yet");
-    rig.account(P, "1");
-    assert!(matches!(rig.exposure, ExposureState::Held { .. }), "closing orders have another way");
-    rig.event(V, TraderEvent::Ready(false));
-    rig.account(V, "-1");
-    assert_eq!(rig.exposure, ExposureState::Blocked, "this venue has no other way");
+    for (venue, held) in [(P, "1"), (V, "-1")] {
+        rig.event(venue, TraderEvent::Ready(false));
+        assert_eq!(rig.exposure, ExposureState::Blocked, "nobody there has answered yet");
+        rig.account(venue, held);
+        assert!(matches!(rig.exposure, ExposureState::Held { .. }), "closing orders have another way");
+    }
 }
 
 #[test]

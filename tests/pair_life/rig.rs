@@ -39,7 +39,7 @@ pub fn settings(legs: Legs) -> Settings {
         orders_per_s: 50,
         orders_per_day: 0,
         maintenance_minute: None,
-        order_fallback: id == P,
+        closes_by_rest: true,
     };
     Settings {
         pairs: vec![PairSettings {
@@ -129,6 +129,8 @@ pub struct Rig {
     pub journal: Vec<Entry>,
     pub sent: Vec<OrderSpec>,
     pub cancels: usize,
+    /// Name by which the last cancel went.
+    pub cancelled: VenueOrderId,
     pub asks: Vec<Ask>,
     pub logs: Vec<RecordKind>,
     pub exposure: ExposureState,
@@ -159,6 +161,7 @@ impl Rig {
             journal: Vec::new(),
             sent: Vec::new(),
             cancels: 0,
+            cancelled: VenueOrderId::EMPTY,
             asks: Vec::new(),
             logs: Vec::new(),
             exposure: ExposureState::Blocked,
@@ -208,7 +211,11 @@ impl Rig {
                     let outcome = SendOutcome::Written { at: self.now, nth: 0 };
                     self.core.sent(self.now, spec.id, outcome, &mut fx);
                 }
-                Effect::Cancel(_) | Effect::CancelAll(..) => self.cancels += 1,
+                Effect::Cancel(target) => {
+                    self.cancels += 1;
+                    self.cancelled = target.venue_id;
+                }
+                Effect::CancelAll(..) => self.cancels += 1,
                 Effect::Ask(ask) => self.asks.push(ask),
                 Effect::Tell(exposure) => self.exposure = exposure.state,
                 Effect::Log(kind) => self.logs.push(kind),
@@ -344,6 +351,13 @@ impl Rig {
     /// The row of a cancelled order that does not tell what had filled.
     pub fn cancelled_untold(&mut self, order: usize) {
         let report = OrderReport { tells_fill: false, ..self.row(order, "0", true) };
+        self.answer(order, report);
+    }
+
+    /// The same, and that a fee was paid.
+    pub fn cancelled_with_a_fee(&mut self, order: usize) {
+        let report =
+            OrderReport { tells_fill: false, fee: Usd::from_raw(1_000), ..self.row(order, "0", true) };
         self.answer(order, report);
     }
 

@@ -76,6 +76,33 @@ fn an_order_that_had_filled_whole_needs_one_read_and_one_that_had_not_none_but_t
     rig.assert_home();
 }
 
+/// Fees are paid for executions alone: a position without one is older than the row.
+#[test]
+fn a_row_that_tells_a_fee_is_not_called_unfilled() {
+    let mut rig = cut();
+    rig.cancelled_with_a_fee(0);
+    for _ in 0..20 {
+        rig.account(V, "0");
+        rig.wait_ms(201);
+        rig.cancelled_with_a_fee(0);
+        assert_eq!((rig.sent.len(), rig.net()), (2, qty("1")), "nothing is brought twice");
+    }
+    rig.account(V, "-0.7");
+    rig.wait_ms(201);
+    rig.cancelled_with_a_fee(0);
+    rig.account(V, "-0.7");
+    mended(&mut rig, "0.3");
+    rig.assert_home();
+
+    let mut rig = cut();
+    rig.cancelled_with_a_fee(0);
+    rig.wait_ms(5_001);
+    rig.account(V, "0");
+    rig.wait_ms(201);
+    rig.account(V, "0");
+    assert_eq!(rig.sent.len(), 3, "no read is so old for longer");
+}
+
 #[test]
 fn reads_that_are_older_than_the_end_settle_nothing() {
     let mut rig = cut();

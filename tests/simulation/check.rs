@@ -362,6 +362,7 @@ impl Checker {
                 return broken(format_args!("I9: {deal:?} of a closing order at venue {venue}"));
             }
             self.strange_money |= !ours;
+            world.meddled |= !ours;
             if !shrinks {
                 self.meet_stranger();
             }

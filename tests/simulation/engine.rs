@@ -162,6 +162,15 @@ fn read_journal(world: &Shared, clock: &ColdClock) -> Result<(Recovered, Option<
     Ok((Recovered { entries, ..Recovered::default() }, Some(latch)))
 }
 
+fn held_before(world: &Shared, config: &Config) -> Option<Core> {
+    let world = lock(world);
+    let entries =
+        world.disk.recover().map_or_else(|_| readable(&world.disk).ok(), |found| Some(found.entries))?;
+    let mut core = Core::new(config.settings.clone());
+    entries.iter().for_each(|entry| core.recover(entry));
+    core.holds_something().then_some(core)
+}
+
 fn open_venue(
     world: &Shared,
     config: &Config,
@@ -179,7 +188,19 @@ fn open_venue(
     let mut http = SimHttp { world: Arc::clone(world), venue: index, clock: clock.clone() };
     let leverage = config.settings.risk.leverage;
     let opening = open(section.id, desk.as_mut(), &mut http, clock, true, leverage);
-    Ok(Part { feed, trader, presigner, desk, opening: opening.map_err(|error| error.to_string())? })
+    let opening = match opening {
+        // As where production has asked often enough.
+        Err(error) => {
+            let held = held_before(world, config).filter(|_| !lock(world).dead);
+            let held = held.ok_or_else(|| error.to_string())?;
+            let world = &mut *lock(world);
+            world.tags.hit("begun without a venue");
+            world.note("start", format_args!("without {}: {error}", venue.title));
+            Opening::unanswered(section.id, &held)
+        }
+        Ok(opening) => opening,
+    };
+    Ok(Part { feed, trader, presigner, desk, opening })
 }
 
 /// Ends of the rings that lead to the threads between the venues, gathered while the venues are wired.

@@ -99,8 +99,9 @@ impl Limits {
             return broken(format_args!("I6: entry {} on a book of venue {venue}, {age_ms} ms old", spec.id));
         }
         // What a venue has just become is not known yet, and what disturbs the asking excuses.
-        let quiet = world.disturbed_before(MODE_KNOWN, venue);
-        let lasts = |since: u64, known: u64| since > 0 && world.now > since + known && quiet;
+        let lasts = |since: u64, known: u64| {
+            since > 0 && world.now > since + known && world.disturbed_before(known, venue)
+        };
         if lasts(self.closed_since[venue], MODE_KNOWN) {
             return broken(format_args!("I6: entry {} while venue {venue} takes no orders", spec.id));
         }

@@ -52,7 +52,7 @@ pub struct Run {
     /// A keeper in a blocking call.
     busy: [bool; 2],
     rng: Rng,
-    /// When each run of the engine began; one killed while it started would have begun later than its successor.
+    /// When each run of the engine began, or would have, had it not been killed while it started.
     began: Vec<u64>,
     pub events: u64,
     /// Runs of the engine that began, and attempts that did not.
@@ -328,6 +328,8 @@ impl Run {
         THREADS.into_iter().for_each(|actor| self.next[actor] = u64::MAX);
         self.busy = [false; 2];
         let pause = self.faults.restart_pause(&mut self.rng);
+        // Killed before its threads ran, it has spent the time of its start all the same.
+        let now = self.began.last().map_or(now, |&began| now.max(began));
         self.next[STARTER] = now + pause;
         world.disturbed = now + pause;
     }

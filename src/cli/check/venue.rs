@@ -45,6 +45,7 @@ impl Asked<'_> {
         let mend = match error {
             DeskError::Unreachable { .. } => "check the network, the venue's URLs and ca_file",
             DeskError::Refused { .. } => "look the code up; a key may have lapsed: make a new one",
+            DeskError::Elsewhere { .. } => "set the environment and the account that are meant",
             DeskError::Unreadable { .. } => "the venue may have changed its interface: do not trade",
         };
         report.failed(&self.name(what), error, mend);

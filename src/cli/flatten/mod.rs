@@ -61,8 +61,7 @@ pub(super) fn run(config: &Config, args: &FlattenArgs, out: &mut dyn Write) -> R
         told: Vec::new(),
     };
     let limit_ms = u64::from(args.deadline_s) * 1_000;
-    let settled = flatten.trail.settled_at(begun);
-    while !(flatten.round(say)? && clock.now() >= settled) && clock.now().ms_since(begun) < limit_ms {
+    while !flatten.is_over(begun, say)? && clock.now().ms_since(begun) < limit_ms {
         pause(ROUND_EVERY);
     }
     flatten.stations.iter_mut().for_each(Station::close);
@@ -113,6 +112,11 @@ struct Leg {
 }
 
 impl Flatten<'_> {
+    /// Nothing of ours is left, and no order of the engine can still bring something.
+    fn is_over(&mut self, begun: Nanos, say: &mut Say<'_>) -> Result<bool, Failure> {
+        Ok(self.round(say)? && self.trail.is_settled(begun, self.clock.now()))
+    }
+
     /// One look at both venues and one close of each pair. True when both show nothing of ours.
     fn round(&mut self, say: &mut Say<'_>) -> Result<bool, Failure> {
         for venue in 0..self.stations.len() {
@@ -122,9 +126,12 @@ impl Flatten<'_> {
                 let text = format!("{}: {why}", self.stations[venue].title);
                 self.tell(text, say)?;
             }
-            self.cancel_ours(venue, say)?;
         }
         let config = self.config;
+        self.trail.catch_up(&config.settings);
+        for venue in 0..self.stations.len() {
+            self.cancel_ours(venue, say)?;
+        }
         for pair in &config.settings.pairs {
             self.close_pair(pair, say)?;
         }
@@ -163,6 +170,13 @@ impl Flatten<'_> {
 
     fn close_pair(&mut self, pair: &PairSettings, say: &mut Say<'_>) -> Result<(), Failure> {
         let held = self.held(pair);
+        let some = held.iter().flatten().any(|qty| !qty.is_zero());
+        for venue in pair.venues.iter().filter(|_| some) {
+            // A venue that tells no rules cannot be closed at; the other one does not wait for it.
+            if let Err(why) = self.stations[venue.index()].prepare() {
+                self.tell(format!("{}: {why}", self.stations[venue.index()].title), say)?;
+            }
+        }
         for (state, now) in self.legs[pair.id.index()].iter_mut().zip(held) {
             if let (Some(before), Some(now)) = (state.closing, now) {
                 state.closing = None;
@@ -233,7 +247,7 @@ impl Flatten<'_> {
             qty,
             limit: offer.limit,
             reduce_only: true,
-            signed_ms: self.clock.now().ms(),
+            signed_ms: self.stations[pair.venues[leg].index()].signing_ms(),
             nonce: self.trail.next_nonce(),
             window_ms: self.config.settings.execution.receive_window_ms,
         }

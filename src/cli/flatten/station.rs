@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::config::{Config, VenueSection};
-use crate::keeper::thread::Connector;
+use crate::keeper::thread::{Connector, clock_offset};
+use crate::order::decide::LATE_MAX_MS;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::rest::UreqHttp;
 use crate::topology::Wires;
@@ -17,6 +18,8 @@ use crate::venue::{Desk, REGISTRY, ReadyLink, Secrets, Target, Trader};
 
 /// Longest wait for the order connection and its log-in, ms.
 const CONNECT_MAX_MS: u64 = 5_000;
+/// Longest wait for a stream without which orders leave all the same, ms.
+const STREAM_MAX_MS: u64 = 1_000;
 /// How long after its window an order without an outcome is waited for, ms.
 const OUTCOME_MARGIN_MS: u64 = 1_000;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -36,6 +39,8 @@ pub(super) struct Station {
     wires: Wires,
     clock: SystemClock,
     rules: Vec<(PairId, MarketRules)>,
+    /// How much our clock is behind the venue's, ms.
+    late_ms: Option<u64>,
     /// The order under way and what is known of it.
     flight: Option<Flight>,
 }
@@ -68,6 +73,7 @@ impl Station {
             wires,
             clock,
             rules: Vec::new(),
+            late_ms: None,
             flight: None,
         })
     }
@@ -79,13 +85,28 @@ impl Station {
         if now >= self.desk.login_due() {
             self.desk.login(&mut self.http, now).map_err(text)?;
         }
+        let orders = self.desk.open_orders(&mut self.http, now).map_err(text)?;
+        let account = self.desk.account(&mut self.http, now).map_err(text)?;
+        Ok(Reading { account, orders })
+    }
+
+    /// What a close needs beside what is held: the markets' rules, and the venue's clock.
+    pub(super) fn prepare(&mut self) -> Result<(), String> {
+        let text = |error: crate::venue::DeskError| error.to_string();
+        if self.late_ms.is_none() {
+            let offset = clock_offset(self.desk.as_mut(), &mut self.http, &self.clock).map_err(text)?;
+            self.late_ms = Some(offset.unwrap_or_default().clamp(0, LATE_MAX_MS).unsigned_abs());
+        }
         if self.rules.is_empty() {
             self.rules = self.desk.rules(&mut self.http).map_err(text)?;
             self.rules.iter().for_each(|(pair, rules)| self.trader.set_rules(*pair, rules));
         }
-        let orders = self.desk.open_orders(&mut self.http, now).map_err(text)?;
-        let account = self.desk.account(&mut self.http, now).map_err(text)?;
-        Ok(Reading { account, orders })
+        Ok(())
+    }
+
+    /// The time that an order states: the venue's, where ours is behind it.
+    pub(super) fn signing_ms(&self) -> u64 {
+        self.clock.now().ms() + self.late_ms.unwrap_or_default()
     }
 
     pub(super) fn rules(&self, pair: PairId) -> Option<&MarketRules> {
@@ -103,15 +124,17 @@ impl Station {
             venue: self.id,
             pair: open.pair.unwrap_or_default(),
             venue_id: open.venue_id,
-            signed_ms: now.ms(),
+            signed_ms: self.signing_ms(),
             nonce,
         };
         self.desk.cancel(&mut self.http, &target, now).map_err(|error| error.to_string())
     }
 
-    /// Brings the order connection up, unless it is.
+    /// Brings up what orders leave by, unless it is up. Where they are requests, the stream that tells what became of
+    /// them may be down: the next reading tells it too.
     pub(super) fn connect(&mut self) -> Result<(), String> {
         let begun = self.clock.now();
+        let by_request = REGISTRY[self.id.index()].order_wire == "REST";
         let mut opened = [false; Role::ALL.len()];
         loop {
             self.poll();
@@ -121,10 +144,17 @@ impl Station {
             for role in [Role::Orders, Role::Private] {
                 if self.trader.missing()[role as usize] && !opened[role as usize] {
                     opened[role as usize] = true;
-                    self.open(role)?;
+                    match self.open(role) {
+                        Err(_) if role == Role::Private && by_request => return Ok(()),
+                        outcome => outcome?,
+                    }
                 }
             }
-            if self.clock.now().ms_since(begun) > CONNECT_MAX_MS {
+            let waited_ms = self.clock.now().ms_since(begun);
+            if waited_ms > STREAM_MAX_MS && by_request {
+                return Ok(());
+            }
+            if waited_ms > CONNECT_MAX_MS {
                 return Err(format!("the order connection was not up within {CONNECT_MAX_MS} ms"));
             }
             pause(LOOK_EVERY);

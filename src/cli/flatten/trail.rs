@@ -8,13 +8,15 @@ use super::{Failure, Say};
 use crate::config::Config;
 use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
 use crate::journal::recover::recover;
+use crate::journal::tail::Tail;
 use crate::journal::used::{flatten_dir, nonces as nonces_of, used};
-use crate::journal::{self, FileJournal, Journal, Supply};
+use crate::journal::{self, FileJournal, Journal, JournalError, Supply};
 use crate::order::core::Core;
 use crate::order::pair::Pair;
 use crate::sys::lock::{InstanceLock, LockError};
 use crate::topology;
 use crate::types::report::OpenOrder;
+use crate::types::settings::Settings;
 use crate::types::{ClientId, Nanos, OrderSpec, PairId, Price, Qty, Rate};
 
 /// Nonces of ours begin so far above the highest that is known or that an engine could take from its clock, ms.
@@ -24,12 +26,54 @@ const SETTLED_AFTER_MS: u64 = 6_000;
 /// A run of this verb writes a few hundred entries.
 const SEGMENT_BYTES: usize = 1 << 20;
 
+/// What the engine has written, as far as it was read.
+struct Books {
+    core: Core,
+    /// Nonces of its orders, for venues that keep no client id.
+    nonces: HashSet<u64>,
+    /// Number of the next entry, and where it will stand; missing when there is no journal yet.
+    next_seq: u64,
+    tail: Option<Tail>,
+}
+
+impl Books {
+    fn empty(settings: &Settings) -> Self {
+        Self { core: Core::new(settings.clone()), nonces: HashSet::new(), next_seq: 0, tail: None }
+    }
+
+    fn read(dir: &Path, settings: &Settings) -> Result<Self, JournalError> {
+        let found = recover(dir)?;
+        let tail = Tail::open(dir, found.next_seq).ok();
+        let mut books = Self { next_seq: found.next_seq, tail, ..Self::empty(settings) };
+        found.entries.iter().for_each(|entry| books.take(entry, settings));
+        Ok(books)
+    }
+
+    /// What was written since; where it cannot be read, what was read before stands.
+    fn catch_up(&mut self, settings: &Settings) {
+        while let Some(Ok(Some(frame))) = self.tail.as_mut().map(Tail::pull) {
+            if frame.seq >= self.next_seq {
+                self.next_seq = frame.seq + 1;
+                self.take(&frame.entry, settings);
+            }
+        }
+    }
+
+    fn take(&mut self, entry: &Entry, settings: &Settings) {
+        if matches!(entry, Entry::Epoch { .. }) {
+            // The snapshots behind it tell the whole state.
+            self.core = Core::new(settings.clone());
+        }
+        self.core.recover(entry);
+        self.nonces.extend(nonces_of(entry));
+    }
+}
+
 pub(super) struct Trail {
-    /// The engine's books, as its journal has them.
-    engine: Core,
+    engine: Books,
     /// The account is ours alone.
     dedicated: bool,
-    /// Nonces of the engine's orders and of ours, for venues that keep no client id.
+    /// Nonces of this run's own orders.
     nonces: HashSet<u64>,
     nonce: u64,
     epoch: u32,
@@ -44,21 +88,19 @@ impl Trail {
     /// by, unless the account is dedicated.
     pub(super) fn open(config: &Config, now: Nanos, say: &mut Say<'_>) -> Result<Self, Failure> {
         let dedicated = config.settings.dedicated_account;
-        let mut engine = Core::new(config.settings.clone());
-        let mut nonces = HashSet::new();
-        match recover(&config.journal.dir) {
-            Ok(found) => {
-                found.entries.iter().for_each(|entry| engine.recover(entry));
-                found.entries.iter().for_each(|entry| nonces.extend(nonces_of(entry)));
+        let engine = match Books::read(&config.journal.dir, &config.settings) {
+            Ok(books) => books,
+            Err(error) if dedicated => {
+                say.line(&format!("{error}: everything on the accounts is taken"))?;
+                Books::empty(&config.settings)
             }
-            Err(error) if dedicated => say.line(&format!("{error}: everything on the accounts is taken"))?,
             Err(error) => {
                 return Err(Failure::failed(format!(
                     "{error}: what is ours cannot be told; close by hand, or, on accounts of its own, set \
                      dedicated_account = true"
                 )));
             }
-        }
+        };
         let dir = flatten_dir(&config.journal.dir);
         let lock = match InstanceLock::take(&dir) {
             Ok(lock) => Some(lock),
@@ -69,30 +111,40 @@ impl Trail {
             }
         };
         let before = used(&dir);
-        let epoch = topology::next_epoch(engine.epoch().max(before.epoch), now);
-        let nonce = engine.totals().nonce_high.max(before.nonce).max(now.ms()) + NONCE_BLOCK;
+        let epoch = topology::next_epoch(engine.core.epoch().max(before.epoch), now);
+        let nonce = engine.core.totals().nonce_high.max(before.nonce).max(now.ms()) + NONCE_BLOCK;
         let journal = begin(&dir, epoch, now);
         if let Err(why) = &journal {
             say.line(&format!("{why}: going on without"))?;
         }
         let journal = journal.ok();
-        Ok(Self { engine, dedicated, nonces, nonce, epoch, seq: 0, journal, _lock: lock })
+        Ok(Self { engine, dedicated, nonces: HashSet::new(), nonce, epoch, seq: 0, journal, _lock: lock })
     }
 
-    /// Until then an order of the engine may still arrive, and what it filled may not be shown: what is flat before
-    /// has to be looked at again.
-    pub(super) fn settled_at(&self, now: Nanos) -> Nanos {
-        let touched = self.engine.pairs().iter().map(|pair| pair.touched).max();
-        touched.unwrap_or(Nanos::NEVER).min(now).plus_ms(SETTLED_AFTER_MS)
+    /// An engine that still runs writes on. Read after the venues were, its journal names every order that they show.
+    pub(super) fn catch_up(&mut self, settings: &Settings) {
+        self.engine.catch_up(settings);
+    }
+
+    /// Whether no order of the engine can still arrive, and what its last one filled is shown: what is flat before has
+    /// to be looked at again. A journal that is ahead of the clock counts from the `begun` of this run.
+    pub(super) fn is_settled(&self, begun: Nanos, now: Nanos) -> bool {
+        let touched = self.engine.core.pairs().iter().map(|pair| pair.touched).max().unwrap_or(Nanos::NEVER);
+        let last = if touched > now { begun } else { touched };
+        now >= last.plus_ms(SETTLED_AFTER_MS)
     }
 
     pub(super) fn pair(&self, pair: PairId) -> Option<&Pair> {
-        self.engine.pairs().get(pair.index())
+        self.engine.core.pairs().get(pair.index())
     }
 
     /// Ours by client id, by a nonce that we used, or because the whole account is.
     pub(super) fn is_ours(&self, order: &OpenOrder) -> bool {
-        self.dedicated || order.id.is_some() || self.nonces.contains(&order.nonce)
+        self.dedicated || order.id.is_some() || self.has_used(order.nonce)
+    }
+
+    fn has_used(&self, nonce: u64) -> bool {
+        self.nonces.contains(&nonce) || self.engine.nonces.contains(&nonce)
     }
 
     pub(super) const fn epoch(&self) -> u32 {

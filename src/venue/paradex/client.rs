@@ -198,6 +198,11 @@ pub fn unreadable(what: &'static str, source: WireError) -> DeskError {
     DeskError::Unreadable { venue: VENUE.title, what, source }
 }
 
+/// The venue is another one than the configuration says.
+pub fn elsewhere(source: WireError) -> DeskError {
+    DeskError::Elsewhere { venue: VENUE.title, source }
+}
+
 /// The venue answered that the order is not among the open ones. A bare 404 of something in between does not say so.
 pub fn says_not_open(error: &DeskError) -> bool {
     matches!(error, DeskError::Refused { status: 400 | 404, code, .. } if errors::says_not_open(code))

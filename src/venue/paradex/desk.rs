@@ -6,7 +6,7 @@
 
 use starknet_crypto::Felt;
 
-use super::client::{Client, Next, says_not_open, unreadable};
+use super::client::{Client, Next, elsewhere, says_not_open, unreadable};
 use super::events::{AccountFact, FillFact, OrderFact};
 use super::history::{self, Part, Trail};
 use super::json::{self, AccountJson, FillJson, OrderJson, PositionJson};
@@ -18,12 +18,12 @@ use crate::sys::rest::{Http, Method};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::Role;
 use crate::types::{
-    BookUpdate, ClientId, MarketRules, Nanos, OrderSpec, PairId, Profile, Rate, Reject, RejectClass, Secret,
-    Usd, VenueId, VenueMode,
+    BookUpdate, ClientId, MarketRules, Nanos, OrderNews, OrderSpec, PairId, Profile, Rate, Reject,
+    RejectClass, Secret, Usd, VenueId, VenueMode,
 };
 use crate::venue::{
-    AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, PositionReport, Setup, SetupError,
-    Sighting, Target, WireError, WsTarget,
+    AccountReport, CancelSpec, Desk, DeskError, ListedRules, OpenOrder, OrderQuery, PositionReport, Setup,
+    SetupError, Sighting, Target, WireError, WsTarget,
 };
 
 /// How a failed upgrade shows that the venue does not speak the schema version that was asked for (sheet 5.3).
@@ -293,7 +293,7 @@ impl Desk for ParadexDesk {
         let config: ConfigJson = json::read(WHAT, &body).map_err(|source| unreadable(WHAT, source))?;
         if config.starknet_chain_id != self.chain_id {
             let error = WireError::new("chain id", config.starknet_chain_id.as_bytes(), self.chain_id);
-            return Err(unreadable(WHAT, error));
+            return Err(elsewhere(error));
         }
         if self.client.signer().is_none() {
             return Ok(());
@@ -304,13 +304,20 @@ impl Desk for ParadexDesk {
         if self.is_our_account(name) {
             return Ok(());
         }
-        Err(unreadable(WHAT, WireError::new("account", name.as_bytes(), "the configured account address")))
+        Err(elsewhere(WireError::new("account", name.as_bytes(), "the configured account address")))
     }
 
     fn rules(&mut self, http: &mut dyn Http) -> Result<Vec<(PairId, MarketRules)>, DeskError> {
         let taker = self.account_taker(http)?;
         let pairs: Vec<PairId> = self.markets.iter().map(|(pair, _)| pair).collect();
-        pairs.into_iter().map(|pair| Ok((pair, self.market_rules(http, pair, taker)?))).collect()
+        let mut rules = ListedRules::default();
+        for pair in pairs {
+            match self.market_rules(http, pair, taker) {
+                Err(error) if error.may_pass() => return Err(error),
+                told => rules.add(pair, told),
+            }
+        }
+        rules.end()
     }
 
     fn venue_time_ms(&mut self, http: &mut dyn Http, _now: Nanos) -> Result<Option<u64>, DeskError> {
@@ -379,27 +386,22 @@ impl Desk for ParadexDesk {
         self.client.private(http, now, WHAT, Method::Delete, &path).map(drop)
     }
 
-    fn place(
-        &mut self,
-        http: &mut dyn Http,
-        spec: &OrderSpec,
-        now: Nanos,
-    ) -> Result<Option<Reject>, DeskError> {
+    fn place(&mut self, http: &mut dyn Http, spec: &OrderSpec, now: Nanos) -> Result<OrderNews, DeskError> {
         const WHAT: &str = "order";
+        let unsent = |code| OrderNews::Rejected(Reject { class: RejectClass::Definitive, code });
         if now.ms() > spec.signed_ms + u64::from(spec.window_ms) {
-            let code = Reason::cut("its window lapsed before it could be placed");
-            return Ok(Some(Reject { class: RejectClass::Definitive, code }));
+            return Ok(unsent(Reason::cut("its window lapsed before it could be placed")));
         }
         let symbol = self.symbol(WHAT, spec.pair)?;
         let no_key = Reason::cut("no key to sign with");
         let body = self.client.signer().ok_or(no_key).and_then(|key| orders::rest_body(key, &symbol, spec));
         let body = match body {
             Ok(body) => body,
-            Err(code) => return Ok(Some(Reject { class: RejectClass::Definitive, code })),
+            Err(code) => return Ok(unsent(code)),
         };
         match self.client.private_with(http, now, WHAT, Method::Post, "/orders", Some(&body)) {
-            Ok(_) => Ok(None),
-            Err(error) => refusal(error).map(Some),
+            Ok(_) => Ok(OrderNews::Acked),
+            Err(error) => refusal(error).map(OrderNews::Rejected),
         }
     }
 

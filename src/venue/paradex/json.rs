@@ -55,7 +55,7 @@ impl<'a> OrderJson<'a> {
         Ok(OrderFact {
             size: qty("order size", &self.size)?,
             open: qty("order remaining_size", &self.remaining_size)?,
-            average: price("order avg_fill_price", self.avg_fill_price.as_deref().unwrap_or_default())?,
+            average: price_cut("order avg_fill_price", self.avg_fill_price.as_deref().unwrap_or_default())?,
             closed: self.status == "CLOSED",
             interactive: self.flags.map(|flags| flags.iter().any(|flag| flag == "INTERACTIVE")),
             at: time("order last_updated_at", self.last_updated_at)?,

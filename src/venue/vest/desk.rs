@@ -354,6 +354,7 @@ mod tests {
                 DeskError::Unreachable { .. } => "unreachable",
                 DeskError::Refused { .. } => "refused",
                 DeskError::Unreadable { .. } => "unreadable",
+                DeskError::Elsewhere { .. } => "elsewhere",
             };
             assert_eq!(told, what, "{answers:?}");
             assert!(desk().open_orders(&mut Script::new(&answers), NOW).is_err());

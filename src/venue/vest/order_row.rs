@@ -87,7 +87,7 @@ impl OrderRow<'_> {
         self.code.map_or_else(|| self.ambiguous(), |Code(code)| errors::reject(code))
     }
 
-    /// Amounts of the execution; `lastFilledSize` is cumulative. A FILLED order must state a size and a price.
+    /// Amounts of the execution, by `lastFilledSize`. A FILLED order must state a size and a price.
     pub fn executed(&self) -> Result<Executed, WireError> {
         let size = self.last_filled_size.unwrap_or("0");
         let filled = Qty::parse(size.as_bytes())
@@ -107,7 +107,14 @@ impl OrderRow<'_> {
     /// Whether it tells what was filled: the figures of an order that was cancelled may be missing though a part of it
     /// had filled.
     pub fn tells_fill(&self) -> bool {
-        self.last_filled_size.is_some() || self.status() != Status::Cancelled
+        !self.tells_a_part() && (self.last_filled_size.is_some() || self.status() != Status::Cancelled)
+    }
+
+    /// FILLED with less than its size: the sheet does not say whether `lastFilledSize` counts one execution or all.
+    fn tells_a_part(&self) -> bool {
+        let qty = |text: Option<&str>| Qty::parse(text?.as_bytes()).ok();
+        let part = qty(self.last_filled_size).zip(qty(self.size));
+        self.status() == Status::Filled && part.is_some_and(|(filled, size)| filled < size)
     }
 
     /// Which order it speaks of: by our nonce, else by the venue's id.
@@ -121,11 +128,12 @@ impl OrderRow<'_> {
 
     /// What the state of the order means for us. Only FILLED and REJECTED settle anything: a cancel does not say how
     /// much had been filled before it, and a partial fill is followed by more, so that both are questions for a query.
-    /// A FILLED without readable amounts is such a question as well, beside the error.
+    /// A FILLED with a part of its size is such a question as well, and one without readable amounts, beside the error.
     pub fn news(&self) -> (OrderNews, Option<WireError>) {
         match self.status() {
             Status::New => (OrderNews::Acked, None),
             Status::Rejected => (OrderNews::Rejected(self.reject()), None),
+            Status::Filled if self.tells_a_part() => (OrderNews::Rejected(self.ambiguous()), None),
             Status::Filled => match self.executed() {
                 Ok(Executed { filled, average, fee, .. }) => {
                     (OrderNews::Closed { filled, average, fee, reason: Reason::cut("FILLED") }, None)
@@ -167,7 +175,7 @@ mod tests {
     #[test]
     fn a_fill_tells_its_whole_execution() {
         let text = r#"{"status":"FILLED","lastFilledSize":"0.1000","avgFilledPrice":"30000.123456789",
-            "fees":"0.01"}"#;
+            "fees":"0.01","settledFunding":"0E-8"}"#;
         let expected = OrderNews::Closed {
             filled: Qty::parse(b"0.1").unwrap(),
             average: Price::parse(b"30000.12345678").unwrap(),
@@ -175,6 +183,19 @@ mod tests {
             reason: Reason::cut("FILLED"),
         };
         assert_eq!(news(text), (expected, None));
+    }
+
+    #[test]
+    fn a_fill_of_less_than_the_order_is_a_question() {
+        let text = |size: &str| {
+            format!(r#"{{"status":"FILLED","size":"{size}","lastFilledSize":"0.4","avgFilledPrice":"1"}}"#)
+        };
+        assert_eq!(class(&text("1.0")), (RejectClass::Ambiguous, "FILLED".into()));
+        assert!(matches!(news(&text("0.4000")).0, OrderNews::Closed { .. }));
+        let row = text("1.0");
+        let row: OrderRow<'_> = json::from_slice(row.as_bytes()).unwrap();
+        assert!(!row.tells_fill(), "its position does");
+        assert_eq!(row.executed().unwrap().filled, Qty::parse(b"0.4").unwrap(), "so much at least");
     }
 
     #[test]

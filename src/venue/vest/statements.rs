@@ -10,7 +10,7 @@ use super::json;
 use super::order_row::{Executed, OrderRow, Status};
 use crate::types::money::PLACES;
 use crate::types::{MarketRules, MarketStatus, Nanos, OrderReport, PairId, Price, Qty, Rate, Usd, VenueId};
-use crate::venue::{AccountReport, OpenOrder, OrderQuery, PositionReport, WireError};
+use crate::venue::{AccountReport, ListedRules, OpenOrder, OrderQuery, PositionReport, WireError};
 
 /// `GET /exchangeInfo`.
 #[derive(Deserialize)]
@@ -38,13 +38,14 @@ pub struct Tickers<'a> {
     tickers: Vec<TickerRow<'a>>,
 }
 
-/// Rules of every market of ours. A market trades when neither statement says otherwise and the ticker says so.
+/// Rules of every market of ours that is listed. A market trades when neither statement says otherwise and the ticker
+/// says so.
 pub fn rules(
     access: &Access,
     info: &ExchangeInfo<'_>,
     tickers: &Tickers<'_>,
 ) -> Result<Vec<(PairId, MarketRules)>, WireError> {
-    let one = |(pair, symbol): &(PairId, String)| {
+    let one = |symbol: &String| {
         let missing = |what| WireError::new(what, symbol.as_bytes(), "a listed market");
         let row =
             info.symbols.iter().find(|row| row.symbol == symbol).ok_or_else(|| missing("exchangeInfo"))?;
@@ -53,9 +54,11 @@ pub fn rules(
         if ticker.ok_or_else(|| missing("ticker/latest"))?.status() != MarketStatus::Trading {
             rules.status = MarketStatus::Halted;
         }
-        Ok((*pair, rules))
+        Ok(rules)
     };
-    access.markets.iter().map(one).collect()
+    let mut listed = ListedRules::default();
+    access.markets.iter().for_each(|(pair, symbol)| listed.add(*pair, one(symbol)));
+    listed.end()
 }
 
 impl SymbolRow<'_> {
@@ -264,14 +267,15 @@ mod tests {
     }
 
     #[test]
-    fn a_market_of_ours_must_be_stated_whole() {
+    fn a_market_that_is_not_stated_whole_leaves_the_others() {
         for (from, to) in [
             ("BTC-PERP", "BTC2-PERP"),
             ("\"sizeDecimals\":4", "\"sizeDecimals\":9"),
-            ("\"takerFee\":\"0.0001\"", "\"takerFee\":\"1e-4\""),
+            ("\"takerFee\":\"0.0001\"", "\"takerFee\":\"free\""),
             ("\"priceDecimals\":2,", ""),
         ] {
-            assert!(read_rules(&INFO.replace(from, to), TICKERS).is_err(), "{to}");
+            let listed = read_rules(&INFO.replace(from, to), TICKERS).unwrap();
+            assert_eq!(listed.iter().map(|(pair, _)| *pair).collect::<Vec<_>>(), [PairId(1)], "{to}");
         }
         assert!(read_rules(INFO, r#"{"tickers":[]}"#).is_err());
         let closed =

@@ -332,7 +332,7 @@ fn closing() -> OrderSpec {
 fn an_order_over_rest_is_the_signed_order_itself_also_after_a_new_token() {
     let refused = ("Post /orders", 401, r#"{"error":"INVALID_TOKEN","message":""}"#);
     let mut http = Script::new(&[TOKEN, refused, TOKEN, ("Post /orders", 201, r#"{"id":"1"}"#)]);
-    assert_eq!(desk().place(&mut http, &closing(), NOW), Ok(None));
+    assert_eq!(desk().place(&mut http, &closing(), NOW), Ok(OrderNews::Acked));
     let bodies: Vec<&str> = http.asked.iter().filter_map(|request| request.body.as_deref()).collect();
     assert_eq!(bodies.len(), 2);
     assert_eq!(bodies[0], bodies[1], "byte for byte");
@@ -351,7 +351,11 @@ fn an_order_over_rest_is_refused_for_certain_or_unknown() {
     ] {
         let mut http = Script::new(&[TOKEN, ("Post /orders", status, body)]);
         let placed = desk().place(&mut http, &closing(), NOW);
-        assert_eq!(placed.ok().flatten().map(|reject| reject.class), class, "{status} {body}");
+        let refused = placed.ok().and_then(|news| match news {
+            OrderNews::Rejected(reject) => Some(reject.class),
+            _ => None,
+        });
+        assert_eq!(refused, class, "{status} {body}");
     }
 }
 
@@ -359,7 +363,7 @@ fn an_order_over_rest_is_refused_for_certain_or_unknown() {
 fn an_order_whose_window_has_lapsed_is_not_placed() {
     let mut http = Script::new(&[]);
     let late = OrderSpec { signed_ms: NOW.ms() - 501, ..closing() };
-    assert!(desk().place(&mut http, &late, NOW).unwrap().is_some());
+    assert!(matches!(desk().place(&mut http, &late, NOW), Ok(OrderNews::Rejected(_))));
     assert!(http.asked.is_empty());
 }
 
