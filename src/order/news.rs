@@ -91,9 +91,8 @@ impl Core {
             }
             TraderEvent::Position { pair, qty } => self.hear_position(venue, pair, qty, fx),
             TraderEvent::Liquidation => {
-                self.venues[venue.index()].suspect = now;
                 self.halt(now, venue, "account in liquidation", fx);
-                fx.push(Effect::Ask(Ask::Account { venue }));
+                self.suspect(now, venue, fx);
             }
         }
     }
@@ -145,13 +144,22 @@ impl Core {
         {
             return self.meet_another_engine(now, venue, fx);
         }
-        if matches!(news, OrderNews::Fill(_) | OrderNews::Busted(_)) && matches!(key, OrderKey::Client(_)) {
+        let ours = matches!(key, OrderKey::Client(_));
+        if matches!(news, OrderNews::Fill(_) | OrderNews::Busted(_)) && ours {
             let what = Reason::cut("late fill of a closed order");
             fx.push(Effect::Log(RecordKind::Alarm { pair: PairId(0), venue, what }));
-            let facts = &mut self.venues[venue.index()];
-            (facts.late_fill, facts.suspect) = (now, now);
-            fx.push(Effect::Ask(Ask::Account { venue }));
+            self.venues[venue.index()].late_fill = now;
+            self.suspect(now, venue, fx);
+        } else if matches!(news, OrderNews::Busted(_)) && !planted("bust_ignored") {
+            // A bust names the fill alone, and a fill of a run before is not known by its name.
+            self.suspect(now, venue, fx);
         }
+    }
+
+    /// What is held may have changed without an order of this run: the venue is asked at once.
+    fn suspect(&mut self, now: Nanos, venue: VenueId, fx: &mut Effects) {
+        self.venues[venue.index()].suspect = now;
+        fx.push(Effect::Ask(Ask::Account { venue }));
     }
 
     fn find(&self, venue: VenueId, key: OrderKey) -> Option<(usize, ClientId)> {
@@ -415,7 +423,10 @@ impl Core {
     fn busted(&mut self, now: Nanos, index: usize, id: ClientId, fill: VenueOrderId, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         let venue = order.spec.venue;
-        let Some(fill) = order.seen_fill(fill).filter(|_| !planted("bust_ignored")) else { return };
+        if planted("bust_ignored") {
+            return;
+        }
+        let Some(fill) = order.seen_fill(fill) else { return self.suspect(now, venue, fx) };
         self.record(Entry::Busted { id, fill, at: now }, fx);
         let pair = self.pairs[index].settings.id;
         fx.push(Effect::Log(RecordKind::Alarm {

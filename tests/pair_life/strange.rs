@@ -251,6 +251,25 @@ fn a_bust_that_names_its_fill_alone_finds_the_order() {
     rig.assert_home();
 }
 
+/// A snapshot takes over what an order filled, and not the names of its fills.
+#[test]
+fn a_bust_of_a_fill_that_nobody_knows_any_more_asks_what_is_held() {
+    for key in [None, Some(OrderKey::Venue(VenueOrderId::EMPTY))] {
+        let mut rig = Rig::new();
+        rig.opened();
+        let key = key.unwrap_or(OrderKey::Client(rig.sent[1].id));
+        rig.later_ms(10_000);
+        rig.asks.clear();
+        let news = OrderNews::Busted(VenueOrderId::cut("of another run"));
+        rig.event(P, TraderEvent::Order { key, news, t_venue: Nanos::NEVER });
+        assert!(rig.asks.contains(&Ask::Account { venue: P }));
+        rig.account(P, "0");
+        rig.wait_ms(1_000);
+        rig.account(P, "0");
+        assert_eq!((rig.sent[2].venue, rig.sent[2].purpose), (V, Purpose::Unwind));
+    }
+}
+
 #[test]
 fn a_row_that_still_shows_a_busted_fill_brings_nothing_back() {
     let mut rig = Rig::new();
