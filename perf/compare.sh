@@ -43,7 +43,7 @@ mkdir -p runs
     echo "compare   ${arguments[*]:-}"
     echo "date      $(date -u +%FT%TZ)"
     echo "commit    $(git describe --always --dirty 2>/dev/null || echo unknown)"
-    echo "host      $(uname -sr), $(nproc) cores, $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
+    scripts/host_line.sh
     echo "load      $(cut -d ' ' -f 1-3 /proc/loadavg) before the start"
     echo
     "$bin/memory"

@@ -18,9 +18,10 @@
 #   scripts/campaign.sh determinism --count 200      seeds twice, and once in the debug build
 #   scripts/campaign.sh planted                      every deliberate mistake, and after how many seeds it is found
 #
-# --seed N: another run of the same kind (1). --workers N: so many engines beside each other, for kills and lone-legs.
-# A long campaign may be cut into pieces of another seed each; --tag TEXT then keeps their files apart. --minutes M: the
-# simulation and the crash-cycles begin no seed after so long, and tell how far they came.
+# --seed N: another run of the same kind (1). --workers N: so many at once (2): engines of kills and lone-legs, threads of
+# the simulation, of fuzz, of signatures and of the scanner. A long campaign may be cut into pieces of another seed each;
+# --tag TEXT then keeps their files apart. --minutes M: the simulation and the crash-cycles begin no seed after so long,
+# and tell how far they came. What runs is what is committed; --dirty runs what is not, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,8 +33,13 @@ usage() {
 [[ $# -gt 0 ]] || usage
 name=$1
 shift
-count= seconds=3600 load=20 seed=1 workers=2 minutes=100000 tag=
+count= seconds= load=20 seed=1 workers=2 minutes=100000 tag= dirty=
 while [[ $# -gt 0 ]]; do
+    if [[ $1 == --dirty ]]; then
+        dirty=yes
+        shift
+        continue
+    fi
     [[ $# -gt 1 ]] || usage
     case $1 in
         --count) count=$2 ;;
@@ -53,11 +59,8 @@ case $name in
     flatten) : "${count:=50}" ;;
     fuzz) : "${count:=6000000}" ;;
     signatures | scanner) : "${count:=10000000}" ;;
-    soak) ;;
-    simulation)
-        : "${count:=1000}"
-        [[ $seconds != 3600 ]] || seconds=86400
-        ;;
+    soak) : "${seconds:=3600}" ;;
+    simulation) : "${count:=1000}" "${seconds:=86400}" ;;
     crash-cycles) : "${count:=1000000}" ;;
     crash-points) : "${count:=50}" ;;
     determinism) : "${count:=200}" ;;
@@ -123,15 +126,20 @@ campaign() {
 }
 
 heading() {
-    echo "campaign  $name ${count:+--count $count }--seed $seed --workers $workers"
-    [[ $name != soak ]] || echo "          --seconds $seconds --load $load"
+    echo "campaign  $name ${count:+--count $count }${seconds:+--seconds $seconds }--seed $seed --workers $workers"
+    [[ $name != soak ]] || echo "          --load $load"
+    [[ $minutes == 100000 ]] || echo "          --minutes $minutes: the count is what was wished for, the last lines what was run"
     echo "date      $(date -u +%FT%TZ)"
     echo "commit    $(commit)"
-    echo "host      $(uname -sr), $(nproc) cores, $(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)"
+    scripts/host_line.sh
     echo "load      $(cut -d ' ' -f 1-3 /proc/loadavg) before the start"
     echo
 }
 
+if [[ -z $dirty && $(commit) == *-dirty ]]; then
+    echo "campaign: the tree is not what is committed: nobody could run this again (--dirty runs it all the same)" >&2
+    exit 2
+fi
 file=perf/campaigns/$(date -u +%F)/$name$tag.txt
 mkdir -p "$(dirname "$file")"
 began=$SECONDS

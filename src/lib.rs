@@ -32,16 +32,23 @@
 //! | [`journal`] | what was meant and what happened, in a mapped file | `journal/entry.rs` |
 //! | [`order`] | gate, life of orders and pairs, stop; threads `order`, `signer` | `order/core.rs`, `order/thread.rs` |
 //! | [`keeper`] | everything cold that blocks: tokens, queries, reconnects | `keeper/thread.rs` |
-//! | [`store`] | the databases and the log lines; threads `store` and `db` | `store/thread.rs` |
-//! | [`telemetry`] | latencies, status, summary, alerts; thread `alerts` | `telemetry/watch.rs`, `alerts.rs` |
+//! | [`store`] | the databases and the log lines; threads `store`, `db` and `log` | `store/thread.rs` |
+//! | [`telemetry`] | latencies, status, summary, alerts; thread `alerts` | `telemetry/watch.rs`, `telemetry/alerts.rs` |
 //!
 //! Beside them stand [`config`] (text to checked settings), [`control`] (the Unix socket), [`cli`] (the verbs) and
 //! [`topology`] (the table; the only code that sees every stage).
 //!
+//! # What comments cite
+//!
+//! O1 to O22, M1 to M17, C1 to C17, V1 to V13, L1 to L19, R1 to R7 and K0 to K22 are rows of the failure catalogue: the
+//! table in `tests/simulation/coverage.rs` says what each is. A "sheet" is what was read of a venue's public documents,
+//! "MONEY" the sums of `spread/edge.rs` and `position.rs`, "SAFETY" the rules that README lists as promises (where it
+//! does not stand before an `unsafe`).
+//!
 //! # Rules, held by `tests/tidy.rs`
 //!
-//! * Nobody imports a later stage. In `book`, `spread`, `position`, `order` and `keeper` only the thread's own file
-//!   knows `sys` and `venue`; everything else there is pure: values in, values out.
+//! * Nobody imports a later stage. In `book`, `spread`, `position`, `order` and `keeper` only the threads' own files
+//!   (`thread.rs`, `signer.rs`) know `sys` and `venue`; everything else there is pure: values in, values out.
 //! * A venue's name stands in code only inside `venue/<name>/` and in the registry. A third venue is one folder, one
 //!   line in the registry and one section of the configuration.
 //! * `unsafe` stands only in `sys`, each use with its reason. Locks, clocks, threads and printing have one place each.

@@ -128,7 +128,8 @@ fn on_a_full_disk_nothing_is_opened_and_what_is_held_is_closed() {
     let dir = bench.dir.path().join("journal");
     fs::create_dir_all(&dir).expect("a directory");
     let Some(mount) = Mount::small(&dir) else {
-        println!("mounting is not allowed here");
+        assert!(std::env::var_os("CI").is_none(), "mounting is not allowed here");
+        println!("mounting is not allowed here: not tested");
         return;
     };
     bench.start();

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use bot4_sim::Options;
-use bot4_sim::control::{Truth, VenueName};
+use bot4_sim::control::{self, Truth, VenueName};
 use bot4_sim::core::types::Side;
 use common::Bench;
 use common::bench::{PARADEX, VEST};
@@ -82,6 +82,34 @@ fn a_hung_engine_is_flattened_and_opens_nothing_when_it_comes_back() {
 }
 
 /// How long it takes from the command until neither venue holds anything or has an order open, as the venues see it.
+/// Nobody has stopped the engine: it goes on writing, and what it does meanwhile is nobody else's.
+#[test]
+fn beside_an_engine_that_runs_both_venues_end_flat() {
+    let mut bench = Bench::with(Options::default(), "dedicated_account = false");
+    bench.start();
+    bench.open_pair();
+    let said = flatten(&bench, &bench.config, "60");
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+    let truth = bench.control().truth();
+    assert!(is_flat(&truth), "{}", said.out);
+    bench.wait_until("the halt", |line| line["mode"] == "Halted");
+    bench.gap_bps(60);
+    bench.saw_within(Duration::from_secs(3), |_| false);
+    assert!(is_flat(&bench.control().truth()), "nothing is opened again");
+}
+
+/// The machine of the engine, and of this command, is three seconds late.
+#[test]
+fn a_clock_that_is_late_keeps_no_close_away() {
+    let bench = hung("dedicated_account = false");
+    for venue in [VenueName::Vest, VenueName::Paradex] {
+        bench.control().perform(control::Command::Clock { venue, offset_ms: 3_000, drift_ppm: 0 }).unwrap();
+    }
+    let said = flatten(&bench, &bench.config, "30");
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+    assert!(is_flat(&bench.control().truth()), "{}", said.out);
+}
+
 #[test]
 fn the_time_from_the_command_to_flat_is_told() {
     let (mut flat, mut ended) = (Figures::default(), Figures::default());

@@ -33,13 +33,18 @@ const FILE_MAX: usize = 500;
 const FUNCTION_MAX: usize = 80;
 
 /// What only one file may hold.
-const ONE_PLACE: [(&str, &str); 6] = [
-    ("Mutex", "src/sys/socket.rs"),
-    ("RwLock", "nowhere"),
-    ("Instant::now", "src/sys/clock.rs"),
-    ("SystemTime::now", "src/sys/clock.rs"),
-    ("thread::spawn", "src/sys/thread.rs"),
-    ("println!", "src/main.rs"),
+const ONE_PLACE: [(&str, &[&str]); 10] = [
+    ("Mutex", &["src/sys/socket.rs"]),
+    ("RwLock", &[]),
+    ("Instant::now", &["src/sys/clock.rs"]),
+    ("SystemTime::now", &["src/sys/clock.rs"]),
+    ("thread::spawn", &[]),
+    ("Builder::new()", &["src/sys/thread.rs"]),
+    ("println!", &[]),
+    ("eprintln!", &["src/main.rs"]),
+    // The log; what verbs print, through a writer that `cli::main` hands down.
+    ("stdout()", &["src/store/output.rs", "src/cli/mod.rs"]),
+    ("stderr()", &["src/cli/mod.rs", "src/cli/prompt.rs", "src/sys/process.rs"]),
 ];
 
 /// One source file.
@@ -127,7 +132,7 @@ fn a_venue_is_named_only_in_its_own_folder_and_in_the_registry() {
 #[test]
 fn locks_clocks_threads_and_printing_have_one_place_each() {
     check(sources(&["src"]), |source| {
-        let strays = ONE_PLACE.iter().filter(|(_, home)| source.path != *home);
+        let strays = ONE_PLACE.iter().filter(|(_, homes)| !homes.contains(&source.path.as_str()));
         strays.flat_map(|(word, _)| source.complain("belongs elsewhere", |line| holds(line, word))).collect()
     });
 }
@@ -270,9 +275,21 @@ fn test_paths(source: &Source) -> Vec<String> {
 
 /// Everything that a person reads and that is ours.
 fn texts() -> Vec<Source> {
-    let folders = ["src", "sim", "tests", "benches", "scripts", "config", ".ci"];
+    let folders = [
+        "src",
+        "sim",
+        "tests",
+        "benches",
+        "scripts",
+        "config",
+        ".ci",
+        "docs",
+        "perf",
+        "systemd",
+        "README.md",
+    ];
     let inside = folders.iter().flat_map(|folder| files(&root().join(folder)));
-    let ends = ["rs", "toml", "sh", "md", "run"];
+    let ends = ["rs", "toml", "sh", "md", "run", "txt", "tsv", "service"];
     let ours = inside.filter(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.rsplit('.').next().is_some_and(|end| ends.contains(&end))
@@ -281,6 +298,9 @@ fn texts() -> Vec<Source> {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
+    if folder.is_file() {
+        return vec![folder.to_owned()];
+    }
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();

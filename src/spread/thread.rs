@@ -1,5 +1,5 @@
 //! The thread `spread` as a value: it watches both books of every pair and sends wishes to `order`. Run by `topology`,
-//! busy-polled. It never decides on a quote when a newer one waits, and never waits itself.
+//! polled. It never decides on a quote when a newer one waits, and never waits itself.
 
 use super::signal::{Input, Signal};
 use crate::sys::clock::Clock;

@@ -1,5 +1,5 @@
 //! Damaged bytes for the tests of every decoder: cheap, seeded, so that a failure can be run again. A million inputs a
-//! decoder, or as many as `BOT4_FUZZ_INPUTS` says.
+//! decoder of venue bytes, or as many as `BOT4_FUZZ_INPUTS` says, and a share of them where one takes long.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! What the engine tells about itself: latency histograms, the closing summary, the status page, and the
+//! What the engine tells about itself: latency histograms, the closing summary, the status object, and the
 //! layer that turns `tracing` events into the same flat lines as everything else.
 //!
 //! `Telemetry` watches every record and journal entry that the `store` thread sees; nothing here is on the

@@ -9,7 +9,7 @@ use crate::types::order::Reason;
 use crate::types::{Command, Mode, PairId};
 
 /// Longest reason that `unlatch` takes, characters; the journal keeps what fits into a [`Reason`].
-const REASON_MAX: usize = 200;
+const UNLATCH_REASON_MAX: usize = 200;
 
 /// What `main` needs to obey.
 pub struct Operator {
@@ -100,8 +100,8 @@ impl Operator {
     /// Takes the file away first: while it is there, the latch would fall again.
     fn unlatch(&mut self, reason: &str) -> Reply {
         let reason = reason.trim();
-        if reason.is_empty() || reason.chars().count() > REASON_MAX {
-            return refused(&format!("a reason of 1 to {REASON_MAX} characters is wanted"));
+        if reason.is_empty() || reason.chars().count() > UNLATCH_REASON_MAX {
+            return refused(&format!("a reason of 1 to {UNLATCH_REASON_MAX} characters is wanted"));
         }
         match self.halt_file.remove() {
             Ok(true) => {
@@ -225,7 +225,7 @@ mod tests {
         let unknown = why(ask(&mut operator, &board, Verb::Adopt { pair: "DOGE".to_owned() }));
         assert_eq!(unknown, "unknown pair DOGE: pairs are BTC, ETH");
         board.show_mode(Mode::Halted);
-        for reason in ["", "  ", &"x".repeat(REASON_MAX + 1)] {
+        for reason in ["", "  ", &"x".repeat(UNLATCH_REASON_MAX + 1)] {
             let wanted = why(ask(&mut operator, &board, unlatch(reason)));
             assert!(wanted.contains("1 to 200 characters"), "{wanted}");
         }

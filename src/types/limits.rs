@@ -1,4 +1,5 @@
-//! Every bound of the engine in one place, each with its reason; relations between them are asserted at compile time.
+//! Bounds that more than one stage relies on, each with its reason; relations between them are asserted at compile time.
+//! A bound of one file stands in that file.
 
 /// Venues that arrays are indexed by; two today, a third fits without a change of type.
 pub const VENUES_MAX: usize = 4;
@@ -36,16 +37,22 @@ pub const VENUE_ORDER_ID_MAX: usize = 80;
 pub const REASON_MAX: usize = 64;
 /// Live orders one pair can have at once: two legs, and a mending order is only sent when they are terminal.
 pub const ORDERS_PER_PAIR: usize = 2;
-/// Ring depths. A spread thread that sleeps through 1,024 quotes conflates; nothing else may fill.
+/// Depths of the rings; what happens to what finds one full stands in `topology`. A spread thread that sleeps through so
+/// many quotes conflates.
 pub const QUOTE_RING: usize = 1024;
+/// One wish of each pair, twice.
 pub const INTENT_RING: usize = 64;
+/// What each pair may do, told at each change; the newest counts.
 pub const EXPOSURE_RING: usize = 256;
 /// Trades that came near: told many times a second, the newest of each counts.
 pub const NEAR_RING: usize = 256;
 /// Orders signed ahead on their way: several ladders of both legs.
 pub const READY_RING: usize = 1024;
+/// Questions and answers of all that can be in flight, eight times over.
 pub const KEEPER_RING: usize = 1024;
+/// What people type.
 pub const COMMAND_RING: usize = 64;
+/// A second of records at twenty times the market data, while `store` sleeps.
 pub const RECORD_RING: usize = 8192;
 /// Alerts on their way to their thread; a condition is told once, so that few can be on their way at once.
 pub const ALERT_RING: usize = 64;

@@ -26,15 +26,22 @@ pub(super) struct Bust {
 }
 
 impl Checker {
-    /// I4: nothing is booked that the venue has not executed.
-    pub(super) fn booked(&mut self, world: &World, id: ClientId, fill: &Fill) -> Result<(), Violation> {
-        let size = fill.qty.raw();
-        let Some(meant) = self.meant.get_mut(&id) else { return Ok(()) };
-        if let Some(order) = cancelled_untold(world, &meant.spec).filter(|order| order.filled == size) {
+    /// By how much the books are off for a price that no venue told.
+    pub(super) fn count_untold(&mut self, world: &World, id: ClientId, fill: &Fill) {
+        let Some(meant) = self.meant.get(&id) else { return };
+        let whole = |order: &OrderView| order.filled == fill.qty.raw();
+        if let Some(order) = cancelled_untold(world, &meant.spec).filter(whole) {
             let booked = fill.price.times(fill.qty).raw();
             self.untold_money += meant.spec.side.sign() * (booked - order.notional);
             self.untold_funding = true;
         }
+    }
+
+    /// I4: nothing is booked that the venue has not executed.
+    pub(super) fn booked(&mut self, world: &World, id: ClientId, fill: &Fill) -> Result<(), Violation> {
+        self.count_untold(world, id, fill);
+        let size = fill.qty.raw();
+        let Some(meant) = self.meant.get_mut(&id) else { return Ok(()) };
         meant.booked += size;
         let Meant { booked, done, .. } = *meant;
         if booked > done && !world.rolled_back {

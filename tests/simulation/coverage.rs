@@ -118,6 +118,7 @@ pub const TABLE: &[(&str, By, &str)] = &[
     ("R3", Simulation, "rung: the filled leg unwound"),
     ("R4", Simulation, "rung: unwound at a wider collar"),
     ("R5", Simulation, "rung: the other venue takes it"),
+    ("R6", Simulation, "rung: a part of what was refused"),
     ("R7", Simulation, "rung: kept trying, with alarms"),
     ("S", Simulation, "an order that was signed ahead leaves"),
     ("K0", Simulation, "killed before an intent is written"),

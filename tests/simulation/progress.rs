@@ -2,7 +2,7 @@
 //! (SAFETY §2.2).
 
 use bot4::journal::entry::{Entry, IntentOrder};
-use bot4::types::{OrderState, Purpose};
+use bot4::types::{OrderState, Purpose, Qty};
 
 /// The newest intent and what has become of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,8 +25,10 @@ struct Mend {
     /// Leg of the newest mending order, and whether it unwinds.
     newest: Option<(u8, bool)>,
     missed_unwind: bool,
-    /// Leg whose venue has just refused.
-    refused: Option<u8>,
+    /// Leg and size of the one that its venue refused.
+    refused: Option<(u8, Qty)>,
+    /// Of the newest.
+    size: Qty,
 }
 
 impl Progress {
@@ -102,11 +104,13 @@ impl Mend {
             return None;
         }
         self.newest = Some((order.leg, unwinds));
-        let elsewhere = self.refused.take().is_some_and(|leg| leg != order.leg);
-        match (elsewhere, unwinds && self.missed_unwind) {
-            (true, _) => Some("R5"),
-            (false, true) => Some("R4"),
-            (false, false) => None,
+        let (leg, qty) = (order.leg, order.spec.qty);
+        let refused = self.refused.take();
+        self.size = qty;
+        match refused {
+            Some((other, _)) if other != leg => Some("R5"),
+            Some((_, whole)) if qty < whole => Some("R6"),
+            _ => (unwinds && self.missed_unwind).then_some("R4"),
         }
     }
 
@@ -114,7 +118,7 @@ impl Mend {
         let Some((leg, unwinds)) = self.newest else { return };
         match state {
             OrderState::NoFill => self.missed_unwind |= unwinds,
-            OrderState::Rejected | OrderState::NeverAccepted => self.refused = Some(leg),
+            OrderState::Rejected | OrderState::NeverAccepted => self.refused = Some((leg, self.size)),
             _ => {}
         }
     }

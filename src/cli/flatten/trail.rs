@@ -205,3 +205,38 @@ fn begin(dir: &Path, epoch: u32, now: Nanos) -> Result<(FileJournal, Supply), St
     let opening = [Entry::Epoch { epoch, config_hash: 0, at: now }];
     FileJournal::start(dir, options, &found, &opening, now).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::market::tests::settings;
+    use crate::journal::samples::{filled, intent};
+    use crate::types::{Direction, IntentKind};
+
+    const NOW: Nanos = Nanos::from_ms(1_800_000_000_000);
+
+    /// The engine writes on after this verb has begun, also into another segment.
+    #[test]
+    fn what_the_engine_writes_meanwhile_is_its_own() {
+        let (dir, settings) = (tempfile::tempdir().unwrap(), settings());
+        let (mut journal, mut supply) = begin(dir.path(), 1, NOW).unwrap();
+        let mut books = Books::read(dir.path(), &settings).unwrap();
+        let held = |books: &Books| books.core.pairs()[0].book.legs.map(|leg| leg.qty.raw());
+        assert_eq!(held(&books), [0, 0]);
+        let enter = IntentKind::Enter(Direction::A);
+        for entry in [intent(1, enter), filled(1, 0, 100), filled(1, 1, 101)] {
+            journal.append(&entry).unwrap();
+        }
+        books.catch_up(&settings);
+        assert_eq!(held(&books), [100_000_000, -100_000_000]);
+        assert!(books.nonces.contains(&77));
+        let mut core = Core::new(settings.clone());
+        recover(dir.path()).unwrap().entries.iter().for_each(|entry| core.recover(entry));
+        supply.poll().unwrap();
+        journal.rotate(&core.snapshot(1, 0, NOW)).unwrap();
+        journal.append(&intent(2, enter)).unwrap();
+        journal.append(&filled(2, 0, 100)).unwrap();
+        books.catch_up(&settings);
+        assert_eq!(held(&books), [200_000_000, -100_000_000], "nothing is counted twice");
+    }
+}
