@@ -33,7 +33,7 @@
 //! | [`order`] | gate, life of orders and pairs, stop; threads `order`, `signer` | `order/core.rs`, `order/thread.rs` |
 //! | [`keeper`] | everything cold that blocks: tokens, queries, reconnects | `keeper/thread.rs` |
 //! | [`store`] | the databases and the log lines; threads `store`, `db` and `log` | `store/thread.rs` |
-//! | [`telemetry`] | latencies, status, summary, alerts; thread `alerts` | `telemetry/watch.rs`, `telemetry/alerts.rs` |
+//! | [`telemetry`] | latencies, status, summary, alerts; thread `alerts` | `telemetry/{watch,alerts}.rs` |
 //!
 //! Beside them stand [`config`] (text to checked settings), [`control`] (the Unix socket), [`cli`] (the verbs) and
 //! [`topology`] (the table; the only code that sees every stage).

@@ -1,6 +1,6 @@
 //! The one loop that every thread of the engine runs: naming, pinning, priority, waiting, heartbeat and stopping. A
-//! thread's logic is a [`Worker`]; the topology starts it here. The only file that starts threads of the engine; `log` is
-//! started by its library.
+//! thread's logic is a [`Worker`]; the topology starts it here. The only file that starts threads of the engine; `log`
+//! is started by its library.
 
 use std::io;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Bounds that more than one stage relies on, each with its reason; relations between them are asserted at compile time.
-//! A bound of one file stands in that file.
+//! Bounds that more than one stage relies on, each with its reason; relations between them are asserted at compile
+//! time. A bound of one file stands in that file.
 
 /// Venues that arrays are indexed by; two today, a third fits without a change of type.
 pub const VENUES_MAX: usize = 4;
@@ -37,8 +37,8 @@ pub const VENUE_ORDER_ID_MAX: usize = 80;
 pub const REASON_MAX: usize = 64;
 /// Live orders one pair can have at once: two legs, and a mending order is only sent when they are terminal.
 pub const ORDERS_PER_PAIR: usize = 2;
-/// Depths of the rings; what happens to what finds one full stands in `topology`. A spread thread that sleeps through so
-/// many quotes conflates.
+/// Depths of the rings; what happens to what finds one full stands in `topology`. A spread thread that sleeps through
+/// so many quotes conflates.
 pub const QUOTE_RING: usize = 1024;
 /// One wish of each pair, twice.
 pub const INTENT_RING: usize = 64;

@@ -1,6 +1,6 @@
 //! Who signs and how: the secp256k1 key, its address, and the EIP-191 signature of orders and cancels (sheet `vest`,
-//! 4.1). Called by `body` and `ready` on the order path, by `desk` for cold cancels and by `register`. Never prints a key; the
-//! nonce of a signature is RFC 6979's, never prepared ahead.
+//! 4.1). Called by `body` and `ready` on the order path, by `desk` for cold cancels and by `register`. Never prints a
+//! key; the nonce of a signature is RFC 6979's, never prepared ahead.
 
 use k256::ecdsa::SigningKey;
 use k256::elliptic_curve::Generate;
