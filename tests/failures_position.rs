@@ -4,12 +4,17 @@
 
 mod common;
 
+use std::fs;
+use std::net::TcpListener;
+use std::time::Duration;
+
 use bot4::journal::codec::decode;
 use bot4::journal::entry::Entry;
 use bot4_sim::control::VenueName::{self, Paradex, Vest};
 use bot4_sim::core::Side;
 use common::Bench;
 use common::bench::{Line, PARADEX, VEST};
+use common::trouble::reject;
 
 fn symbol(venue: VenueName) -> &'static str {
     if venue == Vest { VEST } else { PARADEX }
@@ -123,6 +128,33 @@ fn a_leg_closed_by_hand_while_the_engine_is_down_is_found_at_the_start() {
     ends_flat(bench);
 }
 
+/// The run before left a leg at Paradex, and Vest does not answer when the next one begins: what is mended at the venue
+/// that answers does not wait for the other.
+#[test]
+fn a_lone_leg_goes_home_at_a_start_though_the_other_venue_is_away() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.fault_opening(Vest, 1_000, reject("3001"));
+    bench.fault_closing(Paradex, 1_000, reject("NOT_ENOUGH_MARGIN"));
+    bench.gap_bps(60);
+    bench.wait_truth("a leg alone", |truth| !truth.paradex.is_flat());
+    bench.saw_within(Duration::from_secs(1), |_| false);
+    bench.kill();
+    bench.control().clear();
+    let good = fs::read_to_string(&bench.config).unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let away = good.replace(&bench.sim.endpoints.vest.rest_url, &format!("https://localhost:{nobody}/v2"));
+    assert_ne!(good, away);
+    fs::write(&bench.config, away).unwrap();
+    bench.start();
+    bench.wait_truth("the leg gone home", |truth| truth.paradex.is_flat());
+    assert!(bench.tail().contains("begins without Vest"), "{}", bench.tail());
+    bench.kill();
+    fs::write(&bench.config, good).unwrap();
+    bench.start();
+    ends_flat(bench);
+}
+
 #[test]
 fn a_pair_opened_by_hand_is_closed_by_the_engine_once_it_is_adopted() {
     let mut bench = Bench::new();
@@ -139,18 +171,18 @@ fn a_pair_opened_by_hand_is_closed_by_the_engine_once_it_is_adopted() {
 
 /// The first order intent of the newest journal segment is made unreadable; more stands behind it.
 fn damage_the_journal(bench: &Bench) {
-    let files = std::fs::read_dir(bench.dir.path().join("journal")).unwrap().map(|file| file.unwrap().path());
+    let files = fs::read_dir(bench.dir.path().join("journal")).unwrap().map(|file| file.unwrap().path());
     let used = |path: &std::path::PathBuf| {
-        std::fs::read(path).is_ok_and(|bytes| bytes.get(64..).is_some_and(|frames| decode(frames).is_ok()))
+        fs::read(path).is_ok_and(|bytes| bytes.get(64..).is_some_and(|frames| decode(frames).is_ok()))
     };
     let newest = files.filter(|path| path.is_file()).filter(used).max().expect("a segment in use");
-    let mut bytes = std::fs::read(&newest).unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
     let mut at = 64;
     loop {
         let (frame, length) = decode(&bytes[at..]).expect("an intent comes first");
         if matches!(frame.entry, Entry::Intent { .. }) {
             bytes[at + length / 2] ^= 0xff;
-            return std::fs::write(&newest, bytes).unwrap();
+            return fs::write(&newest, bytes).unwrap();
         }
         at += length;
     }
@@ -161,7 +193,7 @@ fn a_journal_damaged_in_the_middle_begins_halted_and_the_venues_tell_the_rest() 
     let mut bench = holding();
     bench.kill();
     damage_the_journal(&bench);
-    std::fs::remove_file(bench.dir.path().join("bot4.db")).expect("the database is there");
+    fs::remove_file(bench.dir.path().join("bot4.db")).expect("the database is there");
     bench.spawn(&["--live", "--auto-resume"]);
     let halted = bench.wait_for("HALT");
     assert_eq!(halted["why"], "the journal is damaged: compare both venues");
@@ -171,7 +203,7 @@ fn a_journal_damaged_in_the_middle_begins_halted_and_the_venues_tell_the_rest() 
     bench.wait_for("AUTO_EXECUTED");
     bench.close_pair();
     let bench = ends_flat(bench);
-    let aside = std::fs::read_dir(bench.dir.path().join("journal")).unwrap();
+    let aside = fs::read_dir(bench.dir.path().join("journal")).unwrap();
     let kept =
         aside.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with("damaged-"));
     assert_eq!(kept.count(), 1, "what is damaged is kept for a person to read");
