@@ -444,12 +444,14 @@ impl Checker {
         let world = &mut *lock(world);
         for entry in std::mem::take(&mut world.disk.come_to_light) {
             world.trace.note(world.now, "found", format_args!("{entry:?}"));
-            if let Entry::Mode { mode, why, .. } = &entry {
-                let changes = self.mode_changes(world, *mode, why.as_str());
-                self.late = self.late.take().or(changes.err());
-            }
-            if let Entry::Filled { id, fill, .. } = &entry {
-                self.count_untold(world, *id, fill);
+            match &entry {
+                Entry::Mode { mode, why, .. } => {
+                    let changes = self.mode_changes(world, *mode, why.as_str());
+                    self.late = self.late.take().or(changes.err());
+                }
+                Entry::Filled { id, fill, .. } => self.count_untold(world, *id, fill),
+                Entry::PairClosed { ledger, at, .. } => self.limits.closed(ledger, *at),
+                _ => {}
             }
         }
     }
