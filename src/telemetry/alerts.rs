@@ -85,8 +85,13 @@ impl AlertWatch {
             RecordKind::ClockOffset { venue, ms, blocks: true } => {
                 let what = format!("the clocks are {ms} ms apart");
                 let doing = "opens nothing; hedging, exits and stops run";
-                let mut alert =
-                    Alert::new(Kind::ClockOffset, at, what, doing, "timedatectl; then bot4 check");
+                let mut alert = Alert::new(
+                    Kind::ClockOffset,
+                    at,
+                    what,
+                    doing,
+                    "timedatectl; restart bot4; then bot4 check",
+                );
                 alert.venue = Some(venue);
                 self.raise(alert);
             }
@@ -381,8 +386,12 @@ mod tests {
         watch.on_record(&record(4, RecordKind::ClockOffset { venue, ms: 60, blocks: false }));
         watch.on_record(&record(4, RecordKind::ClockOffset { venue, ms: 300, blocks: true }));
         let lines: Vec<String> = watch.take().map(|alert| alert.line(&names()).finish()).collect();
-        let said =
-            ["send 15 USD there", "bot4 register-", "into .env, restart", "timedatectl; then bot4 check"];
+        let said = [
+            "send 15 USD there",
+            "bot4 register-",
+            "into .env, restart",
+            "timedatectl; restart bot4; then bot4 check",
+        ];
         assert_eq!(lines.len(), said.len(), "{lines:?}");
         for (line, said) in lines.iter().zip(said) {
             assert!(line.contains(said), "{said} in {line}");

@@ -76,6 +76,19 @@ fn an_order_that_had_filled_whole_needs_one_read_and_one_that_had_not_none_but_t
     rig.assert_home();
 }
 
+/// A death between the two leaves an order that is measured again, and not one whose fill is a stranger's.
+#[test]
+fn what_an_order_may_have_filled_is_written_before_its_end() {
+    let mut rig = cut();
+    rig.account(V, "0");
+    look_again(&mut rig, "0");
+    let id = rig.sent[0].id;
+    let at = |wanted: &dyn Fn(&Entry) -> bool| rig.journal.iter().position(wanted).unwrap();
+    let unproven = at(&|entry| matches!(entry, Entry::Unproven { leg: 0, open, .. } if *open == qty("-1")));
+    let closed = at(&|entry| matches!(entry, Entry::Closed { id: ended, .. } if *ended == id));
+    assert!(unproven < closed);
+}
+
 /// Fees are paid for executions alone: a position without one is older than the row.
 #[test]
 fn a_row_that_tells_a_fee_is_not_called_unfilled() {
