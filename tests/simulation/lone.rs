@@ -38,7 +38,11 @@ impl Checker {
             if world.meddled && engine.order.core().pairs()[pair].foreign.contains(&true) {
                 self.reported[pair] = world.now;
             }
-            let interfered = world.disturbed.max(world.orders_faulty).max(self.reported[pair]);
+            // A later fault may have overwritten the end of an outage that goes on.
+            let away =
+                world.networks.iter().map(|network| network.refuses_until.max(network.rest_down_until));
+            let away = away.max().unwrap_or_default().min(world.now);
+            let interfered = world.disturbed.max(world.orders_faulty).max(self.reported[pair]).max(away);
             let from = self.lone_since[pair].max(interfered);
             if world.now > from + LONE_MAX {
                 let delta = self.truth.delta(pair);
