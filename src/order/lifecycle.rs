@@ -181,6 +181,13 @@ impl Order {
         self.is_live() && (any || !self.fills_seen.iter().any(|seen| seen.id == fill.id))
     }
 
+    /// It has filled by a row, a position or a snapshot, none of which names the single executions: one that is told
+    /// now may be among those (SAFETY O16).
+    pub fn has_unnamed_fills(&self) -> bool {
+        let named = self.fills_seen.iter().fold(Qty::ZERO, |sum, seen| sum.saturating_add(seen.qty));
+        self.is_live() && self.done.filled > named
+    }
+
     /// An execution of an order that was held for dead: what proved it dead was wrong (SAFETY O5).
     pub fn is_resurrected_by(&self, fill: &Fill) -> bool {
         let seen = !fill.id.is_empty() && self.fills_seen.iter().any(|seen| seen.id == fill.id);

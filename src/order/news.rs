@@ -221,6 +221,9 @@ impl Core {
         if !order.is_new_fill(&fill) {
             return;
         }
+        if order.has_unnamed_fills() && !planted("fills_counted_twice") {
+            return self.doubt(now, index, id, fx);
+        }
         self.record(Entry::Filled { id, fill, at: now }, fx);
         self.check_fill(now, index, id, &fill, fx);
         let Some(order) = self.pairs[index].order_mut(id) else { return };

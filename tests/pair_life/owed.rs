@@ -106,3 +106,29 @@ fn it_is_read_after_a_death_between_the_fill_and_the_end() {
         rig.assert_home_now();
     }
 }
+
+/// A row told the whole fill, the engine died before the order's end was written, and the stream tells the fill by its
+/// name.
+#[test]
+fn a_fill_that_a_row_has_told_is_not_booked_again_by_its_name_after_a_death() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "x", "1", "100.11");
+    rig.close(2, "1");
+    rig.reject(3, RejectClass::Ambiguous);
+    rig.report(3, "1", true);
+    let is_fill = |entry: &Entry| matches!(entry, Entry::Filled { id, .. } if *id == rig.sent[3].id);
+    let last = rig.journal.iter().rposition(is_fill).expect("it has filled");
+    rig.journal.truncate(last + 1);
+    restart(&mut rig, Mode::Active);
+    assert!(rig.core.pairs()[0].has_live_orders(), "its end was not written");
+    rig.fill(3, "y", "1", "100.10");
+    assert_eq!(rig.core.pairs()[0].book.legs[1].qty, Qty::ZERO, "nothing is booked twice");
+    let row = row(&rig, 3, -7);
+    rig.fact(row);
+    rig.wait_ms(13_000);
+    assert!(rig.core.pairs()[0].book.is_flat());
+    rig.assert_home_now();
+}
