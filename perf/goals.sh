@@ -14,7 +14,7 @@ mkdir -p runs
     echo "goals     $*"
     echo "date      $(date -u +%FT%TZ)"
     echo "commit    $(git describe --always --dirty 2>/dev/null || echo unknown)"
-    scripts/host_line.sh
+    ../scripts/host_line.sh
     echo "load      $(cut -d ' ' -f 1-3 /proc/loadavg) before the start"
     echo
     "$target/perf/release/goals" --bot4 "$target/perf/release/engine" "$@"

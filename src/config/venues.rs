@@ -49,7 +49,7 @@ impl VenueSection {
             orders_per_s: self.orders_per_s,
             orders_per_day: self.orders_per_day,
             maintenance_minute: self.maintenance_minute,
-            closes_by_rest: venue.order_fallback || venue.order_wire == "REST",
+            closes_by_rest: venue.order_fallback || venue.orders_by_request,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::mend::{Route, price_for};
 use super::pair::Phase;
 use super::shelf::Wanted;
 use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
+use crate::types::limits::LATE_MAX_MS;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::ready::{Made, Ready};
@@ -19,8 +20,6 @@ use crate::types::{
 
 /// Longest receive window, ms.
 const WINDOW_MAX_MS: u32 = 2_000;
-/// A clock that is later than this is for a restart, which sets it anew, ms.
-pub const LATE_MAX_MS: i64 = 30_000;
 
 /// What distinguishes the orders of one intent.
 struct Draft {

@@ -9,7 +9,6 @@ use super::hearts::Hearts;
 use super::operator::Operator;
 use crate::control;
 use crate::order::board::Board;
-use crate::order::decide::LATE_MAX_MS;
 use crate::store::{DbHealth, StoreHealth};
 use crate::sys::clock::Clock;
 use crate::sys::notify::{Notifier, State};
@@ -18,6 +17,7 @@ use crate::sys::ring::Tx;
 use crate::sys::signals::Signals;
 use crate::telemetry::alert::{Alert, Kind};
 use crate::telemetry::pager::Pulse;
+use crate::types::limits::LATE_MAX_MS;
 use crate::types::settings::DatabaseLag;
 use crate::types::{Command, Nanos};
 

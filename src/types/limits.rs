@@ -37,6 +37,8 @@ pub const VENUE_ORDER_ID_MAX: usize = 80;
 pub const REASON_MAX: usize = 64;
 /// Live orders one pair can have at once: two legs, and a mending order is only sent when they are terminal.
 pub const ORDERS_PER_PAIR: usize = 2;
+/// A clock of ours that is later than a venue's by more than this is for a restart, which sets it anew, ms.
+pub const LATE_MAX_MS: i64 = 30_000;
 /// Depths of the rings; what happens to what finds one full stands in `topology`. A spread thread that sleeps through
 /// so many quotes conflates.
 pub const QUOTE_RING: usize = 1024;

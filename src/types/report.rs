@@ -215,7 +215,7 @@ pub enum Fact {
         venue: VenueId,
         at_ms: u64,
     },
-    /// The venue did not let the account be set up as configured (at start only).
+    /// The account is not known to be set up as configured: the venue refused, or did not answer (at start only).
     Unprepared {
         venue: VenueId,
     },

@@ -40,6 +40,8 @@ pub struct Venue {
     pub optional_secrets: &'static [&'static str],
     /// How orders travel, a word of log texts: `WS` or `REST`.
     pub order_wire: &'static str,
+    /// Orders are requests over HTTP: they leave while the private stream is down.
+    pub orders_by_request: bool,
     /// Orders that close may go over REST, by `Desk::place`, while the order connection is down.
     pub order_fallback: bool,
     /// Shortest and longest time from send to fill that paper trading samples, ms.

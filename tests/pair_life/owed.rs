@@ -30,12 +30,18 @@ fn row(rig: &Rig, order: usize, funding: i64) -> Fact {
     Fact::Order { venue: spec.venue, id: spec.id, asked: rig.now, report: Some(report) }
 }
 
-/// Both closes filled and journalled, and the row of the first one not read.
-fn closed_unread() -> Rig {
+/// A pair whose closes, orders 2 and 3, have left.
+fn closing() -> Rig {
     let mut rig = Rig::new();
     rig.opened();
     rig.quotes();
     rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig
+}
+
+/// Both closes filled and journalled, and the row of the first one not read.
+fn closed_unread() -> Rig {
+    let mut rig = closing();
     let spec = rig.sent[2];
     // As a venue without fill messages tells it.
     let (filled, average) = (spec.qty, price("100.11"));
@@ -65,10 +71,7 @@ fn it_is_read_after_one_restart_and_after_two() {
 /// The venue with fill messages tells funding with each of them; one is lost, and the row tells that of both.
 #[test]
 fn funding_that_a_part_has_told_is_not_booked_again_with_the_rest() {
-    let mut rig = Rig::new();
-    rig.opened();
-    rig.quotes();
-    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    let mut rig = closing();
     rig.fill(2, "x", "1", "100.11");
     rig.close(2, "1");
     let (id, funding) = (VenueOrderId::cut("a"), Usd::from_raw(-6));
@@ -83,10 +86,7 @@ fn funding_that_a_part_has_told_is_not_booked_again_with_the_rest() {
 #[test]
 fn it_is_read_after_a_death_between_the_fill_and_the_end() {
     for told_again in [false, true] {
-        let mut rig = Rig::new();
-        rig.opened();
-        rig.quotes();
-        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+        let mut rig = closing();
         rig.fill(3, "x", "1", "100.10");
         rig.close(3, "1");
         let (filled, average) = (rig.sent[2].qty, price("100.11"));
@@ -111,10 +111,7 @@ fn it_is_read_after_a_death_between_the_fill_and_the_end() {
 /// name.
 #[test]
 fn a_fill_that_a_row_has_told_is_not_booked_again_by_its_name_after_a_death() {
-    let mut rig = Rig::new();
-    rig.opened();
-    rig.quotes();
-    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    let mut rig = closing();
     rig.fill(2, "x", "1", "100.11");
     rig.close(2, "1");
     rig.reject(3, RejectClass::Ambiguous);

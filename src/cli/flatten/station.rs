@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::config::{Config, VenueSection};
 use crate::keeper::thread::{Connector, clock_offset};
-use crate::order::decide::LATE_MAX_MS;
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::rest::UreqHttp;
 use crate::topology::Wires;
+use crate::types::limits::LATE_MAX_MS;
 use crate::types::record::Role;
 use crate::types::report::{AccountReport, CancelSpec, OpenOrder, OrderKey, TraderEvent};
 use crate::types::{
@@ -93,15 +93,21 @@ impl Station {
     /// What a close needs beside what is held: the markets' rules, and the venue's clock.
     pub(super) fn prepare(&mut self) -> Result<(), String> {
         let text = |error: crate::venue::DeskError| error.to_string();
-        if self.late_ms.is_none() {
-            let offset = clock_offset(self.desk.as_mut(), &mut self.http, &self.clock).map_err(text)?;
-            self.late_ms = Some(offset.unwrap_or_default().clamp(0, LATE_MAX_MS).unsigned_abs());
-        }
+        self.compare_clocks();
         if self.rules.is_empty() {
             self.rules = self.desk.rules(&mut self.http).map_err(text)?;
             self.rules.iter().for_each(|(pair, rules)| self.trader.set_rules(*pair, rules));
         }
         Ok(())
+    }
+
+    /// A venue that does not tell its time keeps no close away: ours is stated, and it is asked again.
+    fn compare_clocks(&mut self) {
+        if self.late_ms.is_none()
+            && let Ok(offset) = clock_offset(self.desk.as_mut(), &mut self.http, &self.clock)
+        {
+            self.late_ms = Some(offset.unwrap_or_default().clamp(0, LATE_MAX_MS).unsigned_abs());
+        }
     }
 
     /// The time that an order states: the venue's, where ours is behind it.
@@ -118,6 +124,7 @@ impl Station {
     }
 
     pub(super) fn cancel(&mut self, open: &OpenOrder, nonce: u64) -> Result<(), String> {
+        self.compare_clocks();
         let now = self.clock.now();
         let target = CancelSpec {
             id: open.id.unwrap_or_default(),
@@ -134,7 +141,7 @@ impl Station {
     /// them may be down: the next reading tells it too.
     pub(super) fn connect(&mut self) -> Result<(), String> {
         let begun = self.clock.now();
-        let by_request = REGISTRY[self.id.index()].order_wire == "REST";
+        let by_request = REGISTRY[self.id.index()].orders_by_request;
         let mut opened = [false; Role::ALL.len()];
         loop {
             self.poll();

@@ -41,6 +41,7 @@ pub const VENUE: Venue = Venue {
     required_secrets: &[ACCOUNT_ADDRESS, SUBKEY],
     optional_secrets: &[],
     order_wire: "WS",
+    orders_by_request: false,
     order_fallback: true,
     paper_latency_ms: (5, 40),
     feed: |setup| Ok(Box::new(feed::ParadexFeed::new(setup)?)),

@@ -42,6 +42,7 @@ pub const VENUE: Venue = Venue {
     required_secrets: &[access::PRIMARY_ADDRESS, access::SIGNING_KEY, access::API_KEY, access::ACCOUNT_GROUP],
     optional_secrets: &[access::SIGNER_EXPIRY_MS],
     order_wire: "REST",
+    orders_by_request: true,
     order_fallback: false,
     paper_latency_ms: (350, 500),
     feed: |setup| Ok(Box::new(feed::PublicFeed::new(setup)?)),
