@@ -38,8 +38,8 @@ impl Checker {
             if world.meddled && engine.order.core().pairs()[pair].foreign.contains(&true) {
                 self.reported[pair] = world.now;
             }
-            // A later fault may have overwritten the end of an outage that goes on. It excuses where the venue holds the
-            // leg that is too much, or an order of which nobody else knows.
+            // A later fault may have overwritten the end of an outage that goes on. It excuses where the venue holds
+            // the leg that is too much, or an order of which nobody else knows.
             let held = [0, 1].map(|venue| self.truth.position(venue, pair).abs());
             let live = |leg| engine.order.core().pairs()[pair].live_orders().any(|order| order.leg == leg);
             let needed = (0..2).filter(|&venue| held[venue] >= held[1 - venue] || live(venue));
