@@ -16,6 +16,7 @@
 #   scripts/campaign.sh crash-cycles --count 1000000 simulated deaths and recoveries
 #   scripts/campaign.sh crash-points --count 50      scenarios, killed at every effect and again in the recovery
 #   scripts/campaign.sh determinism --count 200      seeds twice, and once in the debug build
+#   scripts/campaign.sh packets     --count 1000     hours in which single messages are lost: who is called, and for what
 #   scripts/campaign.sh planted                      every deliberate mistake, and after how many seeds it is found
 #
 # --seed N: another run of the same kind (1). --workers N: so many at once (2): engines of kills and lone-legs, threads of
@@ -64,7 +65,7 @@ case $name in
     crash-cycles) : "${count:=1000000}" ;;
     crash-points) : "${count:=50}" ;;
     determinism) : "${count:=200}" ;;
-    planted) : "${count:=1000}" ;;
+    planted | packets) : "${count:=1000}" ;;
     *) usage ;;
 esac
 export BOT4_SEED=$seed BOT4_WORKERS=$workers
@@ -118,6 +119,7 @@ campaign() {
         crash-cycles) simulate simulation storm --cycles "$count" --minutes "$minutes" ;;
         crash-points) simulate simulation points --scenarios "$count" ;;
         determinism) determinism ;;
+        packets) simulate simulation packets --count "$count" ;;
         planted) simulate simulation planted --count "$count" ;;
         fuzz) BOT4_FUZZ_INPUTS=$count run_units panic ;;
         signatures) BOT4_SIGNATURES=$count run_units no_r_ever ;;

@@ -36,6 +36,12 @@ fn an_hour_without_faults_trades_and_pages_nobody() {
     assert_eq!(paged.count(), 0, "{:?}", outcome.alerts);
 }
 
+/// What a network does every day: nobody is called for it, unless a leg truly is alone.
+#[test]
+fn a_lost_packet_pages_nobody() {
+    assert!(batch::packets(1, count("BOT4_SIM_PACKET_HOURS", 20), 3_600, jobs()));
+}
+
 /// Hours of trading, each with a random subset of all faults.
 #[test]
 fn with_all_faults_no_promise_is_broken_and_all_comes_home() {

@@ -20,8 +20,8 @@ const BACKOFF_LAST_MS: u64 = 2_000;
 const LINK_PAUSE_MS: u64 = 150;
 /// While the venue asks for patience a question of the first need is asked so often, ms.
 const SPARED_EVERY_MS: u64 = 2_000;
-/// A login that failed is tried again after this, ms.
-const LOGIN_RETRY_MS: u64 = 1_000;
+/// A login or a look at what is held that failed is tried again after this, ms.
+const RETRY_MS: u64 = 1_000;
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl Schedule {
     fn next_regular(&mut self, now: Nanos, held: bool) -> Option<Job> {
         let due = &mut self.due;
         if self.private && now >= due.login {
-            due.login = now.plus_ms(LOGIN_RETRY_MS);
+            due.login = now.plus_ms(RETRY_MS);
             return Some(Job::Login);
         }
         if held {
@@ -189,6 +189,16 @@ impl Schedule {
         let row = table.iter_mut().find(|(_, at, _, wanted)| *wanted && now >= **at)?;
         *row.1 = now.plus_ms(row.2);
         Some(row.0)
+    }
+
+    /// A regular look got no answer: what is held is not left unread until the next.
+    pub fn failed(&mut self, job: Job, now: Nanos) {
+        let again = now.plus_ms(RETRY_MS);
+        match job {
+            Job::Account => self.due.account = self.due.account.min(again),
+            Job::OpenOrders => self.due.open_orders = self.due.open_orders.min(again),
+            _ => {}
+        }
     }
 
     /// The link is made and handed over.
@@ -278,6 +288,21 @@ mod tests {
         let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
         while schedule.next(start).is_some() {}
         schedule
+    }
+
+    #[test]
+    fn a_look_that_failed_is_soon_done_again() {
+        let start = Nanos::from_ms(1_000);
+        let mut schedule = quiet(start);
+        let due = start.plus_ms(15_000);
+        let until = |schedule: &mut Schedule, to: Nanos| -> Vec<Job> {
+            std::iter::from_fn(|| schedule.next(to)).filter(|job| *job == Job::Account).collect()
+        };
+        assert_eq!(until(&mut schedule, due), [Job::Account]);
+        schedule.failed(Job::Account, due);
+        assert_eq!(until(&mut schedule, due.plus_ms(RETRY_MS - 1)), []);
+        assert_eq!(until(&mut schedule, due.plus_ms(RETRY_MS)), [Job::Account]);
+        assert_eq!(until(&mut schedule, due.plus_ms(15_000)), [], "answered: fifteen seconds from then");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::sys::clock::Clock;
 use crate::sys::link::Link;
 use crate::sys::rest::{Http, HttpError, Request, Response};
 use crate::sys::ring::{Rx, Tx};
+use crate::types::limits::HTTP_DEADLINE_MS;
 use crate::types::planted::planted;
 use crate::types::record::Role;
 use crate::types::report::{Ask, Fact};
@@ -16,6 +17,12 @@ use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Sighting, Targe
 /// How long a venue that asks for patience is spared when it names no time, or an absurd one, s.
 const PATIENCE_S: u64 = 2;
 const PATIENCE_MAX_S: u64 = 60;
+
+/// How long an answer is waited for, ms: one that is lost must not keep the fate of an order waiting. A venue that is
+/// slow gets twice as long at each call, up to [`HTTP_DEADLINE_MS`], until it has answered.
+const DEADLINE_FIRST_MS: u64 = 1_000;
+/// What is due by the clock alone never waits longer than this, ms: something needed may be next.
+const ROUTINE_DEADLINE_MS: u64 = 2_000;
 
 /// Opens links: production over TCP and TLS, a simulation over queues. Blocks, with a deadline.
 pub trait Connector: Send {
@@ -58,7 +65,8 @@ impl KeeperThread {
         rings: Rings,
     ) -> Self {
         let schedule = Schedule::new(clock.now(), desk.login_due(), every, private);
-        let http = Heeding { http, limited_s: None };
+        let http =
+            Heeding { http, limited_s: None, deadline_ms: DEADLINE_FIRST_MS, most_ms: HTTP_DEADLINE_MS };
         Self { venue, desk, http, connector, clock, schedule, mode: VenueMode::Ok, rings }
     }
 
@@ -81,12 +89,16 @@ impl KeeperThread {
     }
 
     fn run(&mut self, job: Job) {
+        let needed = matches!(job, Job::Ask(_) | Job::Link { .. } | Job::Login);
+        self.http.most_ms = if needed { HTTP_DEADLINE_MS } else { ROUTINE_DEADLINE_MS };
         match job {
-            Job::Ask(ask) => self.answer(ask),
+            Job::Ask(ask) => {
+                self.answer(ask);
+            }
             Job::Link { role, attempt } => self.link(role, attempt),
             Job::Login => self.login(),
-            Job::Account => self.answer(Ask::Account { venue: self.venue }),
-            Job::OpenOrders => self.answer(Ask::OpenOrders { venue: self.venue }),
+            Job::Account => self.look(job, Ask::Account { venue: self.venue }),
+            Job::OpenOrders => self.look(job, Ask::OpenOrders { venue: self.venue }),
             Job::Rules => self.rules(),
             Job::Mode => self.mode(),
             Job::Clock => self.clock(),
@@ -107,8 +119,15 @@ impl KeeperThread {
         self.tell(Fact::Limited { venue: self.venue, for_ms });
     }
 
-    /// A question of `order`. No answer is said to be none.
-    fn answer(&mut self, ask: Ask) {
+    /// A regular look; one that failed is soon done again.
+    fn look(&mut self, job: Job, ask: Ask) {
+        if !self.answer(ask) {
+            self.schedule.failed(job, self.clock.now());
+        }
+    }
+
+    /// A question of `order`; whether it was answered. No answer is said to be none.
+    fn answer(&mut self, ask: Ask) -> bool {
         let asked = self.clock.now();
         let (venue, http, desk) = (self.venue, &mut self.http, self.desk.as_mut());
         let fact = match ask {
@@ -134,10 +153,12 @@ impl KeeperThread {
             }),
             Ask::Rules { .. } | Ask::Link { .. } => Ok(None),
         };
-        let fact = self.checked(fact, "query").unwrap_or_else(|| Some(no_answer(ask, asked)));
-        if let Some(fact) = fact {
+        let fact = self.checked(fact, "query");
+        let answered = fact.is_some();
+        if let Some(fact) = fact.unwrap_or_else(|| Some(no_answer(ask, asked))) {
             self.tell(fact);
         }
+        answered
     }
 
     fn link(&mut self, role: Role, attempt: u32) {
@@ -235,15 +256,23 @@ impl KeeperThread {
     }
 }
 
-/// Calls, and remembers that the venue asked for patience (SAFETY C9).
+/// Calls, and remembers that the venue asked for patience (SAFETY C9) and how long its answers take.
 struct Heeding {
     http: Box<dyn Http>,
     limited_s: Option<u64>,
+    /// How long the next answer is waited for, and at most.
+    deadline_ms: u64,
+    most_ms: u64,
 }
 
 impl Http for Heeding {
     fn call(&mut self, request: Request) -> Result<Response, HttpError> {
-        let response = self.http.call(request)?;
+        let answer = self.http.call(Request { deadline_ms: self.deadline_ms.min(self.most_ms), ..request });
+        self.deadline_ms = match answer {
+            Ok(_) => DEADLINE_FIRST_MS,
+            Err(_) => (2 * self.deadline_ms).min(HTTP_DEADLINE_MS),
+        };
+        let response = answer?;
         if response.status == 429 {
             let wanted = response.retry_after_s.unwrap_or(PATIENCE_S);
             self.limited_s = Some(wanted.clamp(1, PATIENCE_MAX_S));
@@ -291,7 +320,42 @@ fn certain_offset(told_ms: u64, before: Nanos, after: Nanos) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    /// Answers by a list, and notes how long it might have taken.
+    struct Played {
+        answers: Vec<bool>,
+        waited: Arc<Mutex<Vec<u64>>>,
+    }
+
+    impl Http for Played {
+        fn call(&mut self, request: Request) -> Result<Response, HttpError> {
+            self.waited.lock().unwrap().push(request.deadline_ms);
+            match self.answers.remove(0) {
+                true => Ok(Response { status: 200, body: Vec::new(), retry_after_s: None }),
+                false => Err(HttpError("none".to_owned())),
+            }
+        }
+    }
+
+    #[test]
+    fn a_lost_answer_is_waited_for_a_second_and_a_slow_venue_ever_longer() {
+        let answers = vec![false, false, false, false, true, false, false, false];
+        let waited = Arc::new(Mutex::new(Vec::new()));
+        let http = Box::new(Played { answers, waited: Arc::clone(&waited) });
+        let mut heeding =
+            Heeding { http, limited_s: None, deadline_ms: DEADLINE_FIRST_MS, most_ms: HTTP_DEADLINE_MS };
+        for _ in 0..6 {
+            let _ = heeding.call(Request::default());
+        }
+        heeding.most_ms = ROUTINE_DEADLINE_MS;
+        for _ in 0..2 {
+            let _ = heeding.call(Request::default());
+        }
+        assert_eq!(*waited.lock().unwrap(), [1_000, 2_000, 4_000, 5_000, 5_000, 1_000, 2_000, 2_000]);
+    }
 
     #[test]
     fn a_slow_answer_says_nothing_against_the_clock() {

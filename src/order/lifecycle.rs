@@ -350,9 +350,17 @@ impl Order {
             {
                 Need::Cancel
             }
-            _ if self.query_due(now) => Need::Query,
+            _ if self.query_due(now) || self.is_overdue(now, rules) => Need::Query,
             _ => Need::Nothing,
         }
+    }
+
+    /// Acknowledged a while ago and never asked for: its end may be known, and lost on the way.
+    fn is_overdue(&self, now: Nanos, rules: &ExecutionSettings) -> bool {
+        let waited = now.ms_since(self.acked_at);
+        self.state == OrderState::Acked
+            && self.queries == 0
+            && waited > u64::from(rules.pending_cancel_ms / 2)
     }
 
     fn query_due(&self, now: Nanos) -> bool {

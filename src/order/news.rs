@@ -10,7 +10,7 @@ use crate::types::planted::planted;
 use crate::types::record::{Role, Stamps};
 use crate::types::report::{Ask, OrderKey, TraderEvent};
 use crate::types::{
-    ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, PairId, Price, Qty, RecordKind, Reject,
+    ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, Price, Qty, RecordKind, Reject,
     RejectClass, VenueId,
 };
 
@@ -146,8 +146,7 @@ impl Core {
         }
         let ours = matches!(key, OrderKey::Client(_));
         if matches!(news, OrderNews::Fill(_) | OrderNews::Busted(_)) && ours {
-            let what = Reason::cut("late fill of a closed order");
-            fx.push(Effect::Log(RecordKind::Alarm { pair: PairId(0), venue, what }));
+            // Mostly a fill that a query had told before: an alarm only if the position holds more than the books.
             self.venues[venue.index()].late_fill = now;
             self.suspect(now, venue, fx);
         } else if matches!(news, OrderNews::Busted(_)) && !planted("bust_ignored") {

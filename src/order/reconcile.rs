@@ -113,7 +113,8 @@ impl Core {
                 continue;
             }
             ours_open += 1;
-            if !self.is_live_here(open) || self.stop.is_some() {
+            // What is in flight ends by its own deadlines, in a stop too: a cancelled close leaves its leg alone.
+            if !self.is_live_here(open) {
                 self.cancel_listed(now, venue, open, fx);
             }
         }

@@ -6,13 +6,13 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use thiserror::Error;
-use ureq::Agent;
 use ureq::config::AutoHeaderValue;
 use ureq::http::{self, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
+use ureq::{Agent, AsSendBody};
 
 use super::clock::Deadline;
 use super::socket::{DialError, Dialer, Pace, TlsStream};
@@ -20,13 +20,22 @@ use super::url::{Scheme, SecureUrl};
 use crate::types::limits::{HTTP_BODY_MAX, HTTP_DEADLINE_MS, HTTP_HEAD_MAX};
 
 /// One HTTP exchange of the cold path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Request {
     pub method: Method,
     /// Absolute URL. May hold a secret (listen key): never logged.
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
     pub body: Option<String>,
+    /// How long the whole answer is waited for, ms; at most [`HTTP_DEADLINE_MS`].
+    pub deadline_ms: u64,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        let (method, url, headers, body) = Default::default();
+        Self { method, url, headers, body, deadline_ms: HTTP_DEADLINE_MS }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +66,7 @@ pub trait Http: Send {
     fn call(&mut self, request: Request) -> Result<Response, HttpError>;
 }
 
-/// The real one: keeps its connections alive, ends every exchange after five seconds, follows no redirect, uses no
+/// The real one: keeps its connections alive, ends every exchange after its deadline, follows no redirect, uses no
 /// proxy and repeats nothing.
 #[derive(Debug)]
 pub struct UreqHttp(Agent);
@@ -69,7 +78,6 @@ impl UreqHttp {
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_millis(HTTP_DEADLINE_MS)))
             .max_response_header_size(HTTP_HEAD_MAX)
             .user_agent(concat!("bot4/", env!("CARGO_PKG_VERSION")))
             .accept_encoding(AutoHeaderValue::None)
@@ -82,7 +90,8 @@ impl Http for UreqHttp {
     fn call(&mut self, request: Request) -> Result<Response, HttpError> {
         let url = SecureUrl::parse(&request.url).and_then(|url| url.with_scheme(Scheme::Https));
         let host = url.map_err(|error| HttpError(error.to_string()))?.authority();
-        let failed = |error| HttpError(explain(&host, &error));
+        let deadline_ms = request.deadline_ms;
+        let failed = |error| HttpError(explain(&host, deadline_ms, &error));
         run(&self.0, request).and_then(read).map_err(failed)
     }
 }
@@ -103,11 +112,20 @@ fn run(agent: &Agent, request: Request) -> Result<http::Response<ureq::Body>, ur
     let start = http::Request::builder().method(request.method.name()).uri(request.url);
     let headers = request.headers.into_iter();
     let head = headers.fold(start, |head, (name, value)| head.header(name, value));
+    let deadline = Duration::from_millis(request.deadline_ms.min(HTTP_DEADLINE_MS));
     match (request.body, request.method) {
-        (Some(body), _) => agent.run(head.body(body)?),
-        (None, Method::Post | Method::Put) => agent.run(head.body(String::new())?),
-        (None, Method::Get | Method::Delete) => agent.run(head.body(())?),
+        (Some(body), _) => run_until(agent, head.body(body)?, deadline),
+        (None, Method::Post | Method::Put) => run_until(agent, head.body(String::new())?, deadline),
+        (None, Method::Get | Method::Delete) => run_until(agent, head.body(())?, deadline),
     }
+}
+
+fn run_until(
+    agent: &Agent,
+    request: http::Request<impl AsSendBody>,
+    deadline: Duration,
+) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    agent.run(agent.configure_request(request).timeout_global(Some(deadline)).build())
 }
 
 fn read(mut response: http::Response<ureq::Body>) -> Result<Response, ureq::Error> {
@@ -119,9 +137,9 @@ fn read(mut response: http::Response<ureq::Body>) -> Result<Response, ureq::Erro
 }
 
 /// What went wrong, without anything that ureq may quote of the request.
-fn explain(host: &str, error: &ureq::Error) -> String {
+fn explain(host: &str, deadline_ms: u64, error: &ureq::Error) -> String {
     let why = match error {
-        ureq::Error::Timeout(_) => format!("no complete answer within {HTTP_DEADLINE_MS} ms"),
+        ureq::Error::Timeout(_) => format!("no complete answer within {deadline_ms} ms"),
         ureq::Error::BodyExceedsLimit(_) => format!("answer larger than {HTTP_BODY_MAX} bytes"),
         ureq::Error::LargeResponseHeader(..) => format!("answer's head larger than {HTTP_HEAD_MAX} bytes"),
         ureq::Error::Io(error) => format!("connection lost: {error}"),
@@ -248,8 +266,15 @@ mod tests {
             (Method::Delete, None),
         ] {
             let headers = vec![("X-Key", "k".to_owned())];
-            let response =
-                http.call(Request { method, url: server.text("https", "/p"), headers, body }).unwrap();
+            let response = http
+                .call(Request {
+                    method,
+                    url: server.text("https", "/p"),
+                    headers,
+                    body,
+                    ..Request::default()
+                })
+                .unwrap();
             assert_eq!(response.body, format!("{} /p HTTP/1.1", method.name()).into_bytes());
         }
     }
@@ -264,7 +289,13 @@ mod tests {
         });
         let headers = vec![("X-Key", "k".to_owned())];
         let body = Some("{\"a\":1}".to_owned());
-        let request = Request { method: Method::Post, url: server.text("https", "/p"), headers, body };
+        let request = Request {
+            method: Method::Post,
+            url: server.text("https", "/p"),
+            headers,
+            body,
+            ..Request::default()
+        };
         assert_eq!(http(&server).call(request).unwrap().status, 200);
     }
 

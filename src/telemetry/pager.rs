@@ -223,6 +223,7 @@ fn post(http: &mut dyn Http, url: &Secret, body: String) -> Result<(), String> {
         url: url.expose().to_owned(),
         headers: vec![("Content-Type", "application/json".to_owned())],
         body: Some(body),
+        ..Request::default()
     };
     call(http, request, url)
 }

@@ -101,6 +101,37 @@ fn a_venue_in_doubt_is_asked_until_it_has_answered_and_nothing_is_opened_meanwhi
     assert_eq!(rig.sent.len(), 2);
 }
 
+/// Mostly it is a copy of what a query has told: whether it is more, the position says.
+#[test]
+fn the_event_of_a_fill_that_is_booked_calls_nobody() {
+    let mut rig = Rig::new();
+    late_fill(&mut rig);
+    rig.account(P, "0");
+    rig.wait_ms(501);
+    assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::Alarm { .. })), 0);
+    assert_eq!(rig.core.mode(), Mode::Active);
+    late_fill(&mut rig);
+    rig.account(P, "1");
+    assert_eq!(rig.core.mode(), Mode::Halted, "it was more");
+}
+
+/// The end of an acknowledged order may be known and lost on the way: it is asked for before the order is cancelled.
+#[test]
+fn an_order_without_an_end_is_asked_for_at_half_its_time() {
+    let mut rig = held();
+    exit(&mut rig);
+    rig.ack(2);
+    rig.fill(3, "g", "1", "100.10");
+    rig.asks.clear();
+    rig.wait_ms(499);
+    assert!(!rig.asks.iter().any(|ask| matches!(ask, Ask::Order { .. })), "most have ended by then");
+    rig.wait_ms(3);
+    assert!(rig.asks.iter().any(|ask| matches!(ask, Ask::Order { .. })));
+    assert_eq!(rig.cancels, 0);
+    rig.report(2, "1", true);
+    rig.assert_home();
+}
+
 #[test]
 fn a_late_fill_is_believed_at_first_sight_however_late_that_comes() {
     let mut rig = Rig::new();

@@ -53,6 +53,8 @@ pub struct Checker {
     last_epoch: u32,
     last_intent: u32,
     pub(super) lone_since: Vec<u64>,
+    /// By pair: when its last lone leg began and ended.
+    pub(super) last_lone: Vec<(u64, u64)>,
     /// Until when each pair's lone leg was reported as not ours.
     pub(super) reported: Vec<u64>,
     pub longest_lone: u64,
@@ -70,6 +72,10 @@ pub struct Checker {
     /// Entries that the telemetry has not seen.
     untold: Vec<Entry>,
     pub alerts: BTreeMap<&'static str, u64>,
+    /// When the last start began.
+    pub(super) began: u64,
+    /// Alerts of what is true.
+    pub founded: u64,
     pub pairs_opened: u64,
     pub pairs_closed: u64,
     pub orders: u64,
@@ -102,6 +108,7 @@ impl Checker {
             last_epoch: 0,
             last_intent: 0,
             lone_since: vec![0; pairs],
+            last_lone: vec![(0, 0); pairs],
             reported: vec![0; pairs],
             longest_lone: 0,
             strange: false,
@@ -112,6 +119,8 @@ impl Checker {
             longest_quiet_lone: 0,
             untold: Vec::new(),
             alerts: BTreeMap::new(),
+            began: 0,
+            founded: 0,
             pairs_opened: 0,
             pairs_closed: 0,
             orders: 0,
@@ -423,8 +432,11 @@ impl Checker {
         }
         bot4::store::Observer::on_poll(&mut engine.telemetry, bot4::types::Nanos(now));
         while let Some(alert) = engine.alerts.pop() {
-            world.trace.note(now, "alert", format_args!("{} {}", alert.kind.name(), alert.what));
-            *self.alerts.entry(alert.kind.name()).or_default() += 1;
+            let founded = self.is_founded(&alert, now);
+            let (kind, what) = (alert.kind.name(), &alert.what);
+            world.trace.note(now, "alert", format_args!("{kind} {what}; founded: {founded}"));
+            *self.alerts.entry(kind).or_default() += 1;
+            self.founded += u64::from(founded);
         }
     }
 
@@ -442,6 +454,7 @@ impl Checker {
     /// A start has read the journal: the mode that it found there holds, also where the checker had not seen it.
     pub fn started(&mut self, world: &Shared) {
         let world = &mut *lock(world);
+        self.began = world.now;
         for entry in std::mem::take(&mut world.disk.come_to_light) {
             world.trace.note(world.now, "found", format_args!("{entry:?}"));
             match &entry {

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use bot4::types::record::{Record, RecordKind};
 use bot4::types::{Mode, OrderState, Purpose};
 
+use super::venue_rules::is_code;
+
 /// Which proof reaches a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
@@ -186,7 +188,8 @@ impl Tags {
             };
             let _ = writeln!(out, "  {tag:<4} {count:>12}  {what}");
         }
-        for (tag, count) in self.0.iter().filter(|(tag, _)| TABLE.iter().all(|row| row.0 != **tag)) {
+        let other = |tag: &str| TABLE.iter().all(|row| row.0 != tag) && !is_code(tag);
+        for (tag, count) in self.0.iter().filter(|(tag, _)| other(tag)) {
             let _ = writeln!(out, "       {count:>12}  {tag}");
         }
         out

@@ -1,5 +1,7 @@
 //! Legs that are alone, by the venues' truth: how long each was, and that none is for too long. Part of the checker.
 
+use bot4::telemetry::alert::{Alert, Kind};
+
 use super::check::Checker;
 use super::engine::Engine;
 use super::run::SECOND;
@@ -9,7 +11,23 @@ use super::world::World;
 /// How long one leg may be alone while nothing interferes, ns: what is unknown has to be resolved first.
 const LONE_MAX: u64 = 60 * SECOND;
 
+/// What an alert of a lone leg may come earlier or later than a leg that was alone for a second.
+const ALERT_SLACK: u64 = SECOND / 2;
+
 impl Checker {
+    /// Whether an alert tells of a leg that is alone by the venues' truth, or just was; of a limit that trading itself
+    /// has reached; or of a clock in a start, where the venues' clocks stand still while the calls take their time.
+    pub(super) fn is_founded(&self, alert: &Alert, now: u64) -> bool {
+        let starts = alert.kind == Kind::ClockOffset && now < self.began + 2 * SECOND;
+        if starts || alert.what.contains("too many") {
+            return true;
+        }
+        let Some(pair) = alert.pair.filter(|_| alert.kind == Kind::LoneLeg) else { return false };
+        let since = self.lone_since[pair.index()];
+        let (from, until) = if since > 0 { (since, now) } else { self.last_lone[pair.index()] };
+        until >= from + SECOND - ALERT_SLACK && now <= until + SECOND + ALERT_SLACK
+    }
+
     /// I1, while nothing interferes and the engine runs. What a venue has done to a position and the engine has
     /// reported as not its own waits for a person (SAFETY V1).
     pub(super) fn lone_legs(&mut self, world: &World, engine: Option<&Engine>) -> Result<(), Violation> {
@@ -21,6 +39,7 @@ impl Checker {
             if !lone || self.strange {
                 let since = self.lone_since[pair];
                 if since > 0 {
+                    self.last_lone[pair] = (since, world.now);
                     self.longest_lone = self.longest_lone.max(world.now - since);
                 }
                 // Where the network is faulty all along, something interferes at every moment.

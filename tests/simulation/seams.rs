@@ -280,9 +280,10 @@ impl Http for SimHttp {
             return Err(HttpError("the process is dead".to_owned()));
         }
         let trip = round_trip(world, self.venue);
+        let deadline_ns = request.deadline_ms * 1_000_000;
         self.spend(trip);
         if world.now < world.networks[self.venue].rest_down_until {
-            self.spend(world.rng.between(0, DEADLINE_NS as i64) as u64);
+            self.spend(world.rng.between(0, deadline_ns as i64) as u64);
             return Err(HttpError("cannot connect".to_owned()));
         }
         let path = path_of(&request.url);
@@ -302,7 +303,7 @@ impl Http for SimHttp {
         }
         let venue = &mut world.venues[self.venue];
         let call = venue.call(now, wire::Request { method, path_and_query: path, headers: &headers, body });
-        let deadline_us = now + (DEADLINE_NS / 1_000) as i64;
+        let deadline_us = now + (deadline_ns / 1_000) as i64;
         match venue.foresee(call).filter(|(due_us, _)| *due_us <= deadline_us) {
             Some((due_us, wire::Response { status, headers, body, .. })) => {
                 self.spend((due_us - now).max(0) as u64 * 1_000);
@@ -312,7 +313,7 @@ impl Http for SimHttp {
                 Ok(Response { status, body, retry_after_s })
             }
             None => {
-                self.spend(DEADLINE_NS.saturating_sub(trip));
+                self.spend(deadline_ns.saturating_sub(trip));
                 world.note("answer", format_args!("{} none in time", self.venue));
                 Err(HttpError("timed out".to_owned()))
             }

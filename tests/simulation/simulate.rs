@@ -34,6 +34,8 @@ pub struct Outcome {
     pub longest_lone: (u64, u64),
     pub longest_quiet_lone: (u64, u64),
     pub alerts: Vec<(&'static str, u64)>,
+    /// Alerts of what is true.
+    pub founded: u64,
     pub tags: Tags,
     /// Effects of the first run of the engine, its start included.
     pub effects_of_first_run: u64,
@@ -70,6 +72,7 @@ pub fn simulate_with_crashes(options: &Options, crashes: &[(bool, u64)]) -> Outc
         longest_lone: (run.check.longest_lone, options.seed),
         longest_quiet_lone: (run.check.longest_quiet_lone, options.seed),
         alerts: run.check.alerts.iter().map(|(kind, count)| (*kind, *count)).collect(),
+        founded: run.check.founded,
         tags: world.tags.clone(),
         effects_of_first_run: run.effects_of_first_run,
         violation: violation

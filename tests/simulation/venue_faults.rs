@@ -9,7 +9,7 @@ use bot4_sim::stage::{Command, Size, VenueName};
 
 use super::options::Options;
 use super::run::{MS, SECOND};
-use super::venue_rules::{CODES, behind, code_tags, count_rules, rules, tell_twice};
+use super::venue_rules::{behind, count_rules, lose_one, refuse, refuse_closes, rules, tell_twice};
 use super::world::World;
 
 /// The run's only account.
@@ -62,13 +62,15 @@ pub enum VenueFault {
     Stall,
     /// The next order is given up by a gateway and arrives all the same.
     Gateway,
-    // For the search for mistakes alone: what follows breaks what the checker takes for granted of a venue.
+    // Not in the swarm: Behind, Late and Twice break what the checker takes for granted of a venue.
     /// An order that has filled is in no list for seconds, and told as late; positions are told at once.
     Behind,
     /// The next order arrives after its end by every clock but its venue's.
     Late,
     /// The next order fills in part, and its fill is told twice before its end is.
     Twice,
+    /// One message is lost, doubled or late; for the count of false alarms, where nothing else goes wrong.
+    Packet,
 }
 
 impl VenueFault {
@@ -202,8 +204,8 @@ impl VenueFaults {
             VenueFault::CloseCode => self.close(world, venue),
             VenueFault::Garbage => self.say_garbage(world, venue),
             VenueFault::Funding => self.change_funding(world, venue, now),
-            VenueFault::Refuse => self.refuse(world, venue),
-            VenueFault::RefuseCloses => self.refuse_closes(world, venue),
+            VenueFault::Refuse => refuse(&mut self.rng, world, venue),
+            VenueFault::RefuseCloses => refuse_closes(&mut self.rng, world, venue),
             VenueFault::Part => self.fill_in_part(world, venue),
             VenueFault::Stall => self.stall(world, venue, now),
             VenueFault::Expire => {
@@ -223,6 +225,7 @@ impl VenueFaults {
             }
             VenueFault::Behind => self.fall_behind(world, venue),
             VenueFault::Twice => tell_twice(world, venue),
+            VenueFault::Packet => lose_one(&mut self.rng, world, venue),
             VenueFault::Late => self.arrive_late(world, venue, now),
         }
     }
@@ -297,25 +300,6 @@ impl VenueFaults {
         }
         let until = now + self.span(10_000, 8);
         self.undo.push((until, Undo::Funding(venue)));
-    }
-
-    fn refuse(&mut self, world: &mut World, venue: usize) {
-        let code = self.pick(CODES[venue]).to_owned();
-        world.fault("O10", format_args!("{venue} {code}"));
-        code_tags(&code).iter().for_each(|tag| world.tags.hit(tag));
-        let (message, late) = ("simulated".to_owned(), self.rng.chance(300_000));
-        let action =
-            if late { Action::LateReject { code, message } } else { Action::Reject { code, message } };
-        world.venues[venue].fault(Rule::once(Class::Order, action));
-    }
-
-    fn refuse_closes(&mut self, world: &mut World, venue: usize) {
-        let count = 1 << self.rng.between(0, 4);
-        let code = self.pick(CODES[venue]).to_owned();
-        world.fault("O13", format_args!("{venue} {code} {count} times"));
-        let action = Action::Reject { code, message: "simulated".to_owned() };
-        let rule = Rule { count: Some(count), reduce_only: Some(true), ..Rule::always(Class::Order, action) };
-        world.venues[venue].fault(rule);
     }
 
     fn fill_in_part(&mut self, world: &mut World, venue: usize) {

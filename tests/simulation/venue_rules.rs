@@ -1,13 +1,15 @@
 //! The rules by which messages of a venue may go wrong for a whole run, the codes with which it may refuse, and the
 //! rows of the catalogue that each belongs to. Drawn and counted by `venue_faults`.
 
+use bot4_sim::core::Reject;
 use bot4_sim::core::fault::{Action, Class, Http, Rule};
 use bot4_sim::core::rng::Rng;
 
+use super::coverage::Tags;
 use super::world::World;
 
-/// Codes with which orders are refused, by venue: definitive, for later, for a person, and one that no sheet knows.
-pub const CODES: [&[&str]; 2] = [
+/// Codes that an engine which behaves meets soonest or that stand for a class, by venue; one of each is in no sheet.
+const USUAL: [&[&str]; 2] = [
     &["3001", "3002", "3003", "3010", "1131", "1132", "429", "1148", "1002", "3018", "3019", "3015", "7777"],
     &[
         "NOT_ENOUGH_MARGIN",
@@ -21,21 +23,159 @@ pub const CODES: [&[&str]; 2] = [
     ],
 ];
 
+/// Every code that the sheets list (`vest`, 6; `paradex`, 3.2, 4.3 and 5.1), as its wire has it.
+pub const DOCUMENTED: [&[&str]; 2] = [
+    &[
+        "429", "1002", "1003", "1022", "1023", "1024", "1099", "1111", "1116", "1121", "1125", "1130",
+        "1131", "1132", "1133", "1143", "1144", "1145", "1146", "1147", "1148", "3001", "3002", "3003",
+        "3004", "3006", "3007", "3008", "3010", "3011", "3015", "3017", "3018", "3019", "3020", "3021",
+        "3022", "3023", "3024", "4001", "4002", "4003", "4004", "4007", "4010", "4012", "5002", "5009",
+        "5010", "5013",
+    ],
+    &[
+        "VALIDATION_ERROR",
+        "BINDING_ERROR",
+        "INTERNAL_ERROR",
+        "NOT_FOUND",
+        "SERVICE_UNAVAILABLE",
+        "INVALID_REQUEST_PARAMETER",
+        "ORDER_ID_NOT_FOUND",
+        "CLIENT_ORDER_ID_NOT_FOUND",
+        "ORDER_IS_CLOSED",
+        "ORDER_IS_NOT_OPEN",
+        "INVALID_ORDER_SIZE",
+        "DUPLICATED_CLIENT_ID",
+        "INVALID_SYMBOL",
+        "INVALID_TOKEN",
+        "INVALID_STARKNET_ADDRESS",
+        "INVALID_STARKNET_SIGNATURE",
+        "STARKNET_SIGNATURE_VERIFICATION_FAILED",
+        "NOT_ONBOARDED",
+        "INVALID_TIMESTAMP",
+        "INVALID_ORDER_SIGNATURE",
+        "PUBLIC_KEY_INVALID",
+        "UNAUTHORIZED_ERROR",
+        "ACCOUNT_NOT_FOUND",
+        "MARKET_NOT_FOUND",
+        "MARKET_NOT_OPEN",
+        "GEO_IP_BLOCK",
+        "REQUEST_NOT_ALLOWED",
+        "BATCH_SIZE_OUT_OF_RANGE",
+        "ISOLATED_MARKET_ACCOUNT_MISMATCH",
+        "NO_ACCESS_TO_MARKET",
+        "RPI_ACCOUNT_NOT_WHITELISTED",
+        "SYSTEM_STATUS_POST_ONLY",
+        "SYSTEM_STATUS_CANCEL_ONLY",
+        "MARKET_MARGIN_RESTRICTED",
+        "INVALID_SUBKEY",
+        "INVALID_TOKEN_SCOPE",
+        "IP_NOT_ALLOWED",
+        "INVALID_PRICE_PRECISION",
+        "INVALID_SIGNATURE_EXPIRATION",
+        "ORDER_IS_NOT_OPEN_YET",
+        "BAD_STARKNET_REQUEST",
+        "MMP_NOT_ENABLED",
+        "NOT_ENOUGH_MARGIN",
+        "POST_ONLY_WOULD_CROSS",
+        "ORDER_EXCEEDS_POSITION_LIMIT",
+        "USER_CANCELED",
+        "EXPIRED",
+        "MMP_TRIGGERED",
+        "MMP_FROZEN",
+        "MMP_DISABLED",
+        "MMP_GREEKS_UNAVAILABLE",
+        "MMP_NOT_CONFIGURED",
+        "-32700",
+        "-32600",
+        "-32601",
+        "-32602",
+        "-32603",
+        "100",
+        "40110",
+        "40111",
+        "40112",
+        "40300",
+        "42901",
+    ],
+];
+
+/// The code of one refusal: the usual ones and each of the others in turn.
+pub fn code(rng: &mut Rng, venue: usize) -> &'static str {
+    let of = if rng.chance(500_000) { USUAL[venue] } else { DOCUMENTED[venue] };
+    of[(rng.next() % of.len() as u64) as usize]
+}
+
+/// The next order of this venue is refused, at once or after it was taken.
+pub fn refuse(rng: &mut Rng, world: &mut World, venue: usize) {
+    let code = code(rng, venue).to_owned();
+    world.fault("O10", format_args!("{venue} {code}"));
+    code_tags(&code).iter().for_each(|tag| world.tags.hit(tag));
+    let (message, late) = ("simulated".to_owned(), rng.chance(300_000));
+    let action = if late { Action::LateReject { code, message } } else { Action::Reject { code, message } };
+    world.venues[venue].fault(Rule::once(Class::Order, action));
+}
+
+/// The next closing orders of this venue are refused.
+pub fn refuse_closes(rng: &mut Rng, world: &mut World, venue: usize) {
+    let count = 1 << rng.between(0, 4);
+    let code = code(rng, venue).to_owned();
+    world.fault("O13", format_args!("{venue} {code} {count} times"));
+    let action = Action::Reject { code, message: "simulated".to_owned() };
+    let rule = Rule { count: Some(count), reduce_only: Some(true), ..Rule::always(Class::Order, action) };
+    world.venues[venue].fault(rule);
+}
+
+/// One message is lost, doubled or half a second late: what nobody is called for.
+pub fn lose_one(rng: &mut Rng, world: &mut World, venue: usize) {
+    let ms = rng.between(20, 500) as u32;
+    let told = rng.chance(500_000);
+    let (classes, actions): (&[Class], _) = if told {
+        (&EVENTS, [Action::DropEvent, Action::DuplicateEvent, Action::DelayEvent { ms }])
+    } else {
+        (&REQUESTS, [Action::DropRequest, Action::DropAck, Action::DelayAck { ms }])
+    };
+    let class = classes[(rng.next() % classes.len() as u64) as usize];
+    let action = actions[rng.next() as usize % actions.len()].clone();
+    world.fault("packet", format_args!("{venue} {class:?} {action:?}"));
+    world.venues[venue].fault(Rule::once(class, action));
+}
+
+/// Documented codes with which no order was refused.
+pub fn missing_codes(tags: &Tags) -> Vec<&'static str> {
+    DOCUMENTED.iter().flat_map(|codes| codes.iter()).filter(|code| tags.count(code) == 0).copied().collect()
+}
+
+pub fn is_code(tag: &str) -> bool {
+    DOCUMENTED.iter().any(|codes| codes.contains(&tag))
+}
+
+/// Counts the refusals of this run by their codes, where one was drawn.
+fn count_codes(world: &mut World) {
+    for (venue, documented) in world.venues.iter().zip(DOCUMENTED) {
+        for arrival in venue.truth().arrivals() {
+            let Err(Reject::Injected { code, .. }) = &arrival.outcome else { continue };
+            let known = documented.iter().find(|known| *known == code);
+            known.into_iter().for_each(|known| world.tags.hit(known));
+        }
+    }
+}
+
+const REQUESTS: [Class; 6] =
+    [Class::Order, Class::Cancel, Class::Query, Class::Auth, Class::PublicQuery, Class::Socket];
+const EVENTS: [Class; 6] = [
+    Class::OrderEvent,
+    Class::FillEvent,
+    Class::PositionEvent,
+    Class::AccountEvent,
+    Class::BookEvent,
+    Class::TickerEvent,
+];
+
 /// Every class of message with everything that may happen to it.
 pub fn rules(rng: &mut Rng) -> Vec<(Class, Action)> {
     let mut ms = |most: i64| rng.between(1, most) as u32;
-    let requests =
-        [Class::Order, Class::Cancel, Class::Query, Class::Auth, Class::PublicQuery, Class::Socket];
-    let events = [
-        Class::OrderEvent,
-        Class::FillEvent,
-        Class::PositionEvent,
-        Class::AccountEvent,
-        Class::BookEvent,
-        Class::TickerEvent,
-    ];
     let mut all = Vec::new();
-    for class in requests {
+    for class in REQUESTS {
         all.push((class, Action::DropRequest));
         all.push((class, Action::DropAck));
         all.push((class, Action::DelayRequest { ms: ms(400) }));
@@ -55,7 +195,7 @@ pub fn rules(rng: &mut Rng) -> Vec<(Class, Action)> {
     all.push((Class::Order, Action::PartialAny));
     all.push((Class::Order, Action::Requote));
     all.push((Class::Query, Action::Lag { ms: ms(3_000) }));
-    for class in events {
+    for class in EVENTS {
         all.push((class, Action::DropEvent));
         all.push((class, Action::DuplicateEvent));
         all.push((class, Action::DelayEvent { ms: ms(5_000) }));
@@ -90,6 +230,7 @@ fn so_often(count: u32, class: Class, action: Action) -> Rule {
 
 /// How often the rules of the run fired: each began with all of `u32` left.
 pub fn count_rules(world: &mut World) {
+    count_codes(world);
     for venue in 0..2 {
         for rule in world.venues[venue].exchange_mut().faults().rules() {
             let fired = rule.count.map_or(0, |left| u32::MAX - left);

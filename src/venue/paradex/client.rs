@@ -153,7 +153,8 @@ impl Client {
         body: Option<&str>,
     ) -> Result<Vec<u8>, DeskError> {
         let url = format!("{}{path}", self.rest_url);
-        let answer = http.call(Request { method, url, headers, body: body.map(str::to_owned) });
+        let body = body.map(str::to_owned);
+        let answer = http.call(Request { method, url, headers, body, ..Request::default() });
         let unreachable =
             |error: HttpError| DeskError::Unreachable { venue: VENUE.title, what, why: error.to_string() };
         let Response { status, body, .. } = answer.map_err(unreachable)?;

@@ -91,6 +91,7 @@ impl Registration {
             url: [rest_url.trim_end_matches('/'), "/register"].concat(),
             headers: vec![("Content-Type", "application/json".into())],
             body: Some(self.body.expose().to_owned()),
+            ..Request::default()
         };
         let response = http.call(request).map_err(|error| RegisterError::Unreachable(error.to_string()))?;
         let reply: Reply = json::from_slice(&response.body).map_err(|_| refused(&response))?;

@@ -64,7 +64,7 @@ impl Rest {
         if method == Method::Post || method == Method::Put {
             headers.push(("Content-Type", "application/json".to_owned()));
         }
-        Request { method, url: [&self.base, path].concat(), headers, body }
+        Request { method, url: [&self.base, path].concat(), headers, body, ..Request::default() }
     }
 
     fn send(&self, http: &mut dyn Http, what: &'static str, request: Request) -> Result<Response, DeskError> {
