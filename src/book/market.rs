@@ -24,6 +24,8 @@ pub struct Market {
     crossed_since: Nanos,
     /// What arrives before this may be old: the connection was silent for long.
     settled_at: Nanos,
+    /// The venue has told the market's state over this connection.
+    status_told: bool,
     /// The quote holds prices of this book, made from its levels up to these (asks, bids).
     reach: Option<[Price; 2]>,
 }
@@ -39,6 +41,7 @@ impl Market {
             size: pair.size,
             crossed_since: Nanos::NEVER,
             settled_at: Nanos::NEVER,
+            status_told: false,
             reach: None,
         }
     }
@@ -71,11 +74,18 @@ impl Market {
 
     pub fn set_ticker(&mut self, ticker: Ticker) {
         self.quote.ticker = ticker;
+        self.status_told = true;
+    }
+
+    /// Nothing that was told says that it does not trade.
+    pub fn may_trade(&self) -> bool {
+        !self.status_told || self.quote.ticker.status == MarketStatus::Trading
     }
 
     /// What was told of the market's state may be over: it counts as halted until it is told again.
     pub fn forget_status(&mut self) {
         self.quote.ticker.status = MarketStatus::Halted;
+        self.status_told = false;
     }
 
     /// Nothing that arrives before `at` is traded on.

@@ -20,6 +20,8 @@ use crate::venue::{Feed, FeedSink, flush, reason};
 
 /// Feeds are ticked this often, so that pings and deadlines are kept.
 const TICK_MS: u64 = 250;
+/// A book of which nothing has come for so long, while the connection lives, is fetched anew over another (SAFETY M13).
+const STILL_MS: u64 = 20_000;
 /// Book counts are recorded this often per market.
 const REPORT_MS: u64 = 1_000;
 
@@ -146,7 +148,7 @@ impl BookThread {
         self.next_tick = now.plus_ms(TICK_MS);
         let (venue, role) = (self.markets.venue, Role::MarketData);
         self.markets.record(now, RecordKind::LinkUp { venue, role });
-        self.markets.t_wire = now;
+        (self.markets.t_wire, self.markets.opened) = (now, now);
         self.markets.invalidate_all();
         if self.feed.tells_status() {
             self.markets.forget_status();
@@ -195,6 +197,7 @@ impl BookThread {
         self.next_tick = now.plus_ms(TICK_MS);
         match self.feed.on_tick(now, &mut self.outbox) {
             Ok(()) if self.markets.any_corrupt(now) => self.lose(Reason::cut("a book stays crossed")),
+            Ok(()) if self.markets.any_still(now) => self.lose(Reason::cut("a book stands still")),
             Ok(()) => self.send_outbox(),
             Err(error) => self.lose(reason(&error)),
         }
@@ -236,6 +239,8 @@ struct Markets {
     clock: Box<dyn Clock>,
     /// When the frame in hand was read; since a connection has opened, that time.
     t_wire: Nanos,
+    /// When the connection opened.
+    opened: Nanos,
     /// What a book may be old.
     max_age_ms: u64,
     markets: [Option<Market>; PAIRS_MAX],
@@ -271,6 +276,7 @@ impl Markets {
             venue,
             clock,
             t_wire: Nanos::NEVER,
+            opened: Nanos::NEVER,
             max_age_ms: u64::from(settings.venues[venue.index()].max_book_age_ms),
             markets,
             rules: [[None; 2]; PAIRS_MAX],
@@ -343,6 +349,20 @@ impl Markets {
 
     fn any_corrupt(&self, now: Nanos) -> bool {
         self.markets.iter().flatten().any(|market| market.is_corrupt(now))
+    }
+
+    /// A book stands still. Where it never came over this connection either, a person is called, unless its market is
+    /// known not to trade.
+    fn any_still(&mut self, now: Nanos) -> bool {
+        let opened = self.opened;
+        let still = |market: &&Market| now.ms_since(market.last().t_wire.max(opened)) > STILL_MS;
+        let Some(market) = self.markets.iter().flatten().find(still) else { return false };
+        let Quote { venue, pair, t_wire, .. } = *market.last();
+        if t_wire < opened && market.may_trade() {
+            let what = Reason::cut("no book comes over a fresh connection either");
+            self.record(now, RecordKind::Alarm { pair, venue, what });
+        }
+        true
     }
 
     fn reject(&mut self, why: Reason) {

@@ -211,6 +211,34 @@ fn a_feed_that_gives_up_and_a_flood_of_bad_frames_replace_the_connection() {
 }
 
 #[test]
+fn a_book_that_stands_still_is_fetched_anew_and_told_when_that_does_not_help() {
+    let mut bench = bench(8);
+    bench.connect();
+    bench.frame("m100");
+    bench.at(10_000);
+    bench.frame("m100");
+    bench.at(29_900);
+    // The connection lives, and what it tells is not the book.
+    bench.frame("t");
+    bench.at(29_950);
+    let lost = |records: Vec<RecordKind>| {
+        let why = Reason::cut("a book stands still");
+        let down = records
+            .iter()
+            .filter(|kind| matches!(kind, RecordKind::LinkDown { why: told, .. } if *told == why));
+        (down.count(), records.iter().filter(|kind| matches!(kind, RecordKind::Alarm { .. })).count())
+    };
+    assert_eq!(lost(bench.records()), (0, 0));
+    bench.at(30_300);
+    assert_eq!((lost(bench.records()), bench.asks()), ((1, 0), 1));
+    bench.connect();
+    bench.at(50_000);
+    assert_eq!(lost(bench.records()), (0, 0));
+    bench.at(50_700);
+    assert_eq!(lost(bench.records()), (1, 1), "a fresh connection has not helped");
+}
+
+#[test]
 fn what_an_earlier_connection_told_of_a_market_holds_no_more() {
     let mut bench = bench(16);
     let status = |bench: &mut Bench, frame: &str| {
@@ -252,10 +280,10 @@ fn what_had_piled_up_behind_a_silence_is_not_believed() {
     };
     assert!(trades(1_000, "m10000"));
     assert!(trades(2_000, "m10001"), "as long as a book may be old is no silence");
-    assert!(!trades(30_000, "m10002"), "it may be as old as the silence");
-    assert!(!trades(30_000, "a"));
-    assert!(!trades(30_900, "m10003"));
-    assert!(trades(31_000, "m10004"), "for so long nothing can have been held up");
+    assert!(!trades(21_000, "m10002"), "it may be as old as the silence");
+    assert!(!trades(21_000, "a"));
+    assert!(!trades(21_900, "m10003"));
+    assert!(trades(22_000, "m10004"), "for so long nothing can have been held up");
 }
 
 #[test]
