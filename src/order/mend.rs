@@ -228,6 +228,12 @@ pub fn best_price(pair: &Pair, leg: usize, side: Side) -> Option<Price> {
     best.or_else(|| known.clone().next())
 }
 
+/// A venue has told a price of this leg's market since the start.
+pub fn is_priced(pair: &Pair, leg: usize) -> bool {
+    let quote = &pair.quotes[leg];
+    quote.ticker.mark.raw() > 0 || (quote.bid.raw() > 0 && quote.ask.raw() > 0)
+}
+
 /// Worst price that an order of this size touches in the last quote.
 pub(super) fn price_for(pair: &Pair, leg: usize, side: Side, qty: Qty) -> Option<Price> {
     let quote = &pair.quotes[leg];

@@ -11,6 +11,10 @@ use crate::types::{Intent, IntentKind, Nanos, Price, Qty, Rate, RecordKind, Stop
 /// Pause between two verifications, ms.
 const VERIFY_EVERY_MS: u64 = 500;
 
+/// How long after a start a close of both legs waits for a price of today, ms: the books' own reference may be hours
+/// old, and one leg alone would fill by it.
+const PRICES_WAIT_MS: u64 = 5_000;
+
 /// A stop under way.
 #[derive(Clone, Debug)]
 pub struct Stop {
@@ -108,6 +112,10 @@ impl Core {
         let pair = &self.pairs[index];
         let idle = pair.phase == Phase::Idle && !pair.has_live_orders() && now >= pair.exit_after;
         if !pair.opened || !idle || !self.takes_both_closes(pair) {
+            return;
+        }
+        let waits = now.ms_since(self.started) < PRICES_WAIT_MS;
+        if waits && !(0..2).all(|leg| mend::is_priced(pair, leg)) {
             return;
         }
         let routes = [0, 1].map(|leg| mend::unwind(pair, leg, qty, &self.settings));

@@ -7,7 +7,7 @@ use bot4::types::report::{AccountReport, Fact};
 use bot4::types::settings::Legs;
 use bot4::types::*;
 
-use crate::limits::restart;
+use crate::limits::{restart, restart_without_books};
 use crate::rig::*;
 
 fn halt(flatten: bool) -> Input {
@@ -48,6 +48,30 @@ fn a_halt_with_flatten_closes_the_pair_and_the_engine_goes_on() {
     rig.wait_ms(2);
     assert!(!rig.core.is_stopped());
     rig.assert_home();
+}
+
+/// The books' reference may be hours old: by it one leg fills and the other does not.
+#[test]
+fn a_close_right_after_a_start_waits_for_prices_of_today_and_not_for_ever() {
+    let restarted = || {
+        let mut rig = Rig::new();
+        rig.opened();
+        restart(&mut rig, Mode::Active);
+        restart_without_books(&mut rig, Mode::Active);
+        rig.step(halt(true));
+        rig.wait_ms(1_000);
+        assert_eq!(rig.sent.len(), 2, "no price is known");
+        rig
+    };
+    let mut rig = restarted();
+    rig.quotes();
+    rig.wait_ms(2);
+    assert_eq!(rig.sent.len(), 4);
+    let mut rig = restarted();
+    rig.wait_ms(3_900);
+    assert_eq!(rig.sent.len(), 2);
+    rig.wait_ms(200);
+    assert_eq!(rig.sent.len(), 4, "it goes by what there is");
 }
 
 #[test]

@@ -10,6 +10,12 @@ use crate::rig::*;
 
 /// The next run: what the journal says now is carried into a fresh segment, and nothing else is.
 pub fn restart(rig: &mut Rig, wanted: Mode) {
+    restart_without_books(rig, wanted);
+    rig.quotes();
+    rig.wait_ms(1);
+}
+
+pub fn restart_without_books(rig: &mut Rig, wanted: Mode) {
     let mut core = Core::new(rig.core.settings().clone());
     rig.journal.iter().for_each(|entry| core.recover(entry));
     core.end_recovery(rig.now);
@@ -19,8 +25,7 @@ pub fn restart(rig: &mut Rig, wanted: Mode) {
     core.start(rig.now, Start { epoch, mode: wanted, paper: false }, &mut fx);
     rig.core = core;
     rig.carry_out(fx);
-    rig.connect();
-    rig.wait_ms(1);
+    rig.connect_without_books();
 }
 
 /// An entry whose second leg is refused and whose first is taken back.

@@ -179,6 +179,11 @@ impl Rig {
 
     /// Both venues answer: rules, streams, a flat account without orders, and books.
     pub fn connect(&mut self) {
+        self.connect_without_books();
+        self.quotes();
+    }
+
+    pub fn connect_without_books(&mut self) {
         for venue in [V, P] {
             self.fact(Fact::Rules { venue, pair: PairId(0), rules: rules() });
             self.event(venue, TraderEvent::Ready(true));
@@ -186,7 +191,6 @@ impl Rig {
             let asked = self.now;
             self.fact(Fact::OpenOrders { venue, asked, orders: Vec::new() });
         }
-        self.quotes();
     }
 
     pub fn step(&mut self, input: Input) {
