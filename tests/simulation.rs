@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use simulation::coverage::{By, TABLE};
 use simulation::options::Options;
 use simulation::planted::MISTAKES;
 use simulation::simulate::simulate;
@@ -77,6 +78,17 @@ fn seeds_that_found_something_find_nothing_any_more() {
         assert_eq!(outcome.violation, None, "{line}\n{}", outcome.tail);
     };
     batch::each(0, jobs(), |nth| nth < lines.len() as u64, one);
+}
+
+/// A row that the simulation does not count names what shows it instead.
+#[test]
+fn every_other_row_of_the_catalogue_names_a_test_that_is_there() {
+    for (tag, by, _) in TABLE {
+        let (By::Process(proof) | By::Ci(proof)) = by else { continue };
+        let (file, test) = proof.split_once("::").unwrap();
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        assert!(text.contains(&format!("fn {test}()")), "{tag}: {proof}");
+    }
 }
 
 /// Every mistake of the list is planted in exactly one place or named by all of its places, and none is planted that

@@ -212,6 +212,33 @@ fn words_that_stand_nowhere() {
     });
 }
 
+/// Batches and amendments have answers of several parts (SAFETY O20, O21): no such request can be made.
+#[test]
+fn what_is_not_used_is_not_there() {
+    let unused = ["create_batch", "orders/batch", "order.modify", "PUT /orders"];
+    let sources: Vec<Source> = texts().into_iter().filter(|source| source.path.starts_with("src/")).collect();
+    check(sources, |source| {
+        let found = unused.iter().filter(|word| source.text.contains(**word));
+        found.map(|word| format!("{}: {word}", source.path)).collect()
+    });
+}
+
+/// Nothing from a repository or another registry, and each with its checksum (SAFETY L20).
+#[test]
+fn every_dependency_comes_from_the_public_registry() {
+    let lock = include_str!("../Cargo.lock");
+    let packages: Vec<&str> = lock.split("[[package]]").skip(1).collect();
+    assert!(packages.len() > 100, "{} packages", packages.len());
+    for package in packages {
+        let name = package.lines().find(|line| line.starts_with("name = ")).unwrap();
+        let source = package.lines().find(|line| line.starts_with("source = "));
+        let ours = ["name = \"bot4\"", "name = \"bot4-sim\""].contains(&name);
+        let public =
+            source.is_some_and(|line| line.contains("registry+https://github.com/rust-lang/crates.io-index"));
+        assert!(ours || (public && package.contains("checksum = ")), "{package}");
+    }
+}
+
 #[test]
 fn the_checks_find_what_they_look_for() {
     assert_eq!(imports("use crate::sys::link::{Link};"), ["sys::link::"]);

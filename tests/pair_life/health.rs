@@ -129,6 +129,11 @@ fn a_key_that_lapses_is_told_each_hour_and_stops_entries_in_time() {
     rig.enter();
     let expiry = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::KeyExpiry };
     assert!(rig.sent.is_empty() && rig.logs.contains(&expiry));
+    let mut rig = held();
+    rig.fact(Fact::KeyExpiry { venue: V, at_ms: rig.now.ms() + hour });
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    assert_eq!(rig.sent.len(), 4, "closing is never held back");
 }
 
 #[test]

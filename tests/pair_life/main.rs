@@ -50,6 +50,17 @@ fn nothing_is_sent_twice_while_orders_are_out() {
 }
 
 #[test]
+fn a_pair_that_is_being_closed_is_not_opened() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.wait_ms(6_000);
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.enter();
+    assert_eq!(rig.sent.len(), 4, "the exit alone");
+}
+
+#[test]
 fn a_position_that_is_not_ours_blocks_entries_and_is_not_touched() {
     let mut rig = Rig::new();
     rig.account(V, "3");
