@@ -26,6 +26,12 @@ pub struct Market {
     settled_at: Nanos,
     /// The venue has told the market's state over this connection.
     status_told: bool,
+    /// Nothing of it has come over this connection yet.
+    fresh: bool,
+    /// When something last came that was not a connection's first: a book that is fetched anew moves no more for that.
+    moved: Nanos,
+    /// It was told that it stands still.
+    pub told_still: bool,
     /// The quote holds prices of this book, made from its levels up to these (asks, bids).
     reach: Option<[Price; 2]>,
 }
@@ -42,6 +48,9 @@ impl Market {
             crossed_since: Nanos::NEVER,
             settled_at: Nanos::NEVER,
             status_told: false,
+            fresh: true,
+            moved: Nanos::NEVER,
+            told_still: false,
             reach: None,
         }
     }
@@ -77,9 +86,27 @@ impl Market {
         self.status_told = true;
     }
 
-    /// Nothing that was told says that it does not trade.
+    /// Nothing that was told over this connection says that it does not trade.
     pub fn may_trade(&self) -> bool {
         !self.status_told || self.quote.ticker.status == MarketStatus::Trading
+    }
+
+    /// A connection has opened.
+    pub fn opened(&mut self, now: Nanos) {
+        self.fresh = true;
+        if self.moved == Nanos::NEVER {
+            self.moved = now;
+        }
+    }
+
+    /// Since when it stands still.
+    pub fn moved(&self) -> Nanos {
+        self.moved
+    }
+
+    /// It stands still for a reason, or it moves.
+    pub fn move_at(&mut self, now: Nanos) {
+        (self.moved, self.told_still) = (now, false);
     }
 
     /// What was told of the market's state may be over: it counts as halted until it is told again.
@@ -119,6 +146,9 @@ impl Market {
     fn seen(&mut self, t_wire: Nanos) {
         self.quote.updates += 1;
         self.quote.t_wire = t_wire;
+        if !std::mem::replace(&mut self.fresh, false) {
+            self.move_at(t_wire);
+        }
     }
 
     /// Decides whether the book is tradable, and prices it if so.

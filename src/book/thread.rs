@@ -20,8 +20,6 @@ use crate::venue::{Feed, FeedSink, flush, reason};
 
 /// Feeds are ticked this often, so that pings and deadlines are kept.
 const TICK_MS: u64 = 250;
-/// A book of which nothing has come for so long, while the connection lives, is fetched anew over another (SAFETY M13).
-const STILL_MS: u64 = 20_000;
 /// Book counts are recorded this often per market.
 const REPORT_MS: u64 = 1_000;
 
@@ -149,6 +147,7 @@ impl BookThread {
         let (venue, role) = (self.markets.venue, Role::MarketData);
         self.markets.record(now, RecordKind::LinkUp { venue, role });
         (self.markets.t_wire, self.markets.opened) = (now, now);
+        self.markets.markets.iter_mut().flatten().for_each(|market| market.opened(now));
         self.markets.invalidate_all();
         if self.feed.tells_status() {
             self.markets.forget_status();
@@ -229,6 +228,7 @@ impl BookThread {
         if now >= self.next_report {
             self.next_report = now.plus_ms(REPORT_MS);
             self.markets.report(now);
+            self.markets.tell_still(now);
         }
     }
 }
@@ -241,6 +241,9 @@ struct Markets {
     t_wire: Nanos,
     /// When the connection opened.
     opened: Nanos,
+    /// How long a book may stand still now, and when a connection was last replaced for that.
+    still_ms: u64,
+    replaced_at: Nanos,
     /// What a book may be old.
     max_age_ms: u64,
     markets: [Option<Market>; PAIRS_MAX],
@@ -277,6 +280,8 @@ impl Markets {
             clock,
             t_wire: Nanos::NEVER,
             opened: Nanos::NEVER,
+            still_ms: still::STILL_MS,
+            replaced_at: Nanos::NEVER,
             max_age_ms: u64::from(settings.venues[venue.index()].max_book_age_ms),
             markets,
             rules: [[None; 2]; PAIRS_MAX],
@@ -349,20 +354,6 @@ impl Markets {
 
     fn any_corrupt(&self, now: Nanos) -> bool {
         self.markets.iter().flatten().any(|market| market.is_corrupt(now))
-    }
-
-    /// A book stands still. Where it never came over this connection either, a person is called, unless its market is
-    /// known not to trade.
-    fn any_still(&mut self, now: Nanos) -> bool {
-        let opened = self.opened;
-        let still = |market: &&Market| now.ms_since(market.last().t_wire.max(opened)) > STILL_MS;
-        let Some(market) = self.markets.iter().flatten().find(still) else { return false };
-        let Quote { venue, pair, t_wire, .. } = *market.last();
-        if t_wire < opened && market.may_trade() {
-            let what = Reason::cut("no book comes over a fresh connection either");
-            self.record(now, RecordKind::Alarm { pair, venue, what });
-        }
-        true
     }
 
     fn reject(&mut self, why: Reason) {
@@ -472,5 +463,6 @@ impl Outlet {
     }
 }
 
+mod still;
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,8 @@ pub struct Schedule {
     held_until: Nanos,
     /// When the next such question is due.
     spared_at: Nanos,
+    /// Looks in a row that got no answer.
+    unanswered: u32,
     every: Reconcile,
     /// Private calls are made (not in paper mode).
     private: bool,
@@ -98,6 +100,7 @@ impl Schedule {
             due,
             held_until: Nanos::NEVER,
             spared_at: Nanos::NEVER,
+            unanswered: 0,
             every,
             private,
         }
@@ -191,14 +194,20 @@ impl Schedule {
         Some(row.0)
     }
 
-    /// A regular look got no answer: what is held is not left unread until the next.
-    pub fn failed(&mut self, job: Job, now: Nanos) {
-        let again = now.plus_ms(RETRY_MS);
-        match job {
-            Job::Account => self.due.account = self.due.account.min(again),
-            Job::OpenOrders => self.due.open_orders = self.due.open_orders.min(again),
-            _ => {}
+    /// A look got no answer: what is held is not left unread until the next one is due. Ever more seldom, while there
+    /// is none.
+    pub fn unanswered(&mut self, ask: &Ask, now: Nanos) {
+        let again = now.plus_ms(RETRY_MS << self.unanswered.min(6));
+        match ask {
+            Ask::Account { .. } => self.due.account = self.due.account.min(again),
+            Ask::OpenOrders { .. } => self.due.open_orders = self.due.open_orders.min(again),
+            _ => return,
         }
+        self.unanswered += 1;
+    }
+
+    pub fn answered(&mut self) {
+        self.unanswered = 0;
     }
 
     /// The link is made and handed over.
@@ -294,15 +303,20 @@ mod tests {
     fn a_look_that_failed_is_soon_done_again() {
         let start = Nanos::from_ms(1_000);
         let mut schedule = quiet(start);
-        let due = start.plus_ms(15_000);
+        let (due, account) = (start.plus_ms(15_000), Ask::Account { venue: VENUE });
         let until = |schedule: &mut Schedule, to: Nanos| -> Vec<Job> {
             std::iter::from_fn(|| schedule.next(to)).filter(|job| *job == Job::Account).collect()
         };
         assert_eq!(until(&mut schedule, due), [Job::Account]);
-        schedule.failed(Job::Account, due);
-        assert_eq!(until(&mut schedule, due.plus_ms(RETRY_MS - 1)), []);
-        assert_eq!(until(&mut schedule, due.plus_ms(RETRY_MS)), [Job::Account]);
-        assert_eq!(until(&mut schedule, due.plus_ms(15_000)), [], "answered: fifteen seconds from then");
+        schedule.unanswered(&account, due);
+        assert_eq!(until(&mut schedule, due.plus_ms(999)), []);
+        let again = due.plus_ms(1_000);
+        assert_eq!(until(&mut schedule, again), [Job::Account]);
+        schedule.unanswered(&account, again);
+        assert_eq!(until(&mut schedule, again.plus_ms(1_999)), [], "ever more seldom");
+        assert_eq!(until(&mut schedule, again.plus_ms(2_000)), [Job::Account]);
+        schedule.answered();
+        assert_eq!(until(&mut schedule, again.plus_ms(16_999)), [], "fifteen seconds from then");
     }
 
     #[test]

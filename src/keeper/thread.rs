@@ -1,6 +1,8 @@
 //! The `keeper:<venue>` thread: does what [`Schedule`] says, one blocking call at a time, and hands results and ready
 //! sockets to the thread that needs them.
 
+use std::sync::Arc;
+
 use super::schedule::{Job, Schedule};
 use crate::sys::clock::Clock;
 use crate::sys::link::Link;
@@ -18,11 +20,10 @@ use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Sighting, Targe
 const PATIENCE_S: u64 = 2;
 const PATIENCE_MAX_S: u64 = 60;
 
-/// How long an answer is waited for, ms: one that is lost must not keep the fate of an order waiting. A venue that is
-/// slow gets twice as long at each call, up to [`HTTP_DEADLINE_MS`], until it has answered.
-const DEADLINE_FIRST_MS: u64 = 1_000;
-/// What is due by the clock alone never waits longer than this, ms: something needed may be next.
-const ROUTINE_DEADLINE_MS: u64 = 2_000;
+/// How long an answer is waited for at least, ms: one that is lost must not keep the fate of an order waiting.
+const DEADLINE_LEAST_MS: u64 = 1_000;
+/// A venue that is slow is waited for so many times as long as its last answer took.
+const SLOWER: u64 = 3;
 
 /// Opens links: production over TCP and TLS, a simulation over queues. Blocks, with a deadline.
 pub trait Connector: Send {
@@ -44,7 +45,7 @@ pub struct KeeperThread {
     desk: Box<dyn Desk>,
     http: Heeding,
     connector: Box<dyn Connector>,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
     schedule: Schedule,
     /// What the venue last said; entries are off unless it is `Ok`.
     mode: VenueMode,
@@ -65,8 +66,8 @@ impl KeeperThread {
         rings: Rings,
     ) -> Self {
         let schedule = Schedule::new(clock.now(), desk.login_due(), every, private);
-        let http =
-            Heeding { http, limited_s: None, deadline_ms: DEADLINE_FIRST_MS, most_ms: HTTP_DEADLINE_MS };
+        let clock: Arc<dyn Clock> = Arc::from(clock);
+        let http = Heeding::new(http, Arc::clone(&clock));
         Self { venue, desk, http, connector, clock, schedule, mode: VenueMode::Ok, rings }
     }
 
@@ -89,16 +90,12 @@ impl KeeperThread {
     }
 
     fn run(&mut self, job: Job) {
-        let needed = matches!(job, Job::Ask(_) | Job::Link { .. } | Job::Login);
-        self.http.most_ms = if needed { HTTP_DEADLINE_MS } else { ROUTINE_DEADLINE_MS };
         match job {
-            Job::Ask(ask) => {
-                self.answer(ask);
-            }
+            Job::Ask(ask) => self.answer(ask),
             Job::Link { role, attempt } => self.link(role, attempt),
             Job::Login => self.login(),
-            Job::Account => self.look(job, Ask::Account { venue: self.venue }),
-            Job::OpenOrders => self.look(job, Ask::OpenOrders { venue: self.venue }),
+            Job::Account => self.answer(Ask::Account { venue: self.venue }),
+            Job::OpenOrders => self.answer(Ask::OpenOrders { venue: self.venue }),
             Job::Rules => self.rules(),
             Job::Mode => self.mode(),
             Job::Clock => self.clock(),
@@ -119,15 +116,8 @@ impl KeeperThread {
         self.tell(Fact::Limited { venue: self.venue, for_ms });
     }
 
-    /// A regular look; one that failed is soon done again.
-    fn look(&mut self, job: Job, ask: Ask) {
-        if !self.answer(ask) {
-            self.schedule.failed(job, self.clock.now());
-        }
-    }
-
-    /// A question of `order`; whether it was answered. No answer is said to be none.
-    fn answer(&mut self, ask: Ask) -> bool {
+    /// A question of `order`, or one that is due. No answer is said to be none.
+    fn answer(&mut self, ask: Ask) {
         let asked = self.clock.now();
         let (venue, http, desk) = (self.venue, &mut self.http, self.desk.as_mut());
         let fact = match ask {
@@ -153,12 +143,15 @@ impl KeeperThread {
             }),
             Ask::Rules { .. } | Ask::Link { .. } => Ok(None),
         };
-        let fact = self.checked(fact, "query");
-        let answered = fact.is_some();
-        if let Some(fact) = fact.unwrap_or_else(|| Some(no_answer(ask, asked))) {
+        match &fact {
+            Ok(_) => self.schedule.answered(),
+            Err(DeskError::Unreachable { .. }) => self.schedule.unanswered(&ask, self.clock.now()),
+            Err(_) => {}
+        }
+        let fact = self.checked(fact, "query").unwrap_or_else(|| Some(no_answer(ask, asked)));
+        if let Some(fact) = fact {
             self.tell(fact);
         }
-        answered
     }
 
     fn link(&mut self, role: Role, attempt: u32) {
@@ -259,18 +252,28 @@ impl KeeperThread {
 /// Calls, and remembers that the venue asked for patience (SAFETY C9) and how long its answers take.
 struct Heeding {
     http: Box<dyn Http>,
+    clock: Arc<dyn Clock>,
     limited_s: Option<u64>,
-    /// How long the next answer is waited for, and at most.
+    /// How long the next answer is waited for.
     deadline_ms: u64,
-    most_ms: u64,
+}
+
+impl Heeding {
+    fn new(http: Box<dyn Http>, clock: Arc<dyn Clock>) -> Self {
+        Self { http, clock, limited_s: None, deadline_ms: DEADLINE_LEAST_MS }
+    }
 }
 
 impl Http for Heeding {
     fn call(&mut self, request: Request) -> Result<Response, HttpError> {
-        let answer = self.http.call(Request { deadline_ms: self.deadline_ms.min(self.most_ms), ..request });
+        let asked = self.clock.now();
+        let answer = self.http.call(Request { deadline_ms: self.deadline_ms, ..request });
+        let took_ms = self.clock.now().ms_since(asked);
         self.deadline_ms = match answer {
-            Ok(_) => DEADLINE_FIRST_MS,
-            Err(_) => (2 * self.deadline_ms).min(HTTP_DEADLINE_MS),
+            Ok(_) => (SLOWER * took_ms).clamp(DEADLINE_LEAST_MS, HTTP_DEADLINE_MS),
+            Err(_) if took_ms >= self.deadline_ms => (2 * self.deadline_ms).min(HTTP_DEADLINE_MS),
+            // Refused at once: that says nothing of how long an answer takes.
+            Err(_) => self.deadline_ms,
         };
         let response = answer?;
         if response.status == 429 {
@@ -320,41 +323,58 @@ fn certain_offset(told_ms: u64, before: Nanos, after: Nanos) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
+    use crate::sys::clock::ManualClock;
 
-    /// Answers by a list, and notes how long it might have taken.
+    /// Takes so many ms for each answer, in order, and notes how long it would have been waited for.
     struct Played {
-        answers: Vec<bool>,
+        takes_ms: Vec<u64>,
+        clock: ManualClock,
         waited: Arc<Mutex<Vec<u64>>>,
     }
 
     impl Http for Played {
         fn call(&mut self, request: Request) -> Result<Response, HttpError> {
             self.waited.lock().unwrap().push(request.deadline_ms);
-            match self.answers.remove(0) {
-                true => Ok(Response { status: 200, body: Vec::new(), retry_after_s: None }),
-                false => Err(HttpError("none".to_owned())),
+            let takes_ms = self.takes_ms.remove(0);
+            self.clock.advance_ms(takes_ms.min(request.deadline_ms));
+            match takes_ms {
+                // Nobody listens there.
+                0 => Err(HttpError("refused".to_owned())),
+                _ if takes_ms <= request.deadline_ms => {
+                    Ok(Response { status: 200, body: Vec::new(), retry_after_s: None })
+                }
+                _ => Err(HttpError("none".to_owned())),
             }
         }
     }
 
+    /// How long each of these answers was waited for.
+    fn waits(takes_ms: &[u64]) -> Vec<u64> {
+        let (clock, waited) = (ManualClock::at(Nanos::from_ms(1)), Arc::new(Mutex::new(Vec::new())));
+        let (calls, takes_ms) = (takes_ms.len(), takes_ms.to_vec());
+        let played = Played { takes_ms, clock: clock.clone(), waited: Arc::clone(&waited) };
+        let mut heeding = Heeding::new(Box::new(played), Arc::new(clock));
+        for _ in 0..calls {
+            let _ = heeding.call(Request::default());
+        }
+        let waited = waited.lock().unwrap();
+        waited.clone()
+    }
+
     #[test]
-    fn a_lost_answer_is_waited_for_a_second_and_a_slow_venue_ever_longer() {
-        let answers = vec![false, false, false, false, true, false, false, false];
-        let waited = Arc::new(Mutex::new(Vec::new()));
-        let http = Box::new(Played { answers, waited: Arc::clone(&waited) });
-        let mut heeding =
-            Heeding { http, limited_s: None, deadline_ms: DEADLINE_FIRST_MS, most_ms: HTTP_DEADLINE_MS };
-        for _ in 0..6 {
-            let _ = heeding.call(Request::default());
-        }
-        heeding.most_ms = ROUTINE_DEADLINE_MS;
-        for _ in 0..2 {
-            let _ = heeding.call(Request::default());
-        }
-        assert_eq!(*waited.lock().unwrap(), [1_000, 2_000, 4_000, 5_000, 5_000, 1_000, 2_000, 2_000]);
+    fn a_lost_answer_is_waited_for_a_second_and_a_slow_venue_as_long_as_it_needs() {
+        const LOST: u64 = 60_000;
+        assert_eq!(waits(&[20, LOST, 20, 20]), [1_000, 1_000, 2_000, 1_000]);
+        assert_eq!(waits(&[LOST, LOST, LOST, LOST]), [1_000, 2_000, 4_000, 5_000]);
+        assert_eq!(
+            waits(&[1_200, 1_200, 1_200, 1_200]),
+            [1_000, 2_000, 3_600, 3_600],
+            "each is answered but one"
+        );
+        assert_eq!(waits(&[0, 0, 0, LOST]), [1_000; 4], "who is refused at once has not waited");
     }
 
     #[test]

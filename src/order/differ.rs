@@ -3,6 +3,7 @@
 //! blocks entries until a person adopts it. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
+use super::gate::VenueFacts;
 use super::lifecycle::Order;
 use super::mend;
 use super::pair::{Adopting, Difference, LATE_FILL_MS, Pair, Phase};
@@ -17,6 +18,17 @@ use crate::types::{Nanos, PairId, Price, Qty, RecordKind, Side, StopReason, Venu
 const TWICE_AFTER_MS: u64 = 500;
 /// A report that was asked for so long after such news ends the close look: reads do not lag further behind, ms.
 const SUSPECT_MS: u64 = 10_000;
+
+/// A late fill is told when no position that was asked for after it has come for so long, ms.
+const LATE_UNREAD_MS: u64 = 5_000;
+
+impl VenueFacts {
+    /// A fill came too late, and nobody can say what it did.
+    fn is_late_fill_unread(&self, now: Nanos) -> bool {
+        let unread = self.stated.is_some_and(|asked| asked < self.late_fill);
+        self.late_fill != Nanos::NEVER && unread && now.ms_since(self.late_fill) > LATE_UNREAD_MS
+    }
+}
 
 impl Core {
     /// One leg's position against the venue's.
@@ -124,6 +136,12 @@ impl Core {
         for venue in (0..self.venues.len()).map(|venue| VenueId(venue as u8)) {
             let leg_grows =
                 |pair: &Pair| pair.leg_of(venue).is_some_and(|leg| pair.may_grow(leg, now, SUSPECT_MS));
+            let facts = &mut self.venues[venue.index()];
+            if facts.is_late_fill_unread(now) && facts.told_late < facts.late_fill {
+                facts.told_late = now;
+                let (pair, what) = (PairId(0), Reason::cut("late fill of a closed order, position not read"));
+                fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what }));
+            }
             let facts = &self.venues[venue.index()];
             let wanted = facts.suspect != Nanos::NEVER || self.pairs.iter().any(leg_grows);
             if wanted && now >= facts.next_look {

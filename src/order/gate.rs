@@ -61,6 +61,8 @@ pub struct VenueFacts {
     pub reconciled: bool,
     /// When a fill came of an order of ours that is in no slot any more.
     pub late_fill: Nanos,
+    /// When it was told that nobody can say what that fill did.
+    pub told_late: Nanos,
     pub clock_offset_ms: i64,
     /// Readings in a row beyond what halts.
     pub clock_beyond: u32,

@@ -358,9 +358,8 @@ impl Order {
     /// Acknowledged a while ago and never asked for: its end may be known, and lost on the way.
     fn is_overdue(&self, now: Nanos, rules: &ExecutionSettings) -> bool {
         let waited = now.ms_since(self.acked_at);
-        self.state == OrderState::Acked
-            && self.queries == 0
-            && waited > u64::from(rules.pending_cancel_ms / 2)
+        let early = self.state == OrderState::Acked && self.queries == 0 && self.cancelled_at == Nanos::NEVER;
+        early && waited > u64::from(rules.pending_cancel_ms / 2)
     }
 
     fn query_due(&self, now: Nanos) -> bool {

@@ -116,6 +116,7 @@ impl Core {
             // What is in flight ends by its own deadlines, in a stop too: a cancelled close leaves its leg alone.
             if !self.is_live_here(open) {
                 self.cancel_listed(now, venue, open, fx);
+                self.stop.iter_mut().for_each(|stop| stop.cancelled += 1);
             }
         }
         let facts = &mut self.venues[venue.index()];

@@ -72,6 +72,8 @@ impl Core {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         let (venue, pair, venue_id) = (order.spec.venue, order.spec.pair, order.venue_id);
         order.cancelled_at = now;
+        // What was asked before the cancel is no reason to ask seldom after it.
+        (order.queries, order.next_query) = (0, Nanos::NEVER);
         order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
         self.shelf.spend(venue, nonce);
         let signed_ms = self.signing_ms(venue, now);
@@ -170,8 +172,10 @@ impl Core {
         let pause = u64::from(self.settings.risk.link_cooldown_ms);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         let (heard, sent, venue) = (order.heard, order.sent_at, order.spec.venue);
+        // A stream that lags a little has kept nothing to itself.
+        let late = now.ms_since(sent) > u64::from(self.settings.execution.pending_cancel_ms);
         let facts = &mut self.venues[venue.index()];
-        if !heard && facts.ready && sent >= facts.ready_since {
+        if !heard && late && facts.ready && sent >= facts.ready_since {
             facts.settled_at = facts.settled_at.max(now.plus_ms(pause));
         }
     }

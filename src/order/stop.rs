@@ -3,7 +3,7 @@
 
 use super::core::{Core, Effect, Effects};
 use super::mend;
-use super::pair::Phase;
+use super::pair::{Pair, Phase};
 use crate::journal::entry::Entry;
 use crate::types::report::Ask;
 use crate::types::{Intent, IntentKind, Nanos, Price, Qty, Rate, RecordKind, StopReason, VenueId};
@@ -24,7 +24,7 @@ pub struct Stop {
     verified: Vec<bool>,
     next_ask: Nanos,
     quiet_since: Nanos,
-    cancelled: u32,
+    pub(super) cancelled: u32,
     pub done: bool,
 }
 
@@ -44,13 +44,15 @@ impl Core {
             done: false,
         });
         if self.settings.dedicated_account {
-            self.cancel_everything(fx);
+            self.cancel_everything(flatten, fx);
         }
     }
 
-    /// One message a market, where the venue has one; what is open after it is found by query and cancelled by name.
-    fn cancel_everything(&self, fx: &mut Effects) {
-        for pair in &self.pairs {
+    /// One message a market, where the venue has one and it cannot meet a close of ours; what is open after it is found
+    /// by query and cancelled by name.
+    fn cancel_everything(&self, flatten: bool, fx: &mut Effects) {
+        let closes = |pair: &&Pair| pair.has_live_orders() || (flatten && pair.opened);
+        for pair in self.pairs.iter().filter(|pair| !closes(pair)) {
             fx.extend(pair.settings.venues.map(|venue| Effect::CancelAll(venue, pair.settings.id)));
         }
     }
@@ -151,7 +153,6 @@ impl Core {
         _fx: &mut Effects,
     ) {
         let Some(stop) = &mut self.stop else { return };
-        stop.cancelled += ours_open;
         if stop.quiet_since != Nanos::NEVER && asked >= stop.quiet_since {
             stop.verified[venue.index()] = ours_open == 0;
         }

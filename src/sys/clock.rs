@@ -10,7 +10,7 @@ use super::tsc::Tsc;
 use crate::types::Nanos;
 
 /// Source of the engine's timeline. Production anchors the monotonic clock once; a simulation supplies its own.
-pub trait Clock: Send {
+pub trait Clock: Send + Sync {
     fn now(&self) -> Nanos;
     /// Holds a fast reading to the clock of the kernel; called every second by one thread. False when none is used (any
     /// more).

@@ -12,7 +12,7 @@ pub enum Kind {
     UnknownOrder,
     Halted,
     ForeignPosition,
-    /// An alarm of the order stage: funding rates, positions that differ, busts, late fills; the text says which.
+    /// An alarm of a stage: funding rates, positions that differ, busts, books that stand still; the text says which.
     Alarm,
     LinkDown,
     Margin,

@@ -23,7 +23,7 @@ pub const HTTP_BODY_MAX: usize = 4 << 20;
 pub const HTTP_HEAD_MAX: usize = 16 << 10;
 /// Requests that may wait for their reply on one warm connection: more than the live orders of all pairs.
 pub const HTTP_PIPELINE_MAX: usize = 64;
-/// A whole HTTP exchange, from the request to the last byte of the reply (SAFETY C13).
+/// A whole HTTP exchange lasts at most so long, from the request to the last byte of the reply (SAFETY C13).
 pub const HTTP_DEADLINE_MS: u64 = 5_000;
 /// A blocking link comes back from an idle read after this, so that its owner can ping and check deadlines.
 pub const LINK_READ_TIMEOUT_MS: u64 = 250;

@@ -115,6 +115,19 @@ fn the_event_of_a_fill_that_is_booked_calls_nobody() {
     assert_eq!(rig.core.mode(), Mode::Halted, "it was more");
 }
 
+#[test]
+fn a_late_fill_of_which_no_position_tells_calls_a_person_once() {
+    let mut rig = Rig::new();
+    late_fill(&mut rig);
+    let alarms = |rig: &Rig| rig.logged(|kind| matches!(kind, RecordKind::Alarm { .. }));
+    rig.wait_ms(5_000);
+    assert_eq!(alarms(&rig), 0, "it may be a copy");
+    rig.wait_ms(2);
+    assert_eq!(alarms(&rig), 1);
+    rig.wait_ms(5_000);
+    assert_eq!(alarms(&rig), 1);
+}
+
 /// The end of an acknowledged order may be known and lost on the way: it is asked for before the order is cancelled.
 #[test]
 fn an_order_without_an_end_is_asked_for_at_half_its_time() {

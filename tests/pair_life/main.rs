@@ -107,7 +107,7 @@ fn stop_with_flatten_ends_flat_and_verified() {
 /// A close that is cancelled on its way leaves the other leg alone.
 #[test]
 fn a_stop_cancels_no_order_that_is_in_flight() {
-    let mut rig = Rig::new();
+    let mut rig = Rig::of(Settings { dedicated_account: true, ..settings(Legs::Together) });
     rig.opened();
     rig.step(Input::Command(Command::Stop { flatten: true }));
     rig.wait_ms(2);

@@ -157,11 +157,12 @@ pub fn packets(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
     );
     let violations = sums.print(false);
     let sum = &sums.sum.lock().unwrap().0;
-    let (packets, cuts) = (sum.tags.count("packet"), sum.tags.count("C1") + sum.tags.count("C3"));
+    let packets = sum.tags.count("packet") - sum.tags.count("rule without its message");
+    let cuts = sum.tags.count("C1") + sum.tags.count("C3");
     let (founded, falsely) = (sum.founded, false_alarms(sum));
     println!("packets lost, doubled or late {packets}, connections cut {cuts}");
     println!("false alarms {falsely}; alerts of what was so {founded}");
-    violations == 0 && falsely == 0 && packets > 0
+    violations == 0 && falsely == 0 && packets > 0 && cuts > 0 && sum.pairs_closed > 0
 }
 
 /// Alerts beside the daily summary that tell of nothing that is so.

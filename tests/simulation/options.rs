@@ -140,22 +140,14 @@ impl Options {
         }
     }
 
-    /// A run that trades and in which single messages get lost, doubled or late and single connections are cut.
+    /// A run that trades and in which single messages get lost, doubled or late and single connections are cut; all
+    /// else is calm, since misses of the market and entries by the minute are reasons of their own to call someone.
     pub fn packets(seed: u64, seconds: u64) -> Self {
         let (faults, venue_faults) = (vec![(FaultKind::Cut, 300)], vec![(VenueFault::Packet, 60)]);
-        let calm = Self::calm(seed, seconds);
-        // A ring of one place loses questions, and entries by the minute are a reason of their own to call someone.
-        let (rings, cooldown_s, entries_per_hour) = (calm.rings, 60, 60);
-        Self {
-            faults,
-            venue_faults,
-            rings,
-            cooldown_s,
-            entries_per_hour,
-            tight: false,
-            requote_ppm: 0,
-            ..Self::busy(seed, seconds)
-        }
+        let Self { pairs, dedicated, durability, cadence_ms, .. } = Self::swarm(seed, seconds);
+        let calm =
+            Self { faults, venue_faults, cooldown_s: 60, entries_per_hour: 60, ..Self::calm(seed, seconds) };
+        Self { pairs, dedicated, durability, cadence_ms, ..calm }
     }
 
     /// Nothing goes wrong but the engine itself, which dies again and again, in its starts too.

@@ -234,8 +234,9 @@ pub fn count_rules(world: &mut World) {
     for venue in 0..2 {
         for rule in world.venues[venue].exchange_mut().faults().rules() {
             let fired = rule.count.map_or(0, |left| u32::MAX - left);
-            if rule.probability_ppm.is_some() {
-                world.tags.count_up(rule_tag(&rule), u64::from(fired));
+            match rule.probability_ppm {
+                Some(_) => world.tags.count_up(rule_tag(&rule), u64::from(fired)),
+                None => world.tags.hit("rule without its message"),
             }
         }
     }

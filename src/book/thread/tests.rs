@@ -56,7 +56,7 @@ impl Link for TestLink {
 }
 
 /// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap, `t` as word
-/// that the market trades; anything else is bad.
+/// that the market trades, `h` that it does not; anything else is bad.
 struct TestFeed;
 
 impl Feed for TestFeed {
@@ -81,6 +81,9 @@ impl Feed for TestFeed {
             b"a" => sink.alive(PairId(0)),
             b"u" => sink.alive(PairId(9)),
             b"t" => sink.ticker(PairId(0), Ticker::default()),
+            b"h" => {
+                sink.ticker(PairId(0), Ticker { status: MarketStatus::Halted, ..Ticker::default() });
+            }
             b"g" => sink.gap(PairId(0), "sequence"),
             other => return Err(WireError::new("frame", other, "a test frame")),
         }
@@ -232,10 +235,34 @@ fn a_book_that_stands_still_is_fetched_anew_and_told_when_that_does_not_help() {
     bench.at(30_300);
     assert_eq!((lost(bench.records()), bench.asks()), ((1, 0), 1));
     bench.connect();
-    bench.at(50_000);
+    bench.frame("m100");
+    bench.frame("t");
+    bench.at(49_000);
     assert_eq!(lost(bench.records()), (0, 0));
     bench.at(50_700);
-    assert_eq!(lost(bench.records()), (1, 1), "a fresh connection has not helped");
+    assert_eq!(
+        lost(bench.records()),
+        (0, 1),
+        "a fresh connection has brought the book, and it stands still again"
+    );
+    bench.at(59_000);
+    assert_eq!(lost(bench.records()), (0, 0), "told once, and no connection is replaced so soon again");
+    bench.frame("m101");
+    bench.at(59_900);
+    assert_eq!(lost(bench.records()), (0, 0));
+}
+
+#[test]
+fn a_market_that_does_not_trade_may_stand_still() {
+    let mut bench = bench(8);
+    bench.connect();
+    bench.frame("m100");
+    bench.frame("h");
+    for ms in (2_000..59_000).step_by(1_000) {
+        bench.at(ms);
+    }
+    let told = |kind: &RecordKind| matches!(kind, RecordKind::LinkDown { .. } | RecordKind::Alarm { .. });
+    assert!(!bench.records().iter().any(told));
 }
 
 #[test]
