@@ -11,6 +11,9 @@ use crate::types::{BookUpdate, MarketRules, MarketStatus, Nanos, Price, Qty, Quo
 const STAND_MS: u64 = 3_000;
 /// A book crossed for longer than this is corrupt: only a fresh connection mends it (SAFETY M3).
 const CROSSED_MS: u64 = 3_000;
+/// A book of which nothing has come for so long, while the connection lives, is fetched anew over another (SAFETY M13);
+/// where that does not help, after twice as long each time.
+pub const STILL_MS: u64 = 20_000;
 /// A jump is this many times the largest plausible edge.
 const JUMP: i64 = 10;
 
@@ -32,6 +35,9 @@ pub struct Market {
     moved: Nanos,
     /// It was told that it stands still.
     pub told_still: bool,
+    /// How long it may stand still before its connection is replaced, ms, and when one last was.
+    pub still_ms: u64,
+    pub replaced_at: Nanos,
     /// The quote holds prices of this book, made from its levels up to these (asks, bids).
     reach: Option<[Price; 2]>,
 }
@@ -51,6 +57,8 @@ impl Market {
             fresh: true,
             moved: Nanos::NEVER,
             told_still: false,
+            still_ms: STILL_MS,
+            replaced_at: Nanos::NEVER,
             reach: None,
         }
     }

@@ -228,7 +228,7 @@ impl BookThread {
         if now >= self.next_report {
             self.next_report = now.plus_ms(REPORT_MS);
             self.markets.report(now);
-            self.markets.tell_still(now);
+            self.markets.tell_still(now, self.link.is_some());
         }
     }
 }
@@ -241,9 +241,8 @@ struct Markets {
     t_wire: Nanos,
     /// When the connection opened.
     opened: Nanos,
-    /// How long a book may stand still now, and when a connection was last replaced for that.
-    still_ms: u64,
-    replaced_at: Nanos,
+    /// Seconds without a connection.
+    unlinked: u32,
     /// What a book may be old.
     max_age_ms: u64,
     markets: [Option<Market>; PAIRS_MAX],
@@ -280,8 +279,7 @@ impl Markets {
             clock,
             t_wire: Nanos::NEVER,
             opened: Nanos::NEVER,
-            still_ms: still::STILL_MS,
-            replaced_at: Nanos::NEVER,
+            unlinked: 0,
             max_age_ms: u64::from(settings.venues[venue.index()].max_book_age_ms),
             markets,
             rules: [[None; 2]; PAIRS_MAX],

@@ -22,8 +22,11 @@ const PATIENCE_MAX_S: u64 = 60;
 
 /// How long an answer is waited for at least, ms: one that is lost must not keep the fate of an order waiting.
 const DEADLINE_LEAST_MS: u64 = 1_000;
-/// A venue that is slow is waited for so many times as long as its last answer took.
+/// A venue that is slow is waited for so many times as long as the slowest of its last answers took.
 const SLOWER: u64 = 3;
+const ANSWERS: usize = 16;
+/// What is due by the clock alone and tells of no position never waits longer than this, ms: a close may be next.
+const ROUTINE_MS: u64 = 2_000;
 
 /// Opens links: production over TCP and TLS, a simulation over queues. Blocks, with a deadline.
 pub trait Connector: Send {
@@ -90,6 +93,8 @@ impl KeeperThread {
     }
 
     fn run(&mut self, job: Job) {
+        let routine = matches!(job, Job::Rules | Job::Mode | Job::Clock);
+        self.http.most_ms = if routine { ROUTINE_MS } else { HTTP_DEADLINE_MS };
         match job {
             Job::Ask(ask) => self.answer(ask),
             Job::Link { role, attempt } => self.link(role, attempt),
@@ -145,7 +150,7 @@ impl KeeperThread {
         };
         match &fact {
             Ok(_) => self.schedule.answered(),
-            Err(DeskError::Unreachable { .. }) => self.schedule.unanswered(&ask, self.clock.now()),
+            Err(error) if error.may_pass() => self.schedule.unanswered(&ask, self.clock.now()),
             Err(_) => {}
         }
         let fact = self.checked(fact, "query").unwrap_or_else(|| Some(no_answer(ask, asked)));
@@ -199,7 +204,10 @@ impl KeeperThread {
     fn rules(&mut self) {
         let outcome = self.desk.rules(&mut self.http);
         for (pair, rules) in self.checked(outcome, "rules").unwrap_or_default() {
-            self.tell(Fact::Rules { venue: self.venue, pair, rules });
+            let fact = Fact::Rules { venue: self.venue, pair, rules };
+            // Whether its market is open. A full ring hears it the next time.
+            let _ = self.rings.to_md.push(Answer::Fact(fact.clone()));
+            self.tell(fact);
         }
     }
 
@@ -254,27 +262,35 @@ struct Heeding {
     http: Box<dyn Http>,
     clock: Arc<dyn Clock>,
     limited_s: Option<u64>,
-    /// How long the next answer is waited for.
-    deadline_ms: u64,
+    /// How long the last answers took, ms; one that did not come took as long as it was waited for.
+    took_ms: [u64; ANSWERS],
+    next: usize,
+    /// How long an answer is waited for at most, ms.
+    most_ms: u64,
 }
 
 impl Heeding {
     fn new(http: Box<dyn Http>, clock: Arc<dyn Clock>) -> Self {
-        Self { http, clock, limited_s: None, deadline_ms: DEADLINE_LEAST_MS }
+        Self { http, clock, limited_s: None, took_ms: [0; ANSWERS], next: 0, most_ms: HTTP_DEADLINE_MS }
+    }
+
+    fn deadline_ms(&self) -> u64 {
+        let slowest = self.took_ms.iter().max().copied().unwrap_or_default();
+        (SLOWER * slowest).clamp(DEADLINE_LEAST_MS, HTTP_DEADLINE_MS).min(self.most_ms)
     }
 }
 
 impl Http for Heeding {
     fn call(&mut self, request: Request) -> Result<Response, HttpError> {
         let asked = self.clock.now();
-        let answer = self.http.call(Request { deadline_ms: self.deadline_ms, ..request });
+        let deadline_ms = self.deadline_ms();
+        let answer = self.http.call(Request { deadline_ms, ..request });
         let took_ms = self.clock.now().ms_since(asked);
-        self.deadline_ms = match answer {
-            Ok(_) => (SLOWER * took_ms).clamp(DEADLINE_LEAST_MS, HTTP_DEADLINE_MS),
-            Err(_) if took_ms >= self.deadline_ms => (2 * self.deadline_ms).min(HTTP_DEADLINE_MS),
-            // Refused at once: that says nothing of how long an answer takes.
-            Err(_) => self.deadline_ms,
-        };
+        // Who is refused at once learns nothing of how long an answer takes.
+        if answer.is_ok() || took_ms >= deadline_ms {
+            self.took_ms[self.next] = took_ms;
+            self.next = (self.next + 1) % ANSWERS;
+        }
         let response = answer?;
         if response.status == 429 {
             let wanted = response.retry_after_s.unwrap_or(PATIENCE_S);
@@ -367,12 +383,15 @@ mod tests {
     #[test]
     fn a_lost_answer_is_waited_for_a_second_and_a_slow_venue_as_long_as_it_needs() {
         const LOST: u64 = 60_000;
-        assert_eq!(waits(&[20, LOST, 20, 20]), [1_000, 1_000, 2_000, 1_000]);
-        assert_eq!(waits(&[LOST, LOST, LOST, LOST]), [1_000, 2_000, 4_000, 5_000]);
+        assert_eq!(waits(&[20, LOST, 20, 20]), [1_000, 1_000, 3_000, 3_000]);
+        let forgotten = [&[LOST][..], &[20; ANSWERS + 1]].concat();
+        assert_eq!(waits(&forgotten).last(), Some(&1_000), "sixteen answers later it is forgotten");
+        assert_eq!(waits(&[LOST, LOST, LOST]), [1_000, 3_000, 5_000]);
+        let fast_and_slow = [20, 1_200, 20, 1_200, 20, 1_200];
         assert_eq!(
-            waits(&[1_200, 1_200, 1_200, 1_200]),
-            [1_000, 2_000, 3_600, 3_600],
-            "each is answered but one"
+            waits(&fast_and_slow),
+            [1_000, 1_000, 3_000, 3_000, 3_600, 3_600],
+            "the slow one is answered"
         );
         assert_eq!(waits(&[0, 0, 0, LOST]), [1_000; 4], "who is refused at once has not waited");
     }

@@ -25,7 +25,7 @@ const LATE_UNREAD_MS: u64 = 5_000;
 impl VenueFacts {
     /// A fill came too late, and nobody can say what it did.
     fn is_late_fill_unread(&self, now: Nanos) -> bool {
-        let unread = self.stated.is_some_and(|asked| asked < self.late_fill);
+        let unread = self.stated.is_none_or(|asked| asked < self.late_fill);
         self.late_fill != Nanos::NEVER && unread && now.ms_since(self.late_fill) > LATE_UNREAD_MS
     }
 }

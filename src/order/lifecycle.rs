@@ -52,6 +52,8 @@ pub struct Order {
     pub unconfirmed: bool,
     /// Something other than an acknowledgement was told of it.
     pub heard: bool,
+    /// When a stream that has said nothing of it is to be doubted.
+    pub silent_at: Nanos,
     /// When the venue's row of it first showed less than had filled.
     pub shrunk: Nanos,
     /// Since when its row says that it is over and not what it filled: only the position tells that.
@@ -114,6 +116,7 @@ impl Order {
             alarmed: false,
             unconfirmed: false,
             heard: false,
+            silent_at: Nanos::NEVER,
             shrunk: Nanos::NEVER,
             ended: Nanos::NEVER,
             shown: None,
@@ -299,6 +302,13 @@ impl Order {
         if self.next_query == Nanos::NEVER {
             self.next_query = now.plus_ms(pause(steps, 0));
         }
+    }
+
+    /// What was asked before is no reason to ask seldom from here on.
+    pub fn ask_anew(&mut self, now: Nanos, steps: &[u32]) {
+        let soon = now.plus_ms(pause(steps, 0));
+        self.queries = 0;
+        self.next_query = if self.next_query == Nanos::NEVER { soon } else { self.next_query.min(soon) };
     }
 
     /// A query left: the next one waits longer.

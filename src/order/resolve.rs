@@ -38,6 +38,7 @@ impl Core {
                 Need::Cancel => self.cancel(now, index, id, fx),
             }
             self.alarm_unknown(now, index, leg, fx);
+            self.judge_silence(now, index, id);
         }
     }
 
@@ -72,9 +73,7 @@ impl Core {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         let (venue, pair, venue_id) = (order.spec.venue, order.spec.pair, order.venue_id);
         order.cancelled_at = now;
-        // What was asked before the cancel is no reason to ask seldom after it.
-        (order.queries, order.next_query) = (0, Nanos::NEVER);
-        order.ask_soon(now, &self.settings.upkeep.mending.query_at_ms);
+        order.ask_anew(now, &self.settings.upkeep.mending.query_at_ms);
         self.shelf.spend(venue, nonce);
         let signed_ms = self.signing_ms(venue, now);
         fx.push(Effect::Cancel(CancelSpec { id, venue, pair, venue_id, signed_ms, nonce }));
@@ -169,13 +168,23 @@ impl Core {
     /// The end of an order came by query and the private stream has said nothing of it, though it was up all the time:
     /// what a stream keeps to itself once it may keep again, so that entries wait for a while.
     fn note_silence(&mut self, now: Nanos, index: usize, id: ClientId) {
+        let patience = u64::from(self.settings.execution.pending_cancel_ms);
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        // A stream that lags a little keeps nothing to itself.
+        order.silent_at = now.max(order.sent_at.plus_ms(patience));
+        self.judge_silence(now, index, id);
+    }
+
+    fn judge_silence(&mut self, now: Nanos, index: usize, id: ClientId) {
         let pause = u64::from(self.settings.risk.link_cooldown_ms);
         let Some(order) = self.pairs[index].order_mut(id) else { return };
+        if order.silent_at == Nanos::NEVER || now < order.silent_at {
+            return;
+        }
+        order.silent_at = Nanos::NEVER;
         let (heard, sent, venue) = (order.heard, order.sent_at, order.spec.venue);
-        // A stream that lags a little has kept nothing to itself.
-        let late = now.ms_since(sent) > u64::from(self.settings.execution.pending_cancel_ms);
         let facts = &mut self.venues[venue.index()];
-        if !heard && late && facts.ready && sent >= facts.ready_since {
+        if !heard && facts.ready && sent >= facts.ready_since {
             facts.settled_at = facts.settled_at.max(now.plus_ms(pause));
         }
     }

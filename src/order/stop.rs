@@ -44,15 +44,16 @@ impl Core {
             done: false,
         });
         if self.settings.dedicated_account {
-            self.cancel_everything(flatten, fx);
+            self.cancel_everything(fx);
         }
     }
 
     /// One message a market, where the venue has one and it cannot meet a close of ours; what is open after it is found
     /// by query and cancelled by name.
-    fn cancel_everything(&self, flatten: bool, fx: &mut Effects) {
-        let closes = |pair: &&Pair| pair.has_live_orders() || (flatten && pair.opened);
-        for pair in self.pairs.iter().filter(|pair| !closes(pair)) {
+    fn cancel_everything(&self, fx: &mut Effects) {
+        let rests =
+            |pair: &&Pair| pair.book.is_flat() && pair.phase == Phase::Idle && !pair.has_live_orders();
+        for pair in self.pairs.iter().filter(rests) {
             fx.extend(pair.settings.venues.map(|venue| Effect::CancelAll(venue, pair.settings.id)));
         }
     }

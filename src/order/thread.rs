@@ -134,9 +134,10 @@ impl OrderThread {
         worked |= self.poll_quotes(now);
         worked |= self.poll_traders(now);
         worked |= self.poll_ready();
-        worked |= self.poll_intents();
+        // What forbids is heard before what is wished: both may have come while this thread stood still.
         worked |= self.poll_answers(now);
         worked |= self.poll_commands(now);
+        worked |= self.poll_intents();
         if now >= self.next_tick {
             self.next_tick = now + TICK_NS;
             self.core.step(now, Input::Tick, &mut self.effects);

@@ -127,6 +127,16 @@ fn a_wish_is_judged_by_a_quote_that_comes_in_its_own_turn() {
     assert_eq!(orders_of_a_turn(gone), 0, "the book is no more");
 }
 
+#[test]
+fn what_forbids_an_entry_is_heard_before_the_wish_that_waits_beside_it() {
+    let rig = Rig::new();
+    let wish = wish_to_enter(&rig);
+    let mut thread = Threaded::new(rig, Box::new(MemoryJournal::default()), None);
+    assert!(thread.wishes.push(wish).is_ok() && thread.commands.push(Command::Pause).is_ok());
+    thread.turn();
+    assert_eq!((thread.orders(), thread.order.core().mode()), (0, Mode::Paused));
+}
+
 /// A journal whose disk has failed.
 struct Failing;
 

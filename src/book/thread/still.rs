@@ -2,30 +2,36 @@
 //! called (SAFETY M13). Part of `book::thread`.
 
 use super::Markets;
-use crate::book::market::Market;
+use crate::book::market::{Market, STILL_MS};
 use crate::types::limits::PAIRS_MAX;
 use crate::types::order::Reason;
 use crate::types::{MarketStatus, Nanos, Quote, RecordKind};
 
-/// A book of which nothing has come for so long, while the connection lives, is fetched anew over another (SAFETY M13);
-/// where that does not help, after twice as long each time, up to the second. An hour later that is forgotten.
-pub(super) const STILL_MS: u64 = 20_000;
+/// How long a book may stand still at most before its connection is replaced, ms, where fresh ones have not helped;
+/// an hour after the last that is forgotten.
 const STILL_MAX_MS: u64 = 640_000;
 const FORGET_STILL_MS: u64 = 3_600_000;
+/// Looks in a row without a connection, a second apart, that are more than a replacement takes.
+const UNLINKED: u32 = 3;
+
 impl Markets {
     /// A book of a market that may trade stands still, and the connection is to be replaced. Where that did not help,
-    /// the next wait is twice as long: the other books pay for it.
+    /// its next wait is twice as long: the other books pay for it.
     pub(super) fn any_still(&mut self, now: Nanos) -> bool {
-        if now.ms_since(self.replaced_at) > FORGET_STILL_MS {
-            self.still_ms = STILL_MS;
+        (0..PAIRS_MAX).fold(false, |any, index| self.is_still(index, now) || any)
+    }
+
+    fn is_still(&mut self, index: usize, now: Nanos) -> bool {
+        let (may_trade, opened) = (self.may_trade(index), self.opened);
+        let Some(market) = self.markets[index].as_mut().filter(|_| may_trade) else { return false };
+        if now.ms_since(market.replaced_at) > FORGET_STILL_MS {
+            market.still_ms = STILL_MS;
         }
-        let quiet = |market: &Market| now.ms_since(market.moved().max(self.opened)) > self.still_ms;
-        let still = |index: usize| self.may_trade(index) && self.markets[index].as_ref().is_some_and(quiet);
-        let any = (0..PAIRS_MAX).any(still);
-        if any {
-            (self.replaced_at, self.still_ms) = (now, (2 * self.still_ms).min(STILL_MAX_MS));
+        let still = now.ms_since(market.moved().max(opened)) > market.still_ms;
+        if still {
+            (market.replaced_at, market.still_ms) = (now, (2 * market.still_ms).min(STILL_MAX_MS));
         }
-        any
+        still
     }
 
     /// Neither the venue's stream nor its rules say that the market is closed.
@@ -36,10 +42,12 @@ impl Markets {
         !closed && self.markets[index].as_ref().is_some_and(Market::may_trade)
     }
 
-    /// A person is called for a book that no fresh connection has set going again.
-    pub(super) fn tell_still(&mut self, now: Nanos) {
+    /// A person is called for a book that no fresh connection has set going again. Once a second; `linked` = there is a
+    /// connection. Where there is none for long, that is told by others.
+    pub(super) fn tell_still(&mut self, now: Nanos, linked: bool) {
+        self.unlinked = if linked { 0 } else { self.unlinked + 1 };
         for index in 0..PAIRS_MAX {
-            let may_trade = self.may_trade(index);
+            let may_trade = self.may_trade(index) && self.unlinked < UNLINKED;
             let Some(market) = self.markets[index].as_mut() else { continue };
             if !may_trade {
                 market.move_at(now);
