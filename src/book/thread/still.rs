@@ -18,7 +18,7 @@ impl Markets {
     /// A book of a market that may trade stands still, and the connection is to be replaced. Where that did not help,
     /// its next wait is twice as long: the other books pay for it.
     pub(super) fn any_still(&mut self, now: Nanos) -> bool {
-        (0..PAIRS_MAX).fold(false, |any, index| self.is_still(index, now) || any)
+        (0..PAIRS_MAX).any(|index| self.is_still(index, now))
     }
 
     fn is_still(&mut self, index: usize, now: Nanos) -> bool {
