@@ -335,7 +335,11 @@ impl VenueFaults {
             return;
         }
         let fill = recent[(self.rng.next() % recent.len() as u64) as usize].clone();
-        world.calm_before_bust = now > world.disturbed + 15 * SECOND;
+        // A later fault may have overwritten the end of an outage that goes on.
+        let away =
+            world.networks.iter().map(|network| network.refuses_until.max(network.rest_down_until)).max();
+        let disturbed = world.disturbed.max(away.unwrap_or_default());
+        world.calm_before_bust = now > disturbed + 15 * SECOND;
         world.fault("bust", format_args!("{fill}"));
         world.busted_unheard |= world.wires.is_empty();
         world.meddled = true;
