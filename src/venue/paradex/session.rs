@@ -19,6 +19,9 @@ use crate::venue::{OrderKey, TraderEvent, WireError, reason};
 const SILENCE_MAX_MS: u64 = 65_000;
 /// Longest way from a connected socket to a confirmed session, ms.
 const LOGIN_MAX_MS: u64 = 5_000;
+/// Longest wait for the first word of the venue after an order or a cancel, ms: a connection that answers with nothing
+/// at all is half open, and the next order of a lone leg must not go into it.
+pub const REPLY_MAX_MS: u64 = 1_000;
 /// Requests that may wait for a reply; older ones are forgotten, and their orders run into the acknowledgement
 /// deadline.
 const WAITING_MAX: usize = 512;
@@ -72,6 +75,8 @@ pub struct Session {
     token: Option<Secret>,
     opened: Nanos,
     heard: Nanos,
+    /// When the first order or cancel left since anything was heard.
+    asked_at: Nanos,
     waiting: VecDeque<(u64, Asked)>,
     retail: bool,
     /// The venue's view of our profile was compared once; a mismatch is told once.
@@ -87,6 +92,7 @@ impl Session {
             token: Some(token),
             opened: now,
             heard: now,
+            asked_at: Nanos::NEVER,
             waiting: VecDeque::with_capacity(WAITING_MAX),
             retail: profile == Profile::Retail,
             mismatch_told: false,
@@ -110,8 +116,16 @@ impl Session {
         self.phase == Phase::Up
     }
 
+    /// Remembers an order or a cancel, which has to be answered soon.
+    pub fn sent(&mut self, id: u64, asked: Asked, now: Nanos) {
+        if self.asked_at == Nanos::NEVER {
+            self.asked_at = now;
+        }
+        self.remember(id, asked);
+    }
+
     /// Remembers what a request was for.
-    pub fn sent(&mut self, id: u64, asked: Asked) {
+    fn remember(&mut self, id: u64, asked: Asked) {
         if self.waiting.len() == WAITING_MAX {
             self.waiting.pop_front();
         }
@@ -130,19 +144,19 @@ impl Session {
                 let bearer = token.as_ref().map_or("", Secret::expose);
                 let (id, text) = requests.with_text("auth", "bearer", bearer);
                 send(text)?;
-                self.sent(id, Asked::LogIn);
+                self.remember(id, Asked::LogIn);
                 self.phase = Phase::LoggingIn;
             }
             Phase::LoggedIn => {
                 for (channel, need) in CHANNELS {
                     let (id, text) = requests.with_text("subscribe", "channel", channel);
                     send(text)?;
-                    self.sent(id, Asked::Channel(channel, need == Need::Must));
+                    self.remember(id, Asked::Channel(channel, need == Need::Must));
                 }
                 let arm = |out: &mut String| out.push_str("{\"enabled\":true}");
                 let (id, text) = requests.write("order.cancel_on_disconnect", arm);
                 send(text)?;
-                self.sent(id, Asked::Arm);
+                self.remember(id, Asked::Arm);
                 self.phase = Phase::Confirming(CHANNELS.len() + 1);
             }
             _ => return Ok(false),
@@ -154,6 +168,9 @@ impl Session {
     pub fn check(&self, now: Nanos) -> Result<(), Fatal> {
         if now.ms_since(self.heard) > SILENCE_MAX_MS {
             return Err(fatal("silent for 65 s"));
+        }
+        if self.asked_at != Nanos::NEVER && now.ms_since(self.asked_at) > REPLY_MAX_MS {
+            return Err(fatal("silent for 1 s after a request"));
         }
         if !self.is_up() && now.ms_since(self.opened) > LOGIN_MAX_MS {
             return Err(fatal("not logged in and subscribed within 5 s"));
@@ -170,7 +187,7 @@ impl Session {
         memory: &mut Memory,
         events: &mut Vec<TraderEvent>,
     ) -> Result<(), Fatal> {
-        self.heard = now;
+        (self.heard, self.asked_at) = (now, Nanos::NEVER);
         let told = match frame {
             Inbound::Text(text) => match rpc::read(text) {
                 Ok(Incoming::Event { .. }) if self.stands_by => Ok(()),

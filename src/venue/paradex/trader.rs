@@ -143,6 +143,7 @@ impl ParadexTrader {
     fn create(
         &mut self,
         order: ClientId,
+        now: Nanos,
         write: impl FnOnce(&mut OrderWriter) -> Result<(u64, &[u8]), Reason>,
     ) -> Result<(), SendError> {
         let Some(connection) = self.connection.as_mut().filter(|c| c.session.is_up()) else {
@@ -150,16 +151,22 @@ impl ParadexTrader {
         };
         let (id, text) = write(&mut self.writer).map_err(SendError::Nothing)?;
         let sent = connection.link.send(Outbound::Text(text));
-        self.written(id, Asked::Order(order), sent)
+        self.written(id, Asked::Order(order), now, sent)
     }
 
-    fn written(&mut self, id: u64, asked: Asked, sent: Result<(), LinkError>) -> Result<(), SendError> {
+    fn written(
+        &mut self,
+        id: u64,
+        asked: Asked,
+        now: Nanos,
+        sent: Result<(), LinkError>,
+    ) -> Result<(), SendError> {
         if let Err(error) = sent {
             self.drop_connection(reason(&error));
             return Err(SendError::Unclear(error));
         }
         if let Some(connection) = &mut self.connection {
-            connection.session.sent(id, asked);
+            connection.session.sent(id, asked, now);
         }
         Ok(())
     }
@@ -200,39 +207,34 @@ impl Trader for ParadexTrader {
         self.announce(events) | worked | spare
     }
 
-    fn send(&mut self, spec: &OrderSpec, _now: Nanos) -> Result<(), SendError> {
-        self.create(spec.id, |writer| writer.create(spec))
+    fn send(&mut self, spec: &OrderSpec, now: Nanos) -> Result<(), SendError> {
+        self.create(spec.id, now, |writer| writer.create(spec))
     }
 
-    fn send_signed(
-        &mut self,
-        spec: &OrderSpec,
-        signature: &SignedText,
-        _now: Nanos,
-    ) -> Result<(), SendError> {
-        self.create(spec.id, |writer| writer.create_signed(spec, signature))
+    fn send_signed(&mut self, spec: &OrderSpec, signature: &SignedText, now: Nanos) -> Result<(), SendError> {
+        self.create(spec.id, now, |writer| writer.create_signed(spec, signature))
     }
 
-    fn send_begun(&mut self, spec: &OrderSpec, begun: &Begun, _now: Nanos) -> Result<(), SendError> {
-        self.create(spec.id, |writer| writer.create_begun(spec, begun))
+    fn send_begun(&mut self, spec: &OrderSpec, begun: &Begun, now: Nanos) -> Result<(), SendError> {
+        self.create(spec.id, now, |writer| writer.create_begun(spec, begun))
     }
 
-    fn cancel(&mut self, target: &CancelSpec, _now: Nanos) -> Result<(), SendError> {
+    fn cancel(&mut self, target: &CancelSpec, now: Nanos) -> Result<(), SendError> {
         let (id, text) = self.writer.cancel(target.id, target.pair).map_err(SendError::Nothing)?;
         let Some(connection) = self.connection.as_mut().filter(|c| c.session.is_up()) else {
             return Err(no_connection());
         };
         let sent = connection.link.send(Outbound::Text(text));
-        self.written(id, Asked::Cancel, sent)
+        self.written(id, Asked::Cancel, now, sent)
     }
 
-    fn cancel_all(&mut self, pair: PairId, _now: Nanos) -> Result<(), SendError> {
+    fn cancel_all(&mut self, pair: PairId, now: Nanos) -> Result<(), SendError> {
         let (id, text) = self.writer.cancel_all(pair).map_err(SendError::Nothing)?;
         let Some(connection) = self.connection.as_mut().filter(|c| c.session.is_up()) else {
             return Err(no_connection());
         };
         let sent = connection.link.send(Outbound::Text(text));
-        self.written(id, Asked::Cancel, sent)
+        self.written(id, Asked::Cancel, now, sent)
     }
 
     fn set_rules(&mut self, _pair: PairId, _rules: &MarketRules) {

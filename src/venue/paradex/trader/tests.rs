@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::super::fixture::{self, BTC};
 use super::super::sbe::build;
+use super::super::session::REPLY_MAX_MS;
 use super::*;
 use crate::sys::link::Inbound;
 use crate::types::order::VenueOrderId;
@@ -331,6 +332,29 @@ fn silence_kills_the_connection() {
     assert_eq!(bench.poll(), []);
     bench.now = Nanos::from_ms(65_002);
     assert_eq!(bench.poll().len(), 2);
+}
+
+#[test]
+fn silence_after_a_request_hands_the_next_order_to_the_spare() {
+    let mut bench = Bench::up();
+    let spare = bench.stand_by();
+    bench.order();
+    bench.now = bench.now.plus_ms(REPLY_MAX_MS);
+    bench.says(POSITION.into());
+    assert_eq!(bench.poll().len(), 1, "a venue that talks is only slow");
+    bench.now = bench.now.plus_ms(REPLY_MAX_MS);
+    assert_eq!(bench.poll(), [], "nothing was asked since");
+    bench.order();
+    bench.now = bench.now.plus_ms(REPLY_MAX_MS / 2);
+    bench.order();
+    bench.now = bench.now.plus_ms(REPLY_MAX_MS / 2);
+    assert_eq!(bench.poll(), []);
+    bench.now = bench.now.plus_ms(1);
+    let events = bench.poll();
+    assert_eq!((&events[0], &events[4]), (&TraderEvent::Ready(false), &TraderEvent::Ready(true)));
+    assert!(bench.far.to_us.send(Frame::Closed).is_err(), "the half-open one is gone");
+    bench.far = spare;
+    bench.order();
 }
 
 #[test]
