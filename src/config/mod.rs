@@ -2,7 +2,6 @@
 //! checked values. Called by the verbs at start; read-only afterwards. It never prints, never exports a secret to the
 //! environment and holds no default in code: those stand in `config/bot4.toml`, which is compiled in.
 
-pub mod arithmetic;
 pub mod env_file;
 pub mod error;
 pub mod machine;
@@ -21,7 +20,6 @@ use sha3::{Digest, Sha3_256};
 
 use crate::types::{Settings, VenueId};
 use crate::venue::{REGISTRY, Secrets, Setup, Venue};
-pub use arithmetic::Arithmetic;
 pub use env_file::{Credentials, SecretError};
 pub use error::{ConfigError, Place};
 pub use machine::{

@@ -2,7 +2,7 @@
 //! thread around it moves bytes. Nothing here reads a clock, a socket or a file, and whatever matters is journalled
 //! before it is acted on (`Effect::Append` stands before the `Effect::Send` it permits).
 
-use super::gate::{Approved, Gate, VenueFacts, gross};
+use super::gate::{Approved, Gate, VenueFacts};
 use super::lifecycle::Order;
 use super::pair::{Pair, Phase};
 use super::shelf::Shelf;
@@ -320,16 +320,17 @@ impl Core {
             && now >= pair.cool_until
             && pair.book.is_flat()
             && !self.is_strange(pair)
+            && self.gate.pays(pair)
             && (venues.iter().all(|v| self.venues[v.index()].ready)
                 || planted("enters_without_private_stream"))
             && (self.paper || venues.iter().all(|v| self.gate.is_reconciled(now, &self.venues[v.index()])));
         if open { ExposureState::MayEnter } else { ExposureState::Blocked }
     }
 
-    /// Refreshes what the gate reads of each venue: worst-case gross notional.
+    /// Refreshes what the gate reads of each venue: the worst case of what the pairs hold there.
     pub(super) fn refresh_gross(&mut self) {
         for (index, facts) in self.venues.iter_mut().enumerate() {
-            facts.gross = gross(&self.pairs, VenueId(index as u8));
+            self.gate.measure(&self.pairs, VenueId(index as u8), facts);
         }
     }
 

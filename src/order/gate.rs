@@ -7,6 +7,7 @@ use super::health::MarginWatch;
 use super::mend;
 use super::pair::Pair;
 use super::throttle::Throttle;
+use crate::spread::arithmetic;
 use crate::types::money::RATE_ONE;
 use crate::types::planted::planted;
 use crate::types::record::Refusal;
@@ -73,6 +74,8 @@ pub struct VenueFacts {
     pub key_told: Nanos,
     /// Worst-case notional held and in flight on this venue, over all pairs.
     pub gross: Usd,
+    /// Initial margin that `gross` asks for: the account as last stated may not know of all of it yet.
+    pub tied: Usd,
 }
 
 /// Message budget of one venue: a bucket that fills with `per_s` tokens a second, in thousandths of a token.
@@ -168,6 +171,9 @@ impl Gate {
         }
         if notional > self.risk.max_pair_notional {
             return Err(Refusal::PairCap);
+        }
+        if !self.pays(pair) {
+            return Err(Refusal::Fees);
         }
         self.check_skew(pair)?;
         if net_delta(pairs) > self.risk.max_net_delta {
@@ -302,12 +308,33 @@ impl Gate {
             return Err(Refusal::GrossCap);
         }
         let Some(account) = venue.account else { return Err(Refusal::NotReconciled) };
-        let leveraged = Rate::from_raw(RATE_ONE / i64::from(self.risk.leverage.max(1)));
-        let left = account.free_margin - notional.part(rules.initial_margin.max(leveraged));
+        let free = account.free_margin.min(account.equity - venue.tied);
+        let left = free - notional.part(self.margin_rate(rules));
         if venue.margin.near || left < account.equity.part(self.risk.entry_free_margin) {
             return Err(Refusal::Margin);
         }
         Ok(())
+    }
+
+    /// Share of a notional that a position ties up: the venue's initial margin, and not less than our own leverage.
+    fn margin_rate(&self, rules: &MarketRules) -> Rate {
+        rules.initial_margin.max(Rate::from_raw(RATE_ONE / i64::from(self.risk.leverage.max(1))))
+    }
+
+    /// Refreshes the worst case of what the pairs hold and have in flight on a venue.
+    pub fn measure(&self, pairs: &[Pair], venue: VenueId, facts: &mut VenueFacts) {
+        facts.gross = gross(pairs, venue);
+        facts.tied = pairs.iter().fold(Usd::ZERO, |sum, pair| {
+            let rules = pair.leg_of(venue).and_then(|leg| pair.rules[leg]);
+            let rate = rules.map_or(Rate::from_raw(RATE_ONE), |rules| self.margin_rate(&rules));
+            sum.saturating_add(worst_notional(pair, venue).part(rate))
+        });
+    }
+
+    /// The thresholds of the pair still pay at the fees that its venues tell now.
+    pub fn pays(&self, pair: &Pair) -> bool {
+        let [Some(a), Some(b)] = &pair.rules else { return false };
+        arithmetic::pays(&pair.settings, &self.risk, [a.taker, b.taker])
     }
 
     /// The limit is near our own book, the other venue's book and both marks, and inside the venue's band.
@@ -383,12 +410,15 @@ pub fn within(price: Price, of: Price, band: Rate) -> bool {
 
 /// Worst-case notional of every pair on one venue.
 pub fn gross(pairs: &[Pair], venue: VenueId) -> Usd {
-    pairs.iter().fold(Usd::ZERO, |sum, pair| {
-        let Some(leg) = pair.leg_of(venue) else { return sum };
-        let quote = &pair.quotes[leg];
-        let price = if quote.bid.is_zero() { pair.book.reference } else { Price::mid(quote.bid, quote.ask) };
-        sum.saturating_add(price.times(pair.worst_case(leg)))
-    })
+    pairs.iter().fold(Usd::ZERO, |sum, pair| sum.saturating_add(worst_notional(pair, venue)))
+}
+
+/// Worst-case notional of a pair on one venue.
+fn worst_notional(pair: &Pair, venue: VenueId) -> Usd {
+    let Some(leg) = pair.leg_of(venue) else { return Usd::ZERO };
+    let quote = &pair.quotes[leg];
+    let price = if quote.bid.is_zero() { pair.book.reference } else { Price::mid(quote.bid, quote.ask) };
+    price.times(pair.worst_case(leg))
 }
 
 /// Largest multiple of `lot` not above `qty`, or zero.

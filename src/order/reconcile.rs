@@ -181,8 +181,13 @@ impl Core {
         let Some(found) = self.pairs.get_mut(pair.index()) else { return };
         let Some(leg) = found.leg_of(venue) else { return };
         if found.rules[leg] != Some(rules) {
+            let paid = self.gate.pays(found);
             self.shelf.void(venue, now);
             self.record(Entry::Rules { pair, leg: leg as u8, rules, at: now }, fx);
+            if paid && !self.gate.pays(&self.pairs[pair.index()]) {
+                let what = Reason::cut("a fee rose: the thresholds lose money, nothing is opened");
+                fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what }));
+            }
         }
         self.settle(now, pair.index(), fx);
     }

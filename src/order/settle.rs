@@ -173,7 +173,7 @@ impl Core {
             return Some((Mode::Halted, "daily loss limit"));
         }
         let in_a_row = self.totals.losing_in_a_row >= self.settings.risk.losing_pairs_pause;
-        (in_a_row && self.mode == Mode::Active).then_some((Mode::Paused, LOSING))
+        (in_a_row && self.comes_to_active()).then_some((Mode::Paused, LOSING))
     }
 
     /// The last run may have died between a close and what its result forbids: the next one begins with that. What a

@@ -3,10 +3,11 @@
 //! then it begins with the venues that answer, paused, and trades nothing that does not pay.
 
 use super::{Part, RunOptions, watch};
-use crate::config::{Arithmetic, Config};
+use crate::config::Config;
 use crate::keeper::thread::clock_offset;
 use crate::order::core::{Core, Effects, Input, Start};
 use crate::order::pair::Pair;
+use crate::spread::arithmetic::Arithmetic;
 use crate::sys::clock::Clock;
 use crate::sys::rest::Http;
 use crate::sys::signals::Signals;

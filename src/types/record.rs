@@ -125,6 +125,8 @@ pub enum Refusal {
     Foreign,
     JournalFull,
     OldIntent,
+    /// The thresholds lose money at the fees that the venues tell now.
+    Fees,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -256,3 +256,37 @@ fn an_account_that_cannot_be_read_opens_nothing_is_told_once_and_keeps_nothing_f
     }
     rig.assert_home();
 }
+
+#[test]
+fn a_fee_that_rises_while_running_opens_nothing_more_until_it_has_fallen() {
+    let mut rig = Rig::new();
+    let told = |rig: &mut Rig, bps: i64| {
+        let rules = MarketRules { taker: Rate::from_bps(bps), ..rules() };
+        rig.fact(Fact::Rules { venue: V, pair: PairId(0), rules });
+        rig.quotes();
+    };
+    let alarms = |rig: &Rig| {
+        let lost = Reason::cut("a fee rose: the thresholds lose money, nothing is opened");
+        rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == lost))
+    };
+    assert_eq!(rig.exposure, ExposureState::MayEnter);
+    // 25 - 2 bps between the thresholds; four fees of 4 and 7 bps make 22, of 4 and 8 make 24.
+    told(&mut rig, 7);
+    assert_eq!((rig.exposure, alarms(&rig)), (ExposureState::MayEnter, 0));
+    told(&mut rig, 8);
+    told(&mut rig, 9);
+    assert_eq!((rig.exposure, alarms(&rig)), (ExposureState::Blocked, 1), "told once");
+    rig.enter();
+    let fees = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::Fees };
+    assert!(rig.sent.is_empty() && rig.logs.contains(&fees));
+    told(&mut rig, 4);
+    rig.wait_ms(6_000);
+    rig.quotes();
+    rig.enter();
+    assert_eq!(rig.sent.len(), 2, "{:?}", rig.logs);
+    rig.fill(0, "f", "1", "100.30");
+    rig.fill(1, "f", "1", "100.02");
+    told(&mut rig, 9);
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    assert_eq!(rig.sent.len(), 4, "what is held is closed all the same");
+}

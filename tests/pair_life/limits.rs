@@ -350,3 +350,31 @@ fn a_loss_that_the_last_run_died_over_holds_entries_back_from_the_start() {
     restart(&mut rig, Mode::Active);
     assert_eq!(rig.core.mode(), Mode::Active);
 }
+
+#[test]
+fn losses_in_a_row_pause_for_their_hour_also_in_a_pause_for_errors() {
+    let limits = losing(|limits| {
+        limits.risk.losing_pairs_pause = 1;
+        limits.risk.max_order_errors_per_min = 1;
+    });
+    let mut rig = Rig::of(limits);
+    rig.opened();
+    let exit = |rig: &mut Rig| {
+        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.37", "99.97"], ["100.36", "99.98"]);
+    };
+    exit(&mut rig);
+    (2..4).for_each(|order| rig.reject(order, RejectClass::Definitive));
+    assert_eq!(rig.core.mode(), Mode::Paused);
+    rig.wait_ms(10_000);
+    rig.quotes();
+    exit(&mut rig);
+    rig.fill(4, "g", "1", "100.36");
+    rig.fill(5, "g", "1", "99.98");
+    assert_eq!(rig.core.mode(), Mode::Paused);
+    rig.now = rig.now.plus_ms(400_000);
+    rig.wait_ms(1);
+    assert_eq!(rig.core.mode(), Mode::Paused, "the pause for errors would be over by now");
+    rig.now = rig.now.plus_ms(3_600_000);
+    rig.wait_ms(1);
+    assert_eq!(rig.core.mode(), Mode::Active);
+}

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::output::Table;
 use super::{CheckArgs, Failure, SecretSource, Tools, exit, venue_of};
-use crate::config::{Arithmetic, Config, Credentials, TradingMode, VenueSection};
+use crate::config::{Config, Credentials, TradingMode, VenueSection};
+use crate::spread::arithmetic::Arithmetic;
 use crate::types::settings::PairSettings;
 use crate::types::{MarketRules, PairId, Rate, Secret, VenueId};
 use crate::venue::{Secrets, SetupError, Venue};

@@ -1,10 +1,22 @@
 //! The sum that every pair must pass before it may trade: the thresholds have to leave a profit after four fees and
-//! slippage (MONEY, rules, "at start"). Pure; the fees are the venues' own, asked before.
+//! slippage (MONEY, rules, "at start"). It is made at the start, and again by `order` when a venue's fee has changed.
+//! Pure; the fees are the venues' own.
 
 use std::fmt;
 
 use crate::types::settings::{PairSettings, RiskSettings};
 use crate::types::{PairId, Rate};
+
+/// Whether a round trip of this pair at its thresholds earns what it costs at these taker rates, by leg.
+pub fn pays(pair: &PairSettings, risk: &RiskSettings, taker: [Rate; 2]) -> bool {
+    pair.entry_threshold - pair.exit_threshold >= needed(taker, risk.slippage, risk.min_profit)
+}
+
+/// Each leg pays its taker rate twice; then slippage and the profit wanted.
+fn needed([first, second]: [Rate; 2], slippage: Rate, min_profit: Rate) -> Rate {
+    let fees = first.saturating_add(second);
+    fees.saturating_add(fees).saturating_add(slippage).saturating_add(min_profit)
+}
 
 /// The sum of one pair, line by line. Its text is what the operator reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,11 +50,10 @@ impl Arithmetic {
         self.entry - self.exit
     }
 
-    /// Each leg pays its taker rate twice; then slippage and the profit wanted.
+    /// What a round trip costs, the profit wanted included.
     pub fn needed(&self) -> Rate {
         let [(_, first), (_, second)] = &self.fees;
-        let fees = first.saturating_add(*second);
-        fees.saturating_add(fees).saturating_add(self.slippage).saturating_add(self.min_profit)
+        needed([*first, *second], self.slippage, self.min_profit)
     }
 
     /// What is left of it; negative = the thresholds lose money.
