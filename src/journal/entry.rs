@@ -105,6 +105,10 @@ pub struct Totals {
     pub orders_sent: u64,
     /// Highest nonce ever used.
     pub nonce_high: u64,
+    /// Run and number of the newest intent, and when it was meant.
+    pub newest_epoch: u32,
+    pub newest_seq: u32,
+    pub newest_at: Nanos,
     pub losing_in_a_row: u32,
     /// Realised result of the day `day` (days since the epoch).
     pub day: u32,

@@ -184,7 +184,8 @@ structs! {
     }
     IntentEntry { seq, pair, kind, edge, basis, mid, orders, before, at }
     Totals {
-        ledger, pairs_opened, pairs_closed, orders_sent, nonce_high, losing_in_a_row, day, day_result, halted,
+        ledger, pairs_opened, pairs_closed, orders_sent, nonce_high, newest_epoch, newest_seq, newest_at,
+        losing_in_a_row, day, day_result, halted,
         unjudged
     }
 }

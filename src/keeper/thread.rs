@@ -136,6 +136,10 @@ impl KeeperThread {
             Ask::OpenOrders { .. } => {
                 desk.open_orders(http, asked).map(|orders| Some(Fact::OpenOrders { venue, asked, orders }))
             }
+            Ask::PastOrders { since_ms, .. } => {
+                let past = desk.past_orders(http, since_ms, asked);
+                past.map(|orders| Some(Fact::PastOrders { venue, orders }))
+            }
             Ask::Cancel { target } => desk.cancel(http, &target, asked).map(|()| None),
             Ask::CancelAll { pair, .. } => desk.cancel_all(http, pair, asked).map(|()| None),
             Ask::Place { spec } => {

@@ -4,6 +4,7 @@
 
 use super::gate::{Approved, Gate, VenueFacts};
 use super::lifecycle::Order;
+use super::lost::Tail;
 use super::pair::{Pair, Phase};
 use super::shelf::Shelf;
 use super::stop::Stop;
@@ -88,8 +89,10 @@ pub struct Core {
     pub(super) holds: Holds,
     /// When this run began.
     pub(super) started: Nanos,
+    /// Where the journal of a run ends that died; `None` where nothing of it can be lost.
+    pub(super) tail: Option<Tail>,
     /// The last entry was the orderly end of a run.
-    ended: bool,
+    pub(super) ended: bool,
     told: Vec<ExposureState>,
 }
 
@@ -114,6 +117,7 @@ impl Core {
             halt_flattens: false,
             holds: Holds::default(),
             started: Nanos::NEVER,
+            tail: None,
             ended: false,
             settings,
         }
@@ -142,6 +146,7 @@ impl Core {
         assert!(start.epoch > self.epoch, "the epoch rises with each run");
         self.paper = start.paper;
         self.started = now;
+        self.tail = self.torn_tail();
         self.epoch = start.epoch;
         self.seq = 0;
         // A clock may have been set back since the last run.
@@ -215,6 +220,7 @@ impl Core {
             self.tick_book(now, index, fx);
         }
         self.look_urgently(now, fx);
+        self.tick_past(now, fx);
         self.tick_statements(now, fx);
         self.tick_margin(now, fx);
         self.tick_ends(now, fx);
@@ -245,6 +251,8 @@ impl Core {
             Entry::Mode { mode, why, at } => self.apply_mode(*mode, *why, *at),
             Entry::Intent { intent } => {
                 self.seq = self.seq.max(intent.seq);
+                (self.totals.newest_epoch, self.totals.newest_seq) = (self.epoch, intent.seq);
+                self.totals.newest_at = intent.at;
                 for order in intent.orders.iter().flatten() {
                     self.totals.nonce_high = self.totals.nonce_high.max(order.spec.nonce);
                 }

@@ -127,7 +127,8 @@ impl Core {
     /// A venue shows what our books do not, or may do so: nothing is opened before it is explained or adopted.
     pub(super) fn is_strange(&self, pair: &Pair) -> bool {
         let suspect = |venue: &VenueId| self.venues[venue.index()].suspect != Nanos::NEVER;
-        pair.is_strange() || pair.settings.venues.iter().any(suspect)
+        let unread = |venue: &VenueId| self.awaits_past(*venue);
+        pair.is_strange() || pair.settings.venues.iter().any(|venue| suspect(venue) || unread(venue))
     }
 
     /// After such news a venue is asked at once and often, until a read has come that has caught up: those that got no
@@ -202,7 +203,7 @@ impl Core {
             self.reopen(index);
             return self.halt(now, venue, "late fill of a closed order", fx);
         }
-        if self.take_unproven(now, index, leg, more, fx) {
+        if self.take_unproven(now, index, leg, more, fx) || self.may_be_lost(now, venue) {
             return;
         }
         let pair = &mut self.pairs[index];

@@ -62,6 +62,10 @@ pub struct VenueFacts {
     pub reconciled: bool,
     /// When a fill came of an order of ours that is in no slot any more.
     pub late_fill: Nanos,
+    /// Its history was read for orders that the journal has lost.
+    pub past_read: bool,
+    /// When it is next asked for that.
+    pub next_past: Nanos,
     /// When it was told that nobody can say what that fill did.
     pub told_late: Nanos,
     pub clock_offset_ms: i64,

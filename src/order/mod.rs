@@ -1,7 +1,8 @@
 //! 6 ORDER. From a wish to two signed orders and back to a flat pair. `core` decides (pure), `gate` permits, `pair` and
 //! `lifecycle` remember, `news` and `resolve` find out what became of orders, `mend` prices the way home of a lone
-//! leg, `differ` follows what the venues hold, `modes` what a person and the limits allow; `thread` moves the bytes.
-//! Orders are signed before they are wanted by `signer` (a ladder of them: `rungs`) and lie ready on the `shelf`.
+//! leg, `differ` follows what the venues hold, `lost` finds what the journal has lost, `modes` what a person and the
+//! limits allow; `thread` moves the bytes. Orders are signed before they are wanted by `signer` (a ladder of them:
+//! `rungs`) and lie ready on the `shelf`.
 
 mod blind;
 pub mod board;
@@ -12,6 +13,7 @@ pub mod gate;
 pub mod health;
 mod lately;
 pub mod lifecycle;
+mod lost;
 pub mod mend;
 mod modes;
 pub mod news;

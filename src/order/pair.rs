@@ -114,6 +114,8 @@ pub struct Pair {
     /// What the last order of a leg whose end left its fill untold may have filled beyond what the position had shown,
     /// signed, and when it was closed.
     unproven: [(Qty, Nanos); 2],
+    /// Orders of this leg were found that the journal has lost.
+    pub lost: [bool; 2],
     /// What the venue showed when it last differed from our books: a second look is due.
     pub differs: [Option<Difference>; 2],
     /// A leg's funding rate cannot be meant; it was said.
@@ -151,6 +153,7 @@ impl Pair {
             foreign: [false; 2],
             strangers: [Qty::ZERO; 2],
             unproven: [(Qty::ZERO, Nanos::NEVER); 2],
+            lost: [false; 2],
             differs: [None; 2],
             absurd_funding: [false; 2],
             book_asked: [Nanos::NEVER; 2],

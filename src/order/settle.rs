@@ -206,7 +206,7 @@ impl Core {
         self.begin_mend(now, index);
         self.count_miss(index, fx);
         let gave_up = planted("gives_up_after_three_tries") && self.pairs[index].mend.tries >= 3;
-        if now < self.pairs[index].mend.next_try || gave_up {
+        if now < self.pairs[index].mend.next_try || gave_up || self.may_be_hedged(now, index) {
             return;
         }
         let means = self.means(now, index);

@@ -100,6 +100,21 @@ pub struct OpenOrder {
     pub nonce: u64,
 }
 
+/// An order that a venue's history shows, whoever sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastOrder {
+    pub pair: PairId,
+    /// `None` = not one of ours, or the venue keeps no name of ours.
+    pub id: Option<ClientId>,
+    /// Zero = the venue has none.
+    pub nonce: u64,
+    pub side: Side,
+    /// At most so much of it was executed.
+    pub qty: Qty,
+    /// When the venue took it, or executed it, ms since the epoch.
+    pub at_ms: u64,
+}
+
 /// What a query wants to know of one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderQuery {
@@ -146,6 +161,11 @@ pub enum Ask {
     OpenOrders {
         venue: VenueId,
     },
+    /// Orders since then, ms since the epoch, that may have been executed: the journal may have lost some.
+    PastOrders {
+        venue: VenueId,
+        since_ms: u64,
+    },
     /// Rules of every market of ours and the venue's clock, before their time: a refusal may be due to either (SAFETY
     /// V7, C16).
     Rules {
@@ -166,6 +186,7 @@ impl Ask {
             | Self::Order { venue, .. }
             | Self::CancelAll { venue, .. }
             | Self::Account { venue }
+            | Self::PastOrders { venue, .. }
             | Self::Rules { venue }
             | Self::Book { venue, .. }
             | Self::OpenOrders { venue } => venue,
@@ -195,6 +216,10 @@ pub enum Fact {
         venue: VenueId,
         asked: Nanos,
         orders: Vec<OpenOrder>,
+    },
+    PastOrders {
+        venue: VenueId,
+        orders: Vec<PastOrder>,
     },
     Rules {
         venue: VenueId,

@@ -12,7 +12,8 @@ pub mod vest;
 use thiserror::Error;
 
 pub use crate::types::report::{
-    AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey, OrderQuery, PositionReport, TraderEvent,
+    AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey, OrderQuery, PastOrder, PositionReport,
+    TraderEvent,
 };
 
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
@@ -352,6 +353,13 @@ pub trait Desk: Send {
     fn mode(&mut self, http: &mut dyn Http) -> Result<VenueMode, DeskError>;
     fn account(&mut self, http: &mut dyn Http, now: Nanos) -> Result<AccountReport, DeskError>;
     fn open_orders(&mut self, http: &mut dyn Http, now: Nanos) -> Result<Vec<OpenOrder>, DeskError>;
+    /// What may have been executed for this account since then, in our markets, whoever sent it.
+    fn past_orders(
+        &mut self,
+        http: &mut dyn Http,
+        since_ms: u64,
+        now: Nanos,
+    ) -> Result<Vec<PastOrder>, DeskError>;
     fn order(&mut self, http: &mut dyn Http, query: &OrderQuery, now: Nanos) -> Result<Sighting, DeskError>;
     fn cancel(&mut self, http: &mut dyn Http, target: &CancelSpec, now: Nanos) -> Result<(), DeskError>;
     /// Places one order, which `Trader::send` could not take: acknowledged, or refused for certain. Asked only of a

@@ -7,6 +7,7 @@ mod halting;
 mod health;
 mod ladder;
 mod limits;
+mod lost;
 mod mending;
 mod newest;
 mod owed;

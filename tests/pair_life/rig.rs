@@ -184,6 +184,14 @@ impl Rig {
     }
 
     pub fn connect_without_books(&mut self) {
+        self.connect_without_history();
+        for venue in [V, P] {
+            self.fact(Fact::PastOrders { venue, orders: Vec::new() });
+        }
+    }
+
+    /// What a venue has executed of late is not told.
+    pub fn connect_without_history(&mut self) {
         for venue in [V, P] {
             self.fact(Fact::Rules { venue, pair: PairId(0), rules: rules() });
             self.event(venue, TraderEvent::Ready(true));

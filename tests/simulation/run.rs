@@ -300,7 +300,7 @@ impl Run {
                     world.die("power cut");
                     let mut rng = Rng::new(self.rng.next(), "power");
                     world.disk.cut_power(&mut rng);
-                    (world.power_lost, world.meddled) = (true, true);
+                    world.power_lost = true;
                 }
             }
             Deed::Command(command) => {

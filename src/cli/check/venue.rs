@@ -178,7 +178,7 @@ mod tests {
     use crate::sys::clock::ManualClock;
     use crate::types::record::Role;
     use crate::types::{BookUpdate, Nanos, Price, Qty, Rate, Usd};
-    use crate::venue::{CancelSpec, OpenOrder, OrderQuery, Sighting, Target};
+    use crate::venue::{CancelSpec, OpenOrder, OrderQuery, PastOrder, Sighting, Target};
 
     /// A venue that says what the test wants.
     struct Scripted {
@@ -233,6 +233,9 @@ mod tests {
         fn account(&mut self, _: &mut dyn Http, _: Nanos) -> Result<AccountReport, DeskError> {
             let usd = |whole: i64| Usd::from_raw(whole * 100_000_000);
             Ok(AccountReport { equity: usd(100), free_margin: usd(self.free), ..AccountReport::default() })
+        }
+        fn past_orders(&mut self, _: &mut dyn Http, _: u64, _: Nanos) -> Result<Vec<PastOrder>, DeskError> {
+            unreachable!("not asked by check")
         }
         fn open_orders(&mut self, _: &mut dyn Http, _: Nanos) -> Result<Vec<OpenOrder>, DeskError> {
             Ok(Vec::new())

@@ -9,7 +9,7 @@ use starknet_crypto::Felt;
 use super::client::{Client, Next, elsewhere, says_not_open, unreadable};
 use super::events::{AccountFact, FillFact, OrderFact};
 use super::history::{self, Part, Trail};
-use super::json::{self, AccountJson, FillJson, OrderJson, PositionJson};
+use super::json::{self, AccountJson, FillJson, OrderJson, PastFillJson, PositionJson};
 use super::rest::{self, AccountInfoJson, BalanceJson, BookJson, ConfigJson, MarketJson, Page};
 use super::rpc;
 use super::sign::Signer;
@@ -22,8 +22,8 @@ use crate::types::{
     RejectClass, Secret, Usd, VenueId, VenueMode,
 };
 use crate::venue::{
-    AccountReport, CancelSpec, Desk, DeskError, ListedRules, OpenOrder, OrderQuery, PositionReport, Setup,
-    SetupError, Sighting, Target, WireError, WsTarget,
+    AccountReport, CancelSpec, Desk, DeskError, ListedRules, OpenOrder, OrderQuery, PastOrder,
+    PositionReport, Setup, SetupError, Sighting, Target, WireError, WsTarget,
 };
 
 /// How a failed upgrade shows that the venue does not speak the schema version that was asked for (sheet 5.3).
@@ -138,10 +138,10 @@ impl ParadexDesk {
             trail.next = if trail.is_listed() { Part::Fills } else { Part::History };
         }
         if trail.next == Part::History {
-            self.past_orders(http, trail, &search, now)?;
+            self.follow_history(http, trail, &search, now)?;
             trail.next = Part::Fills;
         }
-        self.past_fills(http, trail, &search, now)
+        self.follow_fills(http, trail, &search, now)
     }
 
     /// The open order with this id, if there is one.
@@ -163,7 +163,7 @@ impl ParadexDesk {
         read.and_then(|order| trail.order(&order)).map_err(|source| unreadable(WHAT, source))
     }
 
-    fn past_orders(
+    fn follow_history(
         &mut self,
         http: &mut dyn Http,
         trail: &mut Trail,
@@ -181,7 +181,7 @@ impl ParadexDesk {
         })
     }
 
-    fn past_fills(
+    fn follow_fills(
         &mut self,
         http: &mut dyn Http,
         trail: &mut Trail,
@@ -355,6 +355,26 @@ impl Desk for ParadexDesk {
             facts.map(|fact| Ok(self.listed(&fact?))).collect::<Result<Vec<_>, WireError>>()
         };
         read().map_err(|source| unreadable(WHAT, source))
+    }
+
+    fn past_orders(
+        &mut self,
+        http: &mut dyn Http,
+        since_ms: u64,
+        now: Nanos,
+    ) -> Result<Vec<PastOrder>, DeskError> {
+        let mut past = Vec::new();
+        let markets: Vec<_> = self.markets.iter().map(|(pair, symbol)| (pair, symbol.to_owned())).collect();
+        for (pair, symbol) in markets {
+            let path = format!("/fills?market={symbol}&start_at={since_ms}&page_size=100");
+            self.client.pages(http, now, "fills", &path, &mut |body| {
+                let page: Page<PastFillJson> = json::read("fills", body)?;
+                let ours = page.results.iter().filter(|fill| fill.market == symbol);
+                past.extend(ours.map(|fill| fill.of(pair)).collect::<Result<Vec<_>, _>>()?);
+                Ok(Next::Page(page.next.unwrap_or_default()))
+            })?;
+        }
+        Ok(past)
     }
 
     fn order(&mut self, http: &mut dyn Http, query: &OrderQuery, now: Nanos) -> Result<Sighting, DeskError> {

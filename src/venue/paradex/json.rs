@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::events::{AccountFact, Fact, FillFact, FillKind, OrderFact, PositionFact};
-use crate::types::{DecimalError, Nanos, Price, Qty, Usd};
+use crate::types::report::PastOrder;
+use crate::types::{ClientId, DecimalError, Nanos, PairId, Price, Qty, Side, Usd};
 use crate::venue::WireError;
 use crate::venue::nesting::is_shallow;
 
@@ -89,6 +90,39 @@ pub struct FillJson<'a> {
     fill_type: Option<Word<'a>>,
     #[serde(default)]
     created_at: Option<u64>,
+}
+
+/// A fill by the names of its order alone: whose it was, and which way.
+#[derive(Debug, Deserialize)]
+pub struct PastFillJson<'a> {
+    #[serde(borrow, default)]
+    client_id: Option<Word<'a>>,
+    #[serde(borrow)]
+    pub market: Word<'a>,
+    #[serde(borrow)]
+    side: Word<'a>,
+    #[serde(borrow)]
+    size: Word<'a>,
+    #[serde(default)]
+    created_at: Option<u64>,
+}
+
+impl PastFillJson<'_> {
+    pub fn of(&self, pair: PairId) -> Result<PastOrder, WireError> {
+        let side = match &*self.side {
+            "BUY" => Side::Buy,
+            "SELL" => Side::Sell,
+            other => return Err(WireError::new("fill side", other.as_bytes(), "BUY or SELL")),
+        };
+        Ok(PastOrder {
+            pair,
+            id: self.client_id.as_deref().and_then(ClientId::parse),
+            nonce: 0,
+            side,
+            qty: qty("fill size", &self.size)?,
+            at_ms: time("fill created_at", self.created_at)?.ms(),
+        })
+    }
 }
 
 impl<'a> FillJson<'a> {

@@ -10,7 +10,7 @@ use super::json;
 use super::order_row::{Executed, OrderRow, Status};
 use crate::types::money::PLACES;
 use crate::types::{MarketRules, MarketStatus, Nanos, OrderReport, PairId, Price, Qty, Rate, Usd, VenueId};
-use crate::venue::{AccountReport, ListedRules, OpenOrder, OrderQuery, PositionReport, WireError};
+use crate::venue::{AccountReport, ListedRules, OpenOrder, OrderQuery, PastOrder, PositionReport, WireError};
 
 /// `GET /exchangeInfo`.
 #[derive(Deserialize)]
@@ -174,6 +174,27 @@ pub fn open_orders(access: &Access, rows: &[OrderRow<'_>]) -> Result<Vec<OpenOrd
         Ok(OpenOrder { pair, venue_id: json::order_id(id)?, id: None, nonce: row.nonce.unwrap_or(0) })
     };
     rows.iter().filter(open).map(one).collect()
+}
+
+/// Orders of our markets among the rows that may have been executed, by the venue's id. A CANCELLED row does not always
+/// tell what was filled before the cancel, so that the size bounds it.
+pub fn past_orders(access: &Access, rows: &[OrderRow<'_>]) -> Result<Vec<(String, PastOrder)>, WireError> {
+    let mut past = Vec::new();
+    for row in rows.iter().filter(|row| row.status() != Status::Rejected) {
+        let Some(pair) = row.symbol.and_then(|symbol| access.pair_of(symbol)) else { continue };
+        let missing = |what: &'static str| WireError::new(what, b"", "told of every order in the history");
+        let size = row.size.ok_or_else(|| missing("size"))?;
+        let order = PastOrder {
+            pair,
+            id: None,
+            nonce: row.nonce.unwrap_or(0),
+            side: row.side().ok_or_else(|| missing("isBuy"))?,
+            qty: json::qty_cut("size", size)?.abs(),
+            at_ms: row.posted_ms().ok_or_else(|| missing("postTime"))?,
+        };
+        past.push((row.id.unwrap_or_default().to_owned(), order));
+    }
+    Ok(past)
 }
 
 /// Where the page before this one ends, ms: a full page may have cut some off. `None` = there is none.

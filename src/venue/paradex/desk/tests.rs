@@ -68,7 +68,7 @@ fn order_json(status: &str, remaining: &str, reason: &str) -> String {
 
 fn fill_json(id: &str, size: &str, price: &str) -> String {
     format!(
-        r#"{{"id":"{id}","order_id":"77","client_id":"7-42-1","market":"{BTC}","price":"{price}",
+        r#"{{"id":"{id}","order_id":"77","client_id":"7-42-1","market":"{BTC}","side":"BUY","price":"{price}",
             "size":"{size}","fee":"0.01","fill_type":"FILL","created_at":1767225600400}}"#
     )
 }
@@ -441,4 +441,24 @@ fn a_book_is_read_and_one_that_makes_no_sense_is_refused() {
     ] {
         assert!(matches!(read(wrong), Err(DeskError::Unreadable { .. })), "{wrong}");
     }
+}
+
+#[test]
+fn what_was_executed_is_read_from_the_fills_since_then() {
+    let fill = |id: &str, client_id: &str, side: &str, market: &str| {
+        fill_json(id, "0.001", "83456.7")
+            .replace("7-42-1", client_id)
+            .replace("BUY", side)
+            .replace(BTC, market)
+    };
+    let first = list(&[fill("a", "7-43-1", "SELL", BTC), fill("b", "mine", "BUY", BTC)], "c");
+    let second = list(&[fill("c", "7-44-1", "BUY", "ETH-USD-PERP")], "");
+    let mut http = Script::new(&[TOKEN, ("Get /fills?", 200, &first), ("Get /fills?", 200, &second)]);
+    let past = desk().past_orders(&mut http, 500, NOW).unwrap();
+    let told: Vec<_> = past.iter().map(|past| (past.id, past.side, past.qty.to_string())).collect();
+    let ours = Some(ClientId { epoch: 7, seq: 43, leg: 1 });
+    assert_eq!(told, [(ours, Side::Sell, "0.001".into()), (None, Side::Buy, "0.001".into())]);
+    assert_eq!(http.path(1), "/fills?market=BTC-USD-PERP&start_at=500&page_size=100");
+    let broken = list(&[fill("a", "7-43-1", "LONG", BTC)], "");
+    assert!(desk().past_orders(&mut Script::new(&[TOKEN, ("Get /fills?", 200, &broken)]), 0, NOW).is_err());
 }

@@ -1,0 +1,152 @@
+//! Orders that left and that the journal does not know, because the machine died before the disk had them.
+
+use bot4::journal::entry::Entry;
+use bot4::order::core::{Core, Effects, Start};
+use bot4::types::order::Reason;
+use bot4::types::report::{Ask, Fact, PastOrder};
+use bot4::types::*;
+
+use crate::rig::*;
+
+/// An engine that has traded once and died; what it did after its first pair is not in its journal. Nothing was told of
+/// the venues yet but rules and links.
+fn after_power_cut(orderly: bool) -> Rig {
+    let mut rig = Rig::new();
+    rig.journal.insert(0, Entry::Epoch { epoch: 1, config_hash: 0, at: rig.now });
+    rig.opened();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.now = rig.now.plus_ms(10_000);
+    if orderly {
+        rig.journal.push(Entry::Stopped { at: rig.now });
+    }
+    let mut core = Core::new(rig.core.settings().clone());
+    rig.journal.iter().for_each(|entry| core.recover(entry));
+    core.end_recovery(rig.now);
+    rig.journal = core.snapshot(2, 0, rig.now);
+    let mut fx = Effects::new();
+    rig.now = rig.now.plus_ms(120_000);
+    core.start(rig.now, Start { epoch: 2, mode: Mode::Active, paper: false }, &mut fx);
+    rig.core = core;
+    rig.sent.clear();
+    rig.carry_out(fx);
+    rig.connect_without_history();
+    rig.quotes();
+    rig
+}
+
+/// What a venue's history shows of an order: at Vest by a nonce so long after the last one known, at Paradex by a name.
+fn past(rig: &Rig, seq: u32, side: Side, qty: &str) -> [PastOrder; 2] {
+    let at_ms = rig.now.ms() - 125_000;
+    let order = |id, nonce| PastOrder { pair: PairId(0), id, nonce, side, qty: self::qty(qty), at_ms };
+    [order(None, at_ms), order(Some(ClientId { epoch: 1, seq, leg: 1 }), 0)]
+}
+
+fn tell(rig: &mut Rig, venue: VenueId, orders: Vec<PastOrder>) {
+    rig.fact(Fact::PastOrders { venue, orders });
+}
+
+/// Both accounts, twice, so that what they show is believed.
+fn shown(rig: &mut Rig, vest: &str, paradex: &str) {
+    for _ in 0..2 {
+        rig.account(V, vest);
+        rig.account(P, paradex);
+        rig.wait_ms(600);
+    }
+}
+
+fn is_foreign(rig: &Rig) -> bool {
+    rig.core.pairs()[0].foreign.contains(&true)
+}
+
+#[test]
+fn a_leg_that_a_power_cut_took_from_the_journal_is_found_in_the_history_and_mended() {
+    for venue in [V, P] {
+        let mut rig = after_power_cut(false);
+        rig.wait_ms(1);
+        let asked = |ask: &&Ask| matches!(ask, Ask::PastOrders { .. });
+        assert_eq!(rig.asks.iter().filter(asked).count(), 2, "both histories are asked for");
+        let lost = past(&rig, 3, Side::Sell, "1")[venue.index()];
+        tell(&mut rig, venue, vec![lost]);
+        tell(&mut rig, VenueId(1 - venue.0), Vec::new());
+        shown(&mut rig, if venue == V { "-1" } else { "0" }, if venue == P { "-1" } else { "0" });
+        rig.wait_ms(3_000);
+        assert!(!is_foreign(&rig));
+        let [close] = rig.sent[..] else { panic!("{:?}", rig.sent) };
+        assert_eq!(
+            (close.venue, close.side, close.qty, close.reduce_only),
+            (venue, Side::Buy, qty("1"), true)
+        );
+    }
+}
+
+#[test]
+fn a_whole_pair_that_was_lost_is_no_lone_leg() {
+    let mut rig = after_power_cut(false);
+    let [sold, _] = past(&rig, 3, Side::Sell, "1");
+    let [_, bought] = past(&rig, 3, Side::Buy, "1");
+    tell(&mut rig, V, vec![sold]);
+    rig.account(V, "-1");
+    rig.wait_ms(600);
+    rig.account(V, "-1");
+    rig.wait_ms(100);
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, qty("-1"));
+    assert!(rig.sent.is_empty(), "its other leg may still be found");
+    tell(&mut rig, P, vec![bought]);
+    shown(&mut rig, "-1", "1");
+    rig.wait_ms(3_000);
+    assert!(rig.sent.is_empty() && rig.core.pairs()[0].opened, "{:?}", rig.sent);
+}
+
+#[test]
+fn what_is_not_ours_stays_a_strangers_also_after_a_power_cut() {
+    let rig = after_power_cut(false);
+    let [vest, paradex] = past(&rig, 3, Side::Sell, "1");
+    let known = [past(&rig, 2, Side::Sell, "1")[1], PastOrder { id: None, ..paradex }];
+    let later = ClientId { epoch: 2, seq: 1, leg: 1 };
+    let strangers = [
+        (V, PastOrder { nonce: 77, ..vest }),
+        (V, PastOrder { nonce: rig.now.ms(), at_ms: rig.now.ms(), ..vest }),
+        (V, PastOrder { at_ms: vest.at_ms + 60_000, ..vest }),
+        (P, known[0]),
+        (P, known[1]),
+        (P, PastOrder { id: Some(later), ..paradex }),
+    ];
+    for (venue, stranger) in strangers {
+        let mut rig = after_power_cut(false);
+        tell(&mut rig, venue, vec![stranger]);
+        tell(&mut rig, VenueId(1 - venue.0), Vec::new());
+        shown(&mut rig, if venue == V { "-1" } else { "0" }, if venue == P { "-1" } else { "0" });
+        rig.wait_ms(3_000);
+        assert!(is_foreign(&rig) && rig.sent.is_empty(), "{stranger:?}");
+    }
+}
+
+#[test]
+fn nothing_is_opened_before_both_histories_are_read_and_one_that_is_not_is_told() {
+    let mut rig = after_power_cut(false);
+    shown(&mut rig, "0", "0");
+    tell(&mut rig, V, Vec::new());
+    rig.wait_ms(1);
+    assert_eq!(rig.exposure, ExposureState::Blocked);
+    let unread = Reason::cut("entries held: the history cannot be read");
+    let alarms = |rig: &Rig| {
+        rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, venue: P, .. } if *what == unread))
+    };
+    rig.asks.clear();
+    rig.wait_ms(12_000);
+    assert_eq!(alarms(&rig), 1);
+    assert!(rig.asks.iter().any(|ask| matches!(ask, Ask::PastOrders { venue: P, .. })), "asked again");
+    assert!(!rig.asks.iter().any(|ask| matches!(ask, Ask::PastOrders { venue: V, .. })));
+    tell(&mut rig, P, Vec::new());
+    shown(&mut rig, "0", "0");
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::MayEnter);
+
+    let mut rig = after_power_cut(true);
+    shown(&mut rig, "0", "0");
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::MayEnter, "an orderly end loses nothing");
+    assert!(!rig.asks.iter().any(|ask| matches!(ask, Ask::PastOrders { .. })));
+}
