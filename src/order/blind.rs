@@ -8,10 +8,14 @@ use crate::types::{Nanos, PairId, Price, StopReason, VenueId};
 
 /// A silent book is asked for this often while it is needed, ms.
 const BOOK_EVERY_MS: u64 = 500;
+/// A feed that is silent for so long does not come back in a moment, ms: until then `spread` closes what is held too
+/// long, by both books.
+const BLIND_MS: u64 = 30_000;
 
 impl Core {
     /// Asks for the books that a pair needs and its feeds do not tell; closes what has been held too long meanwhile.
     pub(super) fn tick_book(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        self.note_blind(now, index);
         let overdue = self.is_overdue(now, index);
         let pair = &self.pairs[index];
         let closing = self.halt_flattens || self.stop.as_ref().is_some_and(|stop| stop.flatten);
@@ -41,7 +45,21 @@ impl Core {
         let hold_ms = u64::from(self.settings.risk.max_hold_s) * 1_000;
         pair.opened
             && now.ms_since(pair.book.opened_at) > hold_ms
-            && (0..2).any(|leg| self.is_silent(now, index, leg))
+            && pair.silent_since.iter().any(|&since| now.ms_since(since) > BLIND_MS && since != Nanos::NEVER)
+    }
+
+    /// Since when the books of what is held too long are silent.
+    fn note_blind(&mut self, now: Nanos, index: usize) {
+        for leg in 0..2 {
+            let silent = self.pairs[index].opened && self.is_silent(now, index, leg);
+            let since = &mut self.pairs[index].silent_since[leg];
+            *since = match (silent, *since) {
+                (true, Nanos::NEVER) => now,
+                (true, since) => since,
+                // A book that was asked for is no stream.
+                (false, _) => Nanos::NEVER,
+            };
+        }
     }
 
     fn is_silent(&self, now: Nanos, index: usize, leg: usize) -> bool {

@@ -20,6 +20,8 @@ use crate::types::{
 
 /// Longest receive window, ms.
 const WINDOW_MAX_MS: u32 = 2_000;
+/// An exit that is older was decided on books that have moved on, ms; `spread` wishes again.
+const EXIT_AGE_MAX_MS: u64 = 1_000;
 
 /// What distinguishes the orders of one intent.
 struct Draft {
@@ -37,6 +39,10 @@ impl Core {
         }
         match intent.kind {
             IntentKind::Enter(direction) => self.enter(now, intent, direction, fx),
+            // One that waited is made anew by what is seen now.
+            IntentKind::Exit(_) if now.ms_since(intent.t_decide) > EXIT_AGE_MAX_MS => {
+                self.pass_over(now, intent, Refusal::OldIntent, fx);
+            }
             IntentKind::Exit(reason) => self.exit(now, intent, reason, fx),
         }
     }
@@ -60,12 +66,16 @@ impl Core {
         });
         match outcome {
             Ok(approved) => self.open(now, intent, approved, fx),
-            Err(refusal) => {
-                fx.push(Effect::Log(RecordKind::EntryRefused { pair: intent.pair, refusal }));
-                // Told again, so that the signal may fire again.
-                self.pairs[index].cool_until =
-                    now.plus_ms(u64::from(self.settings.risk.cooldown_ms).min(250));
-            }
+            Err(refusal) => self.pass_over(now, intent, refusal, fx),
+        }
+    }
+
+    /// A wish that is not followed. An entry is told again after a moment, so that the signal may fire again.
+    pub fn pass_over(&mut self, now: Nanos, intent: &Intent, refusal: Refusal, fx: &mut Effects) {
+        fx.push(Effect::Log(RecordKind::EntryRefused { pair: intent.pair, refusal }));
+        let pair = self.pairs.get_mut(intent.pair.index());
+        if let (IntentKind::Enter(_), Some(pair)) = (intent.kind, pair) {
+            pair.cool_until = now.plus_ms(u64::from(self.settings.risk.cooldown_ms).min(250));
         }
     }
 

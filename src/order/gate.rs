@@ -14,8 +14,8 @@ use crate::types::record::Refusal;
 use crate::types::report::AccountReport;
 use crate::types::settings::{RiskSettings, Upkeep, VenueSettings};
 use crate::types::{
-    Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Qty, Rate, Settings, Side, Usd, VenueId,
-    VenueMode,
+    Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Purpose, Qty, Rate, Settings, Side, Usd,
+    VenueId, VenueMode,
 };
 
 /// Share of every rate budget that only closing orders may use (SAFETY §7, rate limits), of one in 10.
@@ -197,6 +197,13 @@ impl Gate {
         let leg = pair.leg_of(spec.venue).ok_or(Refusal::Minimum)?;
         let held = pair.book.legs[leg].qty;
         if spec.reduce_only && (spec.qty > held.abs() || held.raw().signum() == spec.side.sign()) {
+            return Err(Refusal::Minimum);
+        }
+        // What opens in a mend brings no more than is missing.
+        let net = pair.book.net();
+        let brings_more = spec.qty > net.abs() || net.raw().signum() == spec.side.sign();
+        let planted = planted("close_not_reduce_only") || planted("completes_the_wrong_side");
+        if !spec.reduce_only && (brings_more || spec.purpose != Purpose::Complete) && !planted {
             return Err(Refusal::Minimum);
         }
         if spec.qty.raw() <= 0 || spec.limit.raw() <= 0 {
@@ -434,10 +441,45 @@ pub fn floor_lot(qty: Qty, lot: Qty) -> Qty {
 mod tests {
     use super::*;
 
+    fn shipped() -> Settings {
+        let shipped = crate::config::parse("shipped.toml", "", &crate::venue::REGISTRY);
+        shipped.map_or_else(|error| panic!("{error}"), |config| config.settings)
+    }
+
     /// As shipped: 15 minutes before, one minute after.
     fn upkeep() -> Upkeep {
-        let shipped = crate::config::parse("shipped.toml", "", &crate::venue::REGISTRY);
-        shipped.map_or_else(|error| panic!("{error}"), |config| config.settings.upkeep)
+        shipped().upkeep
+    }
+
+    #[test]
+    fn what_is_brought_in_a_mend_is_no_more_than_what_is_missing() {
+        let settings = shipped();
+        let mut gate = Gate::new(&settings);
+        let mut pair = Pair::new(settings.pairs[0].clone());
+        pair.book.legs[0].qty = Qty::from_raw(-500);
+        for quote in &mut pair.quotes {
+            (quote.bid, quote.ask) = (Price::from_raw(10_000_000), Price::from_raw(10_000_100));
+        }
+        let mut allows = |side, qty, purpose| {
+            let spec = OrderSpec {
+                id: Default::default(),
+                venue: pair.settings.venues[1],
+                pair: pair.settings.id,
+                side,
+                purpose,
+                qty: Qty::from_raw(qty),
+                limit: Price::from_raw(10_000_000),
+                reduce_only: false,
+                signed_ms: 0,
+                nonce: 0,
+                window_ms: 500,
+            };
+            gate.approve_mending(Nanos::from_ms(1_000), &pair, &spec).is_ok()
+        };
+        assert!(allows(Side::Buy, 500, Purpose::Complete));
+        assert!(!allows(Side::Buy, 501, Purpose::Complete), "more than is missing");
+        assert!(!allows(Side::Sell, 500, Purpose::Complete), "the wrong way");
+        assert!(!allows(Side::Buy, 500, Purpose::Exit), "a close that is not reduce-only");
     }
 
     #[test]

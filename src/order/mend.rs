@@ -5,10 +5,44 @@ use super::gate::{floor_lot, within};
 use super::pair::Pair;
 use crate::types::planted::planted;
 use crate::types::settings::Settings;
-use crate::types::{Price, Purpose, Qty, Rate, Side, Usd};
+use crate::types::{ClientId, Nanos, Price, Purpose, Qty, Rate, Side, Usd};
 
 /// A book this far from the mark and from the reference is not priced from (SAFETY M5).
 const FAR: Rate = Rate::from_bps(2_000);
+
+/// Book-keeping of a mend: what was tried and when the next try is due.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mend {
+    /// Orders tried to complete the missing leg.
+    pub completions: u32,
+    /// No completion is left to try.
+    pub spent: bool,
+    /// Unwinds that were priced and missed: the collar widens with them.
+    pub missed_unwinds: u32,
+    pub next_try: Nanos,
+    /// Before this the venue of a leg is not tried: it said "later".
+    pub not_before: [Nanos; 2],
+    /// Result of the unwinding lines when the mend began, for its cost.
+    pub cost_before: i64,
+    pub last_alarm: Nanos,
+    /// The last progress (a fill), for the latch after ten seconds without any.
+    pub progress: Nanos,
+    pub last_completed: bool,
+    /// Leg whose venue refused the last mending order.
+    pub refused: Option<usize>,
+    /// Refusals of mending orders by a venue that takes none now.
+    pub put_off: u32,
+    /// How often the size was halved because a venue refused it.
+    pub halvings: u32,
+    /// Mending orders sent.
+    pub tries: u32,
+    /// The last of them, until its outcome was counted.
+    pub last: Option<ClientId>,
+    /// The automatic close was logged.
+    pub announced: bool,
+    /// When the lone leg became known with nothing in flight.
+    pub began: Nanos,
+}
 
 /// One priced order on the way home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +134,7 @@ pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Rou
     let seen = best_price(pair, leg, side)?;
     let collar = if planted("unwind_at_any_price") { Rate::from_bps(3_000) } else { collar(pair, rules) };
     let limit = within_band(bounded(seen, side, collar, market.tick), pair, leg, side);
+    let limit = anchored(limit, pair, leg, side, rules.execution.max_unwind);
     let paid = pair.decided_price(leg).unwrap_or(seen);
     let cost = adverse(paid, seen, side, qty).saturating_add(seen.times(qty).part(market.taker));
     (!qty.is_zero()).then_some(Route {
@@ -166,6 +201,7 @@ fn bring_again(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Ro
     let qty = floor_lot(qty, market.lot);
     let seen = best_price(pair, leg, side)?;
     let limit = bounded(seen, side, collar(pair, rules), market.tick);
+    let limit = anchored(limit, pair, leg, side, rules.execution.max_unwind);
     let cost = seen.times(qty).part(market.taker);
     let large_enough = qty >= market.min_qty && seen.times(qty) >= market.min_notional;
     large_enough.then_some(Route {
@@ -197,6 +233,33 @@ fn within_band(limit: Price, pair: &Pair, leg: usize, side: Side) -> Price {
     match side {
         Side::Buy => limit.min(edge),
         Side::Sell => limit.max(edge),
+    }
+}
+
+/// The limit, drawn in to `max_unwind` beyond what else tells the price now: the mark, and the other venue's book. Of
+/// two the one counts that lets it reach further, for either may lie; what is silent tells nothing.
+fn anchored(limit: Price, pair: &Pair, leg: usize, side: Side, max_unwind: Rate) -> Price {
+    let (Some(market), [own, other]) = (pair.rules[leg], [leg, 1 - leg].map(|leg| &pair.quotes[leg])) else {
+        return limit;
+    };
+    let mark = Some(own.ticker.mark).filter(|_| own.tradable);
+    let mid = Some(Price::mid(other.bid, other.ask)).filter(|_| other.tradable && other.bid.raw() > 0);
+    let known = [mark, mid].into_iter().flatten().filter(|price| price.raw() > 0);
+    let edges = known.map(|price| bounded(price, side, max_unwind, market.tick));
+    let furthest = match side {
+        Side::Buy => edges.max().map(|edge| limit.min(edge)),
+        Side::Sell => edges.min().map(|edge| limit.max(edge)),
+    };
+    furthest.filter(|_| !planted("unwind_at_any_price")).unwrap_or(limit)
+}
+
+impl Route {
+    /// What the book shows now is within the limit.
+    pub fn reaches(&self) -> bool {
+        match self.side {
+            Side::Buy => self.expected <= self.limit,
+            Side::Sell => self.expected >= self.limit,
+        }
     }
 }
 

@@ -409,7 +409,9 @@ impl Core {
             }
             RejectClass::RetryLater => {
                 self.hold_entries(now, venue, ENTRIES_LATER_MS);
-                self.pairs[index].mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
+                let mend = &mut self.pairs[index].mend;
+                mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
+                mend.put_off += 1;
             }
             _ => {}
         }

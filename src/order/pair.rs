@@ -4,12 +4,14 @@
 use super::gate::floor_lot;
 use super::lately::Lately;
 use super::lifecycle::Order;
+use super::mend::Mend;
 use crate::journal::entry::{Entry, IntentEntry};
 use crate::position::{Execution, PairBook};
 use crate::types::report::PositionReport;
 use crate::types::settings::PairSettings;
 use crate::types::{
-    ClientId, Fill, IntentKind, MarketRules, Nanos, OrderState, Price, Qty, Quote, Rate, StopReason,
+    ClientId, Fill, IntentKind, MarketRules, MarketStatus, Nanos, OrderState, Price, Qty, Quote, Rate,
+    StopReason,
 };
 
 /// For so long what a venue was late to show may be ours, ms.
@@ -31,38 +33,6 @@ pub enum Phase {
     Closing(StopReason),
     /// One leg is more than the other; `since` = first known fill of the lone part.
     Mending { since: Nanos },
-}
-
-/// Book-keeping of a mend: what was tried and when the next try is due.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Mend {
-    /// Orders tried to complete the missing leg.
-    pub completions: u32,
-    /// No completion is left to try.
-    pub spent: bool,
-    /// Unwinds that were priced and missed: the collar widens with them.
-    pub missed_unwinds: u32,
-    pub next_try: Nanos,
-    /// Before this the venue of a leg is not tried: it said "later".
-    pub not_before: [Nanos; 2],
-    /// Result of the unwinding lines when the mend began, for its cost.
-    pub cost_before: i64,
-    pub last_alarm: Nanos,
-    /// The last progress (a fill), for the latch after ten seconds without any.
-    pub progress: Nanos,
-    pub last_completed: bool,
-    /// Leg whose venue refused the last mending order.
-    pub refused: Option<usize>,
-    /// How often the size was halved because a venue refused it.
-    pub halvings: u32,
-    /// Mending orders sent.
-    pub tries: u32,
-    /// The last of them, until its outcome was counted.
-    pub last: Option<ClientId>,
-    /// The automatic close was logged.
-    pub announced: bool,
-    /// When the lone leg became known with nothing in flight.
-    pub began: Nanos,
 }
 
 /// A person wants what the venues hold to be this pair.
@@ -120,6 +90,8 @@ pub struct Pair {
     pub differs: [Option<Difference>; 2],
     /// A leg's funding rate cannot be meant; it was said.
     pub absurd_funding: [bool; 2],
+    /// Since when a leg's book cannot be traded on, while somebody needs it; `NEVER` = it can.
+    pub silent_since: [Nanos; 2],
     /// When the book of a silent feed was last asked for.
     pub book_asked: [Nanos; 2],
     /// Part of a leg was gone at its venue since the pair was opened.
@@ -156,6 +128,7 @@ impl Pair {
             lost: [false; 2],
             differs: [None; 2],
             absurd_funding: [false; 2],
+            silent_since: [Nanos::NEVER; 2],
             book_asked: [Nanos::NEVER; 2],
             gone: false,
             adopting: None,
@@ -365,6 +338,12 @@ impl Pair {
             let (open, at) = self.unproven[leg];
             Entry::Unproven { pair: self.settings.id, leg: leg as u8, open, at }
         })
+    }
+
+    /// Its venue takes no orders on this market now.
+    pub fn is_halted(&self, leg: usize) -> bool {
+        let ruled = self.rules[leg].is_some_and(|rules| rules.status == MarketStatus::Halted);
+        ruled || self.quotes[leg].ticker.status == MarketStatus::Halted
     }
 
     pub fn has_live_orders(&self) -> bool {

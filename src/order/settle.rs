@@ -2,9 +2,9 @@
 //! that must not fail is `Core::mend` (SAFETY §2.3): it never ends on "retries exhausted". Part of `order::core`.
 
 use super::core::{Core, Effect, Effects, day_of};
-use super::mend;
+use super::mend::{self, Mend};
 use super::modes::LOSING;
-use super::pair::{Mend, Pair, Phase};
+use super::pair::{Pair, Phase};
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
@@ -21,6 +21,8 @@ const MEND_PAUSE_MAX_MS: u64 = 1_000;
 const MEND_RECHECK_MS: u64 = 50;
 /// Pause after an exit that did not fill, ms.
 const EXIT_PAUSE_MS: u64 = 200;
+/// Refusals in a mend by a venue that takes no orders now, after which the other one has to take the leg.
+const PUT_OFF_MAX: u32 = 2;
 
 impl Core {
     /// Looks at a pair after anything has changed and does the next thing that it needs.
@@ -236,10 +238,11 @@ impl Core {
             return;
         }
         let since = if pair.lone_since == Nanos::NEVER { now } else { pair.lone_since };
-        let not_before = pair.mend.not_before;
+        let Mend { not_before, put_off, .. } = pair.mend;
         pair.phase = Phase::Mending { since };
         pair.mend = Mend {
             not_before,
+            put_off,
             progress: now,
             last_alarm: now,
             cost_before: pair.book.unwinds.raw(),
@@ -348,7 +351,11 @@ impl Core {
         let beside = |leg: usize| !pair.is_doubted(1 - leg);
         let opening =
             [0, 1].map(|leg| rested(leg) && beside(leg) && self.takes_orders(pair.settings.venues[leg]));
-        let desperate = now.ms_since(pair.mend.progress) > self.no_progress_ms();
+        // A venue that takes nothing now will not take it in the next seconds either.
+        let heavy = mend::heavy_leg(pair);
+        let shut = self.venues[pair.settings.venues[heavy].index()].mode != VenueMode::Ok;
+        let refuses = shut || pair.is_halted(heavy) || pair.mend.put_off >= PUT_OFF_MAX;
+        let desperate = refuses || now.ms_since(pair.mend.progress) > self.no_progress_ms();
         mend::Means { closing, opening, completing: self.mode != Mode::Halted, desperate }
     }
 
@@ -365,9 +372,9 @@ impl Core {
         (facts.ready || by_rest) && matches!(facts.mode, VenueMode::Ok)
     }
 
-    /// Both legs can be closed now.
+    /// Both legs can be closed now: one that goes into a market that is halted leaves the other alone.
     pub(super) fn takes_both_closes(&self, pair: &Pair) -> bool {
-        pair.settings.venues.iter().all(|&venue| self.takes_closes(venue))
+        (0..2).all(|leg| self.takes_closes(pair.settings.venues[leg]) && !pair.is_halted(leg))
     }
 
     /// What recovery found: orders without an outcome are in doubt, pairs without `PairOpened` are settled anew.

@@ -122,7 +122,7 @@ impl Core {
             return;
         }
         let routes = [0, 1].map(|leg| mend::unwind(pair, leg, qty, &self.settings));
-        let [Some(a), Some(b)] = routes else { return };
+        let [Some(a), Some(b)] = routes.map(|route| route.filter(mend::Route::reaches)) else { return };
         let spend = match a.side {
             crate::types::Side::Buy => a.expected - b.expected,
             crate::types::Side::Sell => b.expected - a.expected,

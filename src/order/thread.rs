@@ -15,10 +15,11 @@ use crate::sys::ring::{Rx, Tx};
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::ready::{Made, Ready};
-use crate::types::record::Role;
+use crate::types::record::{Refusal, Role};
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
-    Command, Exposure, Intent, MarketRules, Nanos, OrderSpec, PairId, Quote, Record, RecordKind, VenueId,
+    Command, Exposure, Intent, IntentKind, MarketRules, Nanos, OrderSpec, PairId, Quote, Record, RecordKind,
+    VenueId,
 };
 use crate::venue::{Answer, REGISTRY, SendError, Trader};
 
@@ -49,6 +50,9 @@ pub struct SignerEnds {
     pub ready: Rx<Ready>,
     pub rules: Tx<(VenueId, PairId, MarketRules)>,
 }
+
+/// Run and number of an intent.
+type Meant = (u32, u32);
 
 /// How far the journal holds what has happened in this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,11 +215,25 @@ impl OrderThread {
         while let Some(intent) = self.rings.intents.pop() {
             let now = self.clock.now();
             self.poll_quotes(now);
-            self.core.step(now, Input::Intent(intent), &mut self.effects);
+            if self.can_send(&intent) {
+                self.core.step(now, Input::Intent(intent), &mut self.effects);
+            } else {
+                self.core.pass_over(now, &intent, Refusal::LinkDown, &mut self.effects);
+            }
             self.run_effects(now);
             worked = true;
         }
         worked
+    }
+
+    /// Both legs could leave now: a venue may be ready while each of its connections waits for a reply.
+    fn can_send(&self, intent: &Intent) -> bool {
+        let Some(pair) = self.core.pairs().get(intent.pair.index()) else { return false };
+        let closes = matches!(intent.kind, IntentKind::Exit(_));
+        pair.settings.venues.iter().all(|&venue| {
+            let by_rest = closes && REGISTRY[venue.index()].order_fallback && self.core.takes_closes(venue);
+            self.traders[venue.index()].can_send() || by_rest
+        })
     }
 
     fn poll_answers(&mut self, now: Nanos) -> bool {
@@ -265,6 +283,7 @@ impl OrderThread {
         let mut done = 0;
         let mut nth = 0;
         let mut late = None;
+        let mut stayed = None;
         while done < self.effects.len() {
             let effect = self.effects[done];
             done += 1;
@@ -274,7 +293,7 @@ impl OrderThread {
                 }
                 Effect::Append(entry) => self.append(&entry),
                 Effect::Send(approved) => {
-                    self.write(now, &approved, nth);
+                    stayed = self.write(now, &approved, nth, stayed).or(stayed);
                     nth += 1;
                 }
                 Effect::Cancel(target) => self.cancel(now, &target),
@@ -335,17 +354,23 @@ impl OrderThread {
 
     /// The one place where an order goes to a venue, and the last count before it does: none leaves that the journal
     /// does not hold, except that without a journal what closes may still go (SAFETY L5).
-    fn write(&mut self, now: Nanos, approved: &Approved, nth: u8) {
+    /// Of two legs none leaves after one that could not: `stayed` is the intent of such a one, and so is what is given
+    /// back.
+    fn write(&mut self, now: Nanos, approved: &Approved, nth: u8, stayed: Option<Meant>) -> Option<Meant> {
         let spec = *approved.spec();
+        let meant = (spec.id.epoch, spec.id.seq);
         let failed = self.trust != Trust::Whole;
         let closes_unwritten = failed && spec.purpose.reduce_only();
         let outcome = if (failed || self.written >= self.meant) && !closes_unwritten {
             SendOutcome::Nothing(Reason::cut("it does not stand in the journal"))
+        } else if stayed == Some(meant) {
+            SendOutcome::Nothing(Reason::cut("its other leg could not leave"))
         } else {
             self.written += 1;
             self.write_spec(now, &spec, nth)
         };
         self.core.sent(now, spec.id, outcome, &mut self.effects);
+        matches!(outcome, SendOutcome::Nothing(_)).then_some(meant)
     }
 
     fn write_spec(&mut self, now: Nanos, spec: &OrderSpec, nth: u8) -> SendOutcome {

@@ -229,6 +229,11 @@ pub trait Trader: Send {
     fn set_rules(&mut self, pair: PairId, rules: &MarketRules);
     /// All that is needed to send and to learn outcomes is up.
     fn is_ready(&self) -> bool;
+    /// An order handed over now would be written. A venue whose connections carry one request each may be ready and yet
+    /// have none to spare.
+    fn can_send(&self) -> bool {
+        self.is_ready()
+    }
     /// Closes the links politely.
     fn close(&mut self);
     /// A book has moved. Only the simulated fills of paper mode look at it.

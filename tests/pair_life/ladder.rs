@@ -235,3 +235,88 @@ fn less_than_a_lot_on_both_legs_is_no_pair() {
     assert_eq!((pair.book.hedged(), pair.opened, rig.sent.len()), (qty("0.1"), false, 4));
     rig.assert_replay();
 }
+
+/// One leg of an exit has gone, and the market of the other takes no orders.
+fn half_closed(rig: &mut Rig) {
+    rig.opened();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(3, "g", "1", "100.10");
+}
+
+fn halt_market(rig: &mut Rig, status: MarketStatus) {
+    rig.fact(Fact::Rules { venue: V, pair: PairId(0), rules: MarketRules { status, ..rules() } });
+}
+
+#[test]
+fn a_leg_whose_venue_takes_no_orders_is_hedged_again_at_once() {
+    let mut rig = Rig::new();
+    half_closed(&mut rig);
+    halt_market(&mut rig, MarketStatus::Halted);
+    rig.reject(2, RejectClass::RetryLater);
+    rig.wait_ms(50);
+    assert_eq!((rig.sent[4].purpose, rig.sent[4].venue), (Purpose::Complete, P));
+
+    let mut rig = Rig::new();
+    half_closed(&mut rig);
+    rig.fact(Fact::Mode { venue: V, mode: VenueMode::CancelOnly });
+    rig.reject(2, RejectClass::RetryLater);
+    rig.wait_ms(50);
+    assert_eq!((rig.sent[4].purpose, rig.sent[4].venue), (Purpose::Complete, P));
+
+    let mut rig = Rig::new();
+    half_closed(&mut rig);
+    rig.reject(2, RejectClass::RetryLater);
+    let from = rig.now;
+    while rig.sent.last().unwrap().purpose != Purpose::Complete {
+        let last = rig.sent.len() - 1;
+        if last > 3 {
+            rig.reject(last, RejectClass::RetryLater);
+        }
+        rig.wait_ms(1_001);
+        rig.quotes();
+    }
+    assert!(rig.now.ms_since(from) < 4_000, "a venue that says later again and again");
+    assert_eq!(rig.core.mode(), Mode::Active);
+}
+
+#[test]
+fn no_close_leaves_while_one_of_its_markets_is_halted() {
+    let mut rig = Rig::new();
+    rig.opened();
+    halt_market(&mut rig, MarketStatus::Halted);
+    assert_eq!(rig.exposure, ExposureState::Blocked);
+    rig.step(Input::Command(Command::Halt { flatten: true, why: Reason::cut("test") }));
+    rig.wait_ms(1_000);
+    assert_eq!(rig.sent.len(), 2, "the pair is whole, and stays so");
+    halt_market(&mut rig, MarketStatus::Trading);
+    rig.wait_ms(1_000);
+    assert_eq!(rig.sent.len(), 4);
+}
+
+#[test]
+fn an_unwind_reaches_no_further_than_its_band_from_what_else_tells_the_price() {
+    // A book that has run off by 5 % alone: neither the mark nor the other venue says so.
+    for (mark, limit) in [("100.20", "102.20"), ("104.00", "105.57"), ("0", "102.00")] {
+        let mut rig = Rig::new();
+        rig.enter();
+        rig.fill(0, "f", "1", "100.30");
+        rig.marks[V.index()] = price(mark);
+        rig.quote(V, "105.30", "105.36");
+        rig.reject(1, RejectClass::Halt);
+        let unwind = rig.sent.last().unwrap();
+        assert_eq!((unwind.purpose, unwind.venue), (Purpose::Unwind, V));
+        assert_eq!(unwind.limit, price(limit), "2 % from the one that lets it reach further: {mark}");
+    }
+}
+
+#[test]
+fn an_exit_that_waited_is_made_anew() {
+    let mut rig = Rig::new();
+    rig.opened();
+    let wish = rig.wish(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.now = rig.now.plus_ms(1_001);
+    rig.step(Input::Intent(wish));
+    assert_eq!(rig.sent.len(), 2, "its limits are of a second ago");
+    rig.step(Input::Intent(Intent { t_decide: rig.now, ..wish }));
+    assert_eq!(rig.sent.len(), 4);
+}

@@ -23,6 +23,18 @@ struct Moving {
     quotes: Tx<Quote>,
     on_the_way: Option<Quote>,
     orders: Arc<AtomicUsize>,
+    lanes: Lanes,
+}
+
+/// How a venue takes orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Lanes {
+    #[default]
+    Idle,
+    /// Each connection waits for a reply, and it is known.
+    Busy,
+    /// The same, found out by the order.
+    Deceptive,
 }
 
 impl Trader for Moving {
@@ -38,6 +50,9 @@ impl Trader for Moving {
     }
 
     fn send(&mut self, _: &OrderSpec, _: Nanos) -> Result<(), SendError> {
+        if self.lanes != Lanes::Idle {
+            return Err(SendError::Nothing(Reason::cut("no idle connection")));
+        }
         self.orders.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -50,6 +65,10 @@ impl Trader for Moving {
 
     fn is_ready(&self) -> bool {
         true
+    }
+
+    fn can_send(&self) -> bool {
+        self.lanes != Lanes::Busy
     }
 
     fn close(&mut self) {}
@@ -67,15 +86,20 @@ struct Threaded {
 
 impl Threaded {
     /// `late` is a quote of the first venue that arrives in the first turn.
-    fn new(rig: Rig, journal: Box<dyn Journal>, mut late: Option<Quote>) -> Self {
+    fn new(rig: Rig, journal: Box<dyn Journal>, late: Option<Quote>) -> Self {
+        Self::with(rig, journal, late, [Lanes::Idle; 2])
+    }
+
+    fn with(rig: Rig, journal: Box<dyn Journal>, mut late: Option<Quote>, lanes: [Lanes; 2]) -> Self {
         let orders = Arc::new(AtomicUsize::new(0));
         let (mut quotes, mut traders) = (Vec::new(), Vec::<Box<dyn Trader>>::new());
         let mut asks = Vec::new();
-        for _ in [V, P] {
+        for lanes in lanes {
             let (quotes_tx, quotes_rx) = ring(8);
             quotes.push(quotes_rx);
             asks.push(ring(64).0);
-            let venue = Moving { quotes: quotes_tx, on_the_way: late.take(), orders: Arc::clone(&orders) };
+            let orders = Arc::clone(&orders);
+            let venue = Moving { quotes: quotes_tx, on_the_way: late.take(), orders, lanes };
             traders.push(Box::new(venue));
         }
         let ((wishes, intents), (commands, from_main)) = (ring(1), ring(8));
@@ -135,6 +159,25 @@ fn what_forbids_an_entry_is_heard_before_the_wish_that_waits_beside_it() {
     assert!(thread.wishes.push(wish).is_ok() && thread.commands.push(Command::Pause).is_ok());
     thread.turn();
     assert_eq!((thread.orders(), thread.order.core().mode()), (0, Mode::Paused));
+}
+
+/// Orders that reach the venues of a wish to enter.
+fn orders_over(lanes: [Lanes; 2]) -> usize {
+    let rig = Rig::new();
+    let wish = wish_to_enter(&rig);
+    let mut thread = Threaded::with(rig, Box::new(MemoryJournal::default()), None, lanes);
+    assert!(thread.wishes.push(wish).is_ok());
+    thread.turn();
+    thread.orders()
+}
+
+#[test]
+fn no_leg_leaves_while_the_other_cannot() {
+    assert_eq!(orders_over([Lanes::Idle; 2]), 2);
+    assert_eq!(orders_over([Lanes::Busy, Lanes::Idle]), 0);
+    assert_eq!(orders_over([Lanes::Idle, Lanes::Busy]), 0, "known before the first leg leaves");
+    assert_eq!(orders_over([Lanes::Deceptive, Lanes::Idle]), 0, "found out by the first leg");
+    assert_eq!(orders_over([Lanes::Idle, Lanes::Deceptive]), 1, "one byte that left cannot be taken back");
 }
 
 /// A journal whose disk has failed.

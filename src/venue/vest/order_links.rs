@@ -74,6 +74,11 @@ impl OrderLinks {
         self.lanes.iter().any(Option::is_some)
     }
 
+    /// One of them waits for no reply: a request could leave now.
+    pub fn has_idle(&self) -> bool {
+        self.lanes.iter().flatten().any(Lane::is_idle)
+    }
+
     /// Sends on the idle connection that was used last, being the least likely to have gone stale. After a failed send
     /// the connection is marked, and the next poll reports and drops it.
     pub fn send(&mut self, request: &[u8], errand: Errand, now: Nanos) -> Result<(), SendError> {

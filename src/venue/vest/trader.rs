@@ -104,6 +104,10 @@ impl Trader for VestTrader {
         self.private.is_subscribed() && self.links.is_up()
     }
 
+    fn can_send(&self) -> bool {
+        self.links.has_idle()
+    }
+
     fn close(&mut self) {
         self.links.close();
         self.private.close();
@@ -256,10 +260,16 @@ mod tests {
     fn one_request_per_connection() {
         let (mut trader, far) = trader(3);
         for seq in 1..=3 {
+            assert!(trader.can_send());
             trader.send(&spec(seq), NOW).unwrap();
         }
-        assert!(far.iter().all(|far| far.sent().len() == 1));
+        assert!(!trader.can_send(), "every connection waits for its reply");
+        let sent: Vec<_> = far.iter().map(Far::sent).collect();
+        assert!(sent.iter().all(|sent| sent.len() == 1));
         assert!(matches!(trader.send(&spec(4), NOW), Err(SendError::Nothing(_))));
+        far[1].reply(200, r#"{"id":"0xabc"}"#);
+        poll(&mut trader, NOW);
+        assert!(trader.can_send());
     }
 
     #[test]

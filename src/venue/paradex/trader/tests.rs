@@ -176,12 +176,13 @@ fn it_is_ready_only_when_every_step_was_confirmed() {
     assert_eq!(bench.poll(), []);
     assert_eq!(bench.answer(), ["auth"]);
     bench.poll();
+    assert!(!bench.trader.can_send());
     assert!(matches!(bench.trader.send(&spec(), bench.now), Err(SendError::Nothing(_))));
     let methods = bench.answer();
     assert_eq!(methods[..5], ["subscribe"; 5]);
     assert_eq!(methods[5..], ["order.cancel_on_disconnect"]);
     assert_eq!(bench.poll(), [TraderEvent::Ready(true)]);
-    assert!(bench.trader.is_ready());
+    assert!(bench.trader.is_ready() && bench.trader.can_send());
 }
 
 #[test]

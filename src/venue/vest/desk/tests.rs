@@ -219,8 +219,8 @@ fn paper_mode_reads_the_public_side_only() {
 fn what_may_have_been_executed_is_read_from_each_market_since_then() {
     let row = |id: u64, symbol, buys, size, status| {
         format!(
-            r#"{{"id":"{id:#x}","nonce":{id},"symbol":"{symbol}","isBuy":{buys},"size":"{size}","status":"{status}",
-                "postTime":{}}}"#,
+            r#"{{"id":"{id:#x}","nonce":{id},"symbol":"{symbol}","isBuy":{buys},"size":"{size}",
+                "status":"{status}","postTime":{}}}"#,
             10 - id
         )
     };
