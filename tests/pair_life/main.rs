@@ -3,6 +3,7 @@
 
 mod ahead;
 mod doubt;
+mod gate;
 mod halting;
 mod health;
 mod ladder;
