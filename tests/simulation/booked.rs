@@ -3,14 +3,14 @@
 
 use bot4::position::Adjustment;
 use bot4::types::order::VenueOrderId;
-use bot4::types::{ClientId, Fill, OrderSpec};
+use bot4::types::{ClientId, Fill, OrderSpec, PairId};
 use bot4_sim::core::OrderView;
 
 use super::check::{Checker, Meant};
 use super::engine::Engine;
 use super::run::SECOND;
 use super::violation::{Violation, broken};
-use super::world::{State, World};
+use super::world::{ROLLED_BACK, State, World};
 
 /// A bust that its venue has told is booked by then, ns.
 const BUST_KNOWN: u64 = 5 * SECOND;
@@ -44,9 +44,10 @@ impl Checker {
         let Some(meant) = self.meant.get_mut(&id) else { return Ok(()) };
         meant.booked += size;
         let Meant { booked, done, .. } = *meant;
-        if booked > done && !world.rolled_back {
+        let spec = meant.spec;
+        if booked > done && !world.was_rolled_back(&spec) {
             if self.is_mistakable(world, id, booked - done) {
-                self.meet_stranger();
+                self.strange_money = true;
                 return Ok(());
             }
             return broken(format_args!("I4: {id} is booked with {booked}, its venue executed {done}"));
@@ -97,7 +98,8 @@ impl Checker {
             return Ok(());
         }
         let dark = world.wires.iter().any(|wire| wire.venue == 1 && wire.state == State::Dark);
-        let deaf = dark || world.rest_faulty > 0 || world.rolled_back;
+        let rolled = world.rolled_back > 0 && world.now < world.rolled_back + ROLLED_BACK;
+        let deaf = dark || world.rest_faulty > 0 || rolled;
         self.busts.retain(|bust| !deaf && world.disturbed <= bust.at);
         match self.busts.iter().find(|bust| world.now > bust.at + BUST_KNOWN) {
             Some(Bust { id, size, .. }) => broken(format_args!("I4: a bust of {size} of {id} is not booked")),
@@ -105,13 +107,17 @@ impl Checker {
         }
     }
 
-    /// I4: our books follow a venue only where someone else has touched what it holds, or our journal was lost.
-    pub(super) fn adjusted(&self, world: &World, by: &Adjustment) -> Result<(), Violation> {
+    /// I4: our books follow a venue only as far as someone else has touched what it holds, or where our journal was
+    /// lost.
+    pub(super) fn adjusted(&mut self, world: &World, pair: PairId, by: &Adjustment) -> Result<(), Violation> {
+        self.strange_money = true;
         let late = (0..2).any(|venue| world.venue_clock_was_off(venue));
-        if world.meddled || late {
+        let venue = self.config.settings.pairs[pair.index()].venues[usize::from(by.leg)].index();
+        let change = by.side.sign() * by.qty.raw();
+        if self.truth.adjust(venue, pair.index(), change) || world.meddled || late {
             return Ok(());
         }
-        broken(format_args!("I4: {by:?}, and nobody has touched what the venue holds"))
+        broken(format_args!("I4: {by:?} of {pair:?}, and nobody has touched so much of what the venue holds"))
     }
 
     /// I4: an order that has ended for the engine has ended in its journal too.
@@ -132,7 +138,7 @@ impl Checker {
     /// I4, O5: whatever was executed of an order is booked in the end, late or not, where nothing kept its venue's word
     /// from the engine.
     pub(super) fn all_is_booked(&self, world: &World) -> Result<(), Violation> {
-        if !self.hears_all || world.meddled || world.rolled_back {
+        if !self.hears_all || world.meddled || world.rolled_back > 0 {
             return Ok(());
         }
         match self.meant.iter().find(|(_, meant)| meant.booked != meant.done) {

@@ -12,10 +12,15 @@ use bot4_sim::core::Arrival;
 use super::booked::Bust;
 use super::engine::Engine;
 use super::limits::Limits;
+use super::lone::Lone;
 use super::options::Options;
-use super::truth::{Deal, Truth};
+use super::truth::Truth;
 use super::violation::{Violation, broken};
 use super::world::{Left, Shared, World, lock};
+
+/// A position left by an order of ours may be foreign to the engine after a power cut: orders that the journal lost
+/// are not yet looked for in the venues' histories.
+const POWER_CUT_EXCUSES: bool = true;
 
 /// What each venue starts with.
 pub const DEPOSIT_USD: i64 = 100_000;
@@ -44,7 +49,7 @@ pub struct Checker {
     /// By venue: nonces are a venue's own names.
     by_nonce: [BTreeMap<u64, ClientId>; 2],
     /// Names of closing orders that left when the journal had no room.
-    unwritten: BTreeSet<String>,
+    pub(super) unwritten: BTreeSet<String>,
     /// Busts of fills that the engine has, and that its journal does not tell yet.
     pub(super) busts: Vec<Bust>,
     pub truth: Truth,
@@ -52,23 +57,16 @@ pub struct Checker {
     last_seq: Option<u64>,
     last_epoch: u32,
     last_intent: u32,
-    pub(super) lone_since: Vec<u64>,
-    /// By pair: when its last lone leg began and ended.
-    pub(super) last_lone: Vec<(u64, u64)>,
-    /// Until when each pair's lone leg was reported as not ours.
-    pub(super) reported: Vec<u64>,
-    pub longest_lone: u64,
-    /// A stranger has traded, or positions were adopted: what the venues hold is not ours alone until both are flat.
+    pub(super) lone: Lone,
+    /// Of what it holds the engine was left nothing to know by: anything may be foreign to it until all is flat.
     pub strange: bool,
-    /// The same for the money, which never forgets.
+    /// Others have moved money, or orders of ours whose price nobody told; never forgotten.
     pub(super) strange_money: bool,
     /// What others have traded at the first venue: market, when, and how much, signed.
     pub(super) strangers: Vec<(usize, u64, i64)>,
     /// What the books of fills whose price was not told are off by, exactly; and the funding of one was not told.
     pub(super) untold_money: i64,
     pub(super) untold_funding: bool,
-    /// Longest with one leg while nothing interfered, ns.
-    pub longest_quiet_lone: u64,
     /// Entries that the telemetry has not seen.
     untold: Vec<Entry>,
     pub alerts: BTreeMap<&'static str, u64>,
@@ -107,16 +105,12 @@ impl Checker {
             last_seq: None,
             last_epoch: 0,
             last_intent: 0,
-            lone_since: vec![0; pairs],
-            last_lone: vec![(0, 0); pairs],
-            reported: vec![0; pairs],
-            longest_lone: 0,
+            lone: Lone::new(options, pairs),
             strange: false,
             strange_money: false,
             strangers: Vec::new(),
             untold_money: 0,
             untold_funding: false,
-            longest_quiet_lone: 0,
             untold: Vec::new(),
             alerts: BTreeMap::new(),
             began: 0,
@@ -181,7 +175,10 @@ impl Checker {
             Entry::Closed { id, state, .. } => {
                 if let Some(meant) = self.meant.get_mut(id) {
                     meant.closed = true;
-                    if *state == OrderState::NeverAccepted && meant.taken && !world.rolled_back {
+                    if *state == OrderState::NeverAccepted
+                        && meant.taken
+                        && !world.was_rolled_back(&meant.spec)
+                    {
                         return broken(format_args!("I3: {id} was called dead after its venue had taken it"));
                     }
                 }
@@ -207,9 +204,8 @@ impl Checker {
                 }
             }
             Entry::Unknown { .. } => world.tags.hit("unknown"),
-            Entry::Adjusted { by, .. } => {
-                self.adjusted(world, by)?;
-                self.meet_stranger();
+            Entry::Adjusted { pair, by, .. } => {
+                self.adjusted(world, *pair, by)?;
                 world.tags.hit("adjusted");
             }
             Entry::PairOpened { .. } => self.pairs_opened += 1,
@@ -290,11 +286,11 @@ impl Checker {
         Ok(())
     }
 
-    pub(super) fn meet_stranger(&mut self) {
+    pub(super) fn know_nothing(&mut self) {
         (self.strange, self.strange_money) = (true, true);
     }
 
-    fn named(&self, venue: usize, reference: &str) -> Option<ClientId> {
+    pub(super) fn named(&self, venue: usize, reference: &str) -> Option<ClientId> {
         ClientId::parse(reference)
             .or_else(|| {
                 reference.parse().ok().and_then(|nonce: u64| self.by_nonce[venue].get(&nonce).copied())
@@ -353,55 +349,6 @@ impl Checker {
         self.meant.entry(id).and_modify(|meant| meant.taken = true);
         if let Some(other) = self.truth.other_live(world, venue, placed) {
             return broken(format_args!("I3: {id} was taken while {other:?} lives on the same leg"));
-        }
-        Ok(())
-    }
-
-    /// A venue has executed something.
-    fn deal(&mut self, world: &mut World, venue: usize, deal: &Deal) -> Result<(), Violation> {
-        let Some(id) = self.named(venue, &deal.reference) else {
-            if venue == 0 {
-                self.strangers.push((deal.market, world.now, deal.after - deal.before));
-            }
-            // What shrinks a position of ours is a loss to be followed; anything else is a stranger's.
-            let shrinks =
-                deal.after.abs() < deal.before.abs() && deal.after.signum() * deal.before.signum() >= 0;
-            let ours = self.unwritten.contains(&deal.reference);
-            if ours && !shrinks {
-                return broken(format_args!("I9: {deal:?} of a closing order at venue {venue}"));
-            }
-            self.strange_money |= !ours;
-            world.meddled |= !ours;
-            if !shrinks {
-                self.meet_stranger();
-            }
-            return Ok(());
-        };
-        world.trace.note(world.now, "deal", format_args!("{venue} {id} {} at {}", deal.size, deal.price));
-        let Some(meant) = self.meant.get_mut(&id) else { return Ok(()) };
-        meant.done += deal.size;
-        let spec = meant.spec;
-        if meant.done > spec.qty.raw() {
-            return broken(format_args!("I3: {id} executed {} of {}", meant.done, spec.qty));
-        }
-        if world.rolled_back {
-            self.meet_stranger();
-            return Ok(());
-        }
-        let (before, after) = (deal.before, deal.after);
-        if spec.purpose.reduce_only() && (after.abs() > before.abs() || after.signum() * before.signum() < 0)
-        {
-            return broken(format_args!(
-                "I9: {id} ({:?}) took venue {venue} from {before} to {after}",
-                spec.purpose
-            ));
-        }
-        let size = self.config.settings.pairs[spec.pair.index()].size.raw();
-        let most = size + self.truth.returned(venue)[deal.market];
-        // A person may have adopted more: what truly stands on the other leg may be hedged, and not a unit beyond.
-        let most = most.max((self.truth.delta(spec.pair.index()) - after).abs());
-        if after.abs() > most && !self.strange {
-            return broken(format_args!("I5: venue {venue} holds {after} after {id}, more than {most}"));
         }
         Ok(())
     }
@@ -479,10 +426,19 @@ impl Checker {
         self.last_seq = None;
     }
 
+    /// What was not synced may be gone with the power. Whether what is found at the venues then may be called foreign
+    /// is decided here alone.
+    pub fn lost_power(&mut self, world: &mut World) {
+        world.meddled = true;
+        if POWER_CUT_EXCUSES {
+            self.know_nothing();
+        }
+    }
+
     /// A person has put the journal away.
     pub fn journal_lost(&mut self) {
         self.journal_gone = true;
-        self.meet_stranger();
+        self.know_nothing();
         self.last_seq = None;
     }
 

@@ -173,14 +173,14 @@ impl Faults {
                 let until = now + self.span(200, 9);
                 world.networks[venue].refuses_until = until;
                 world.fault("refuse", format_args!("{venue} until {:.3}", world.trace.seconds(until)));
-                world.disturbed = until;
+                world.disturb(until);
                 cut_all(world, venue);
             }
             FaultKind::RestDown => {
                 let until = now + self.span(200, 9);
                 world.networks[venue].rest_down_until = until;
                 world.fault("C10", format_args!("REST of {venue} until {:.3}", world.trace.seconds(until)));
-                world.disturbed = until;
+                world.disturb(until);
             }
             FaultKind::Outage => self.outage(world, venue, now),
             FaultKind::BreakSends => {
@@ -196,7 +196,8 @@ impl Faults {
                     world.tags.hit("M14");
                 }
                 world.fault("L13", format_args!("thread {actor} until {:.3}", world.trace.seconds(until)));
-                world.disturbed = until;
+                world.disturb(until);
+                world.excuse_both(until + 3 * SECOND);
             }
             FaultKind::Crash => {
                 let at = world.effects + 1 + self.rng.next() % 60;
@@ -210,7 +211,7 @@ impl Faults {
                 let until = now + self.span(1_000, 8);
                 self.undo.push((until, Undo::DiskFull));
                 world.fault("L5", format_args!("until {:.3}", world.trace.seconds(until)));
-                world.disturbed = until;
+                world.disturb(until);
             }
             FaultKind::Database => {
                 deeds.push(Deed::Command(Command::HoldForDatabase(true)));
@@ -231,7 +232,7 @@ impl Faults {
             cut_all(world, venue);
         }
         world.fault("outage", format_args!("{venue} both={both} until {:.3}", world.trace.seconds(until)));
-        world.disturbed = until;
+        world.disturb(until);
     }
 
     fn wish(&mut self, world: &mut World) -> Command {
@@ -257,6 +258,7 @@ impl Faults {
         let (venue, role) = (world.wires[id].venue, world.wires[id].role);
         let tag = if role == Role::Private && state == State::Cut { "C3" } else { tag };
         world.fault(tag, format_args!("{venue} {}", role.name()));
+        world.excuse_link(venue);
         match state {
             State::Dark => world.wires[id].state = State::Dark,
             _ => world.cut(id),
@@ -331,6 +333,7 @@ impl Faults {
         }
         self.venue.heal(world, now);
         world.disturbed = now;
+        world.excuse_both(now + 10 * SECOND);
     }
 }
 
@@ -340,4 +343,5 @@ fn cut_all(world: &mut World, venue: usize) {
             world.cut(id);
         }
     }
+    world.excuse_link(venue);
 }

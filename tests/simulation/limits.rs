@@ -144,8 +144,7 @@ impl Limits {
     pub fn gross(&self, world: &World, venue: usize, truth: &Truth) -> Result<(), Violation> {
         let exchange = world.venues[venue].exchange();
         let mut gross = 0_i128;
-        for (market, (held, returned)) in truth.held(venue).iter().zip(truth.returned(venue)).enumerate() {
-            let ours = (held.abs() - returned).max(0);
+        for (market, ours) in truth.ours(venue) {
             gross += i128::from(ours) * i128::from(exchange.ticker(market, 0).index) / 100_000_000;
         }
         let most = i128::from(self.config.settings.risk.max_gross_notional.raw());

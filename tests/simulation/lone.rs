@@ -4,15 +4,53 @@ use bot4::telemetry::alert::{Alert, Kind};
 
 use super::check::Checker;
 use super::engine::Engine;
+use super::options::Options;
 use super::run::SECOND;
 use super::violation::{Violation, broken};
 use super::world::World;
 
-/// How long one leg may be alone while nothing interferes, ns: what is unknown has to be resolved first.
-const LONE_MAX: u64 = 60 * SECOND;
+/// How long one leg may be alone in all, ns, where little goes wrong; and where so much does that one thing hides
+/// another: counted is only what nothing excuses.
+const LONE_QUIET: u64 = 5 * SECOND;
+const LONE_MAX: u64 = 15 * SECOND;
+
+/// A start has to read what both venues hold before it can do anything, ns.
+const RECOVERY: u64 = 5 * SECOND;
+
+/// What others did to a position is seen by then, ns: positions are read so often, and twice before it is believed.
+const OUTSIDE_SEEN: u64 = 15 * SECOND;
 
 /// What an alert of a lone leg may come earlier or later than a leg that was alone for a second.
 const ALERT_SLACK: u64 = SECOND / 2;
+
+/// How long a leg of each pair has been alone.
+pub(super) struct Lone {
+    /// By pair: since when, 0 = is not; and for how long of that nothing excused it.
+    since: Vec<u64>,
+    counted: Vec<u64>,
+    /// By pair: when its last lone leg began and ended.
+    last: Vec<(u64, u64)>,
+    /// When they were last looked at.
+    looked: u64,
+    most: u64,
+    /// Longest of all, and longest that nothing excused, ns.
+    pub(super) longest: u64,
+    pub(super) longest_counted: u64,
+}
+
+impl Lone {
+    pub(super) fn new(options: &Options, pairs: usize) -> Self {
+        Self {
+            since: vec![0; pairs],
+            counted: vec![0; pairs],
+            last: vec![(0, 0); pairs],
+            looked: 0,
+            most: if options.is_quiet() { LONE_QUIET } else { LONE_MAX },
+            longest: 0,
+            longest_counted: 0,
+        }
+    }
+}
 
 impl Checker {
     /// Whether an alert tells of a leg that is alone by the venues' truth, or just was; of a limit that trading itself
@@ -23,55 +61,79 @@ impl Checker {
             return true;
         }
         let Some(pair) = alert.pair.filter(|_| alert.kind == Kind::LoneLeg) else { return false };
-        let since = self.lone_since[pair.index()];
-        let (from, until) = if since > 0 { (since, now) } else { self.last_lone[pair.index()] };
+        let since = self.lone.since[pair.index()];
+        let (from, until) = if since > 0 { (since, now) } else { self.lone.last[pair.index()] };
         until >= from + SECOND - ALERT_SLACK && now <= until + SECOND + ALERT_SLACK
     }
 
-    /// I1, while nothing interferes and the engine runs. What a venue has done to a position and the engine has
-    /// reported as not its own waits for a person (SAFETY V1).
-    pub(super) fn lone_legs(&mut self, world: &World, engine: Option<&Engine>) -> Result<(), Violation> {
-        if self.strange && self.truth.is_flat() && self.follow.held_pairs() == 0 {
-            self.strange = false;
-        }
-        for pair in 0..self.lone_since.len() {
-            let lone = self.truth.delta(pair).abs() > self.truth.dust(world, pair);
-            if !lone || self.strange {
-                let since = self.lone_since[pair];
-                if since > 0 {
-                    self.last_lone[pair] = (since, world.now);
-                    self.longest_lone = self.longest_lone.max(world.now - since);
-                }
-                // Where the network is faulty all along, something interferes at every moment.
-                let interfered = world.disturbed.max(world.rest_faulty).max(world.orders_faulty);
-                if since > interfered.saturating_add(10 * SECOND) {
-                    self.longest_quiet_lone = self.longest_quiet_lone.max(world.now - since);
-                }
-                self.lone_since[pair] = 0;
+    /// I1: the time with one leg in which the engine runs and nothing excuses it. It goes on over a restart.
+    pub(super) fn lone_legs(&mut self, world: &mut World, engine: Option<&Engine>) -> Result<(), Violation> {
+        self.forget_strangers(world);
+        world.look_for_excuses();
+        let passed = world.now - std::mem::replace(&mut self.lone.looked, world.now).min(world.now);
+        for pair in 0..self.lone.since.len() {
+            let delta = self.truth.delta(pair);
+            if delta.abs() <= self.truth.dust(world, pair) {
+                self.end_lone(world.now, pair);
                 continue;
             }
-            if self.lone_since[pair] == 0 {
-                self.lone_since[pair] = world.now;
+            if self.lone.since[pair] == 0 {
+                self.lone.since[pair] = world.now;
+                continue;
             }
-            let Some(engine) = engine else { continue };
-            if world.meddled && engine.order.core().pairs()[pair].foreign.contains(&true) {
-                self.reported[pair] = world.now;
+            let Some(engine) = engine.filter(|_| world.now > world.began + RECOVERY) else { continue };
+            if self.is_excused(world, engine, pair) {
+                continue;
             }
-            // A later fault may have overwritten the end of an outage that goes on. It excuses where the venue holds
-            // the leg that is too much, or an order of which nobody else knows.
-            let held = [0, 1].map(|venue| self.truth.position(venue, pair).abs());
-            let live = |leg| engine.order.core().pairs()[pair].live_orders().any(|order| order.leg == leg);
-            let needed = (0..2).filter(|&venue| held[venue] >= held[1 - venue] || live(venue));
-            let networks = needed.map(|venue| &world.networks[venue]);
-            let away = networks.map(|network| network.refuses_until.max(network.rest_down_until));
-            let away = away.max().unwrap_or_default().min(world.now);
-            let interfered = world.disturbed.max(world.orders_faulty).max(self.reported[pair]).max(away);
-            let from = self.lone_since[pair].max(interfered);
-            if world.now > from + LONE_MAX {
-                let delta = self.truth.delta(pair);
-                return broken(format_args!("I1: pair {pair} has been off by {delta} for too long"));
+            self.lone.counted[pair] += passed;
+            let counted = self.lone.counted[pair];
+            self.lone.longest_counted = self.lone.longest_counted.max(counted);
+            if counted > self.lone.most {
+                let all = (world.now - self.lone.since[pair]) as f64 / 1e9;
+                return broken(format_args!(
+                    "I1: pair {pair} is off by {delta} for {all:.1} s, for too long"
+                ));
             }
         }
         Ok(())
+    }
+
+    fn end_lone(&mut self, now: u64, pair: usize) {
+        let lone = &mut self.lone;
+        let since = std::mem::take(&mut lone.since[pair]);
+        if since > 0 {
+            lone.last[pair] = (since, now);
+            lone.longest = lone.longest.max(now - since);
+            lone.counted[pair] = 0;
+        }
+    }
+
+    /// It excuses where the venue holds the leg that is too much, or an order of which nobody else knows. What others
+    /// did to a position is first to be seen; what of it is more than ours waits for a person (SAFETY V1).
+    fn is_excused(&self, world: &World, engine: &Engine, pair: usize) -> bool {
+        let ours = &engine.order.core().pairs()[pair];
+        let held = [0, 1].map(|venue| self.truth.position(venue, pair).abs());
+        let live = |leg| ours.live_orders().any(|order| order.leg == leg);
+        let mut needed = (0..2).filter(|&venue| held[venue] >= held[1 - venue] || live(venue));
+        if needed.any(|venue| world.excuses(venue)) {
+            return true;
+        }
+        if world.now < self.truth.touched(pair) + OUTSIDE_SEEN {
+            return true;
+        }
+        let dust = self.truth.dust(world, pair);
+        ours.foreign.contains(&true) && (self.strange || self.truth.is_outside(pair, dust))
+    }
+
+    /// What others did is forgotten once nothing of it is left.
+    fn forget_strangers(&mut self, world: &mut World) {
+        if (self.strange || world.meddled) && self.truth.is_flat() && self.follow.held_pairs() == 0 {
+            (self.strange, world.meddled) = (false, false);
+        }
+        for pair in 0..self.lone.since.len() {
+            if self.truth.touched(pair) > 0 && !self.holds(self.config.settings.pairs[pair].id) {
+                self.truth.forget(pair);
+            }
+        }
     }
 }

@@ -15,8 +15,10 @@
 pub mod booked;
 pub mod check;
 pub mod coverage;
+pub mod deals;
 pub mod disk;
 pub mod engine;
+pub mod excuse;
 pub mod faults;
 pub mod limits;
 pub mod lone;

@@ -178,6 +178,13 @@ impl Options {
         self.wire_ppm == 0 && self.storm == 0 && self.faults.is_empty() && self.venue_faults.is_empty()
     }
 
+    /// Little goes wrong in this run: single messages and single connections.
+    pub fn is_quiet(&self) -> bool {
+        let single = self.venue_faults.iter().all(|(kind, _)| *kind == VenueFault::Packet);
+        let cuts = self.faults.iter().all(|(kind, _)| *kind == FaultKind::Cut);
+        self.wire_ppm == 0 && self.storm == 0 && single && cuts
+    }
+
     /// Messages, connections and the engine stay whole: what a venue tells arrives.
     pub fn hears_all(&self) -> bool {
         use VenueFault as V;

@@ -275,7 +275,6 @@ impl Run {
         self.next[DRIVER] = now + DRIVER_EVERY;
         lock(&self.world).end_lingering();
         let deeds = self.faults.due(&self.world, now);
-        lock(&self.world).mark_order_faults();
         for deed in deeds {
             self.carry_out(deed, now);
         }
@@ -301,6 +300,7 @@ impl Run {
                     let mut rng = Rng::new(self.rng.next(), "power");
                     world.disk.cut_power(&mut rng);
                     world.power_lost = true;
+                    self.check.lost_power(world);
                 }
             }
             Deed::Command(command) => {
@@ -331,7 +331,7 @@ impl Run {
         // Killed before its threads ran, it has spent the time of its start all the same.
         let now = self.began.last().map_or(now, |&began| now.max(began));
         self.next[STARTER] = now + pause;
-        world.disturbed = now + pause;
+        world.disturb(now + pause);
     }
 
     fn try_start(&mut self, now: u64) {
@@ -359,7 +359,8 @@ impl Run {
                     self.next[actor] = begin + self.rng.next() % 100_000;
                 }
                 let mut world = lock(&self.world);
-                world.disturbed = begin;
+                world.disturb(begin);
+                world.began = begin;
                 let crash = self.faults.crash_in_run(&mut self.rng);
                 world.crash_at = world.crash_at.or(crash.map(|at| world.effects + at));
                 world.progress.starting = false;
@@ -382,7 +383,7 @@ impl Run {
                 world.drop_wires();
                 (world.dead, world.crash_at) = (false, None);
                 self.next[STARTER] = now + after + self.faults.restart_pause(&mut self.rng);
-                world.disturbed = self.next[STARTER];
+                world.disturb(self.next[STARTER]);
             }
         }
     }

@@ -172,6 +172,7 @@ impl SimLink {
         let (arrives, told) = (world.rng.chance(500_000), world.rng.chance(500_000));
         let venue = world.wires[self.id].venue;
         world.fault("O7", format_args!("venue {venue} breaks in a send, arrives={arrives} told={told}"));
+        world.excuse_link(venue);
         if arrives {
             self.deliver(world, message);
         }

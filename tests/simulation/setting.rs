@@ -13,6 +13,7 @@ use bot4_sim::stage::Stage;
 
 use super::coverage::Tags;
 use super::disk::Disk;
+use super::excuse::Excuses;
 use super::options::Options;
 use super::progress::Progress;
 use super::trace::Trace;
@@ -123,7 +124,7 @@ pub fn world(options: &Options) -> Shared {
         trace: Trace::new(START_NS, options.loud),
         tags: Tags::default(),
         dead: false,
-        rolled_back: false,
+        rolled_back: 0,
         busted_unheard: false,
         meddled: false,
         calm_before_bust: false,
@@ -136,7 +137,8 @@ pub fn world(options: &Options) -> Shared {
         lied_until: 0,
         rest_faulty: if options.wire_ppm > 0 { u64::MAX } else { 0 },
         clock_off: [0; 2],
-        orders_faulty: 0,
+        excuses: Excuses::default(),
+        began: 0,
         progress: Progress::default(),
         orders_out: Vec::new(),
         md_read: [0; 2],

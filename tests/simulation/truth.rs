@@ -28,8 +28,26 @@ struct Seen {
     busts: usize,
     /// By market.
     held: Vec<i64>,
-    /// What busts and rollbacks have changed since the market was last flat.
-    returned: Vec<i64>,
+    /// What others than we have changed of it, by market: strangers' deals, force, busts, rollbacks.
+    outside: Vec<Outside>,
+}
+
+/// What others have done at one market since both legs of its pair were last flat.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outside {
+    /// When it last was, ns; 0 = nothing was.
+    at: u64,
+    /// What it has sold and bought, and what the engine's books have followed of it, signed.
+    sold: i64,
+    bought: i64,
+    followed: i64,
+}
+
+impl Outside {
+    fn change(&mut self, by: i64, now: u64) {
+        self.at = now;
+        (self.sold, self.bought) = (self.sold + by.min(0), self.bought + by.max(0));
+    }
 }
 
 pub struct Truth {
@@ -73,7 +91,7 @@ impl Truth {
         let seen = &mut self.venues[venue];
         let markets = world.venues[venue].exchange().spec().markets.len();
         seen.held.resize(markets, 0);
-        seen.returned.resize(markets, 0);
+        seen.outside.resize(markets, Outside::default());
         if truth.version() == seen.version {
             return false;
         }
@@ -85,6 +103,9 @@ impl Truth {
             let after = before + if fill.side == Side::Buy { fill.size } else { -fill.size };
             seen.held[fill.market] = after;
             let reference = fill.client_ref.clone();
+            if reference.is_empty() {
+                seen.outside[fill.market].change(after - before, world.now);
+            }
             let (market, size, price) = (fill.market, fill.size, fill.price);
             self.deals.push(Deal { reference, market, size, price, before, after });
         }
@@ -96,16 +117,63 @@ impl Truth {
         seen.busts = truth.busted().len();
         for market in 0..markets {
             let (told, held) = (seen.held[market], truth.position(market));
-            let returned = seen.returned[market] + (held - told).abs();
-            seen.returned[market] = if held == 0 { 0 } else { returned };
+            if held != told {
+                seen.outside[market].change(held - told, world.now);
+            }
             seen.held[market] = held;
         }
         true
     }
 
-    /// What a venue's busts and rollbacks have changed of its positions, by market: no limit speaks of it.
-    pub fn returned(&self, venue: usize) -> &[i64] {
-        &self.venues[venue].returned
+    /// What others have changed at a pair's markets, and what hedges it: no limit speaks of it.
+    pub fn returned(&self, pair: usize) -> i64 {
+        self.outside(pair).iter().map(|one| one.bought - one.sold).sum()
+    }
+
+    fn outside(&self, pair: usize) -> [Outside; 2] {
+        let both = self.markets.get(pair).copied().unwrap_or_default();
+        [0, 1].map(|venue| self.venues[venue].outside.get(both[venue]).copied().unwrap_or_default())
+    }
+
+    /// When others last changed anything at a pair's markets, ns; 0 = not since it was flat.
+    pub fn touched(&self, pair: usize) -> u64 {
+        self.outside(pair).iter().map(|one| one.at).max().unwrap_or_default()
+    }
+
+    /// Whether what others have changed explains all by which a pair is off.
+    pub fn is_outside(&self, pair: usize, dust: i64) -> bool {
+        let net = self.outside(pair).map(|one| one.bought + one.sold);
+        let (least, most) = (net[0].min(0) + net[1].min(0), net[0].max(0) + net[1].max(0));
+        (least - dust..=most + dust).contains(&self.delta(pair))
+    }
+
+    /// The engine's books follow a leg by so much. False: nobody has changed so much of it.
+    pub fn adjust(&mut self, venue: usize, pair: usize, by: i64) -> bool {
+        let market = self.markets.get(pair).map_or(0, |both| both[venue]);
+        let Some(one) = self.venues[venue].outside.get_mut(market) else { return false };
+        one.followed += by;
+        (one.sold..=one.bought).contains(&one.followed)
+    }
+
+    /// Both legs are flat: what others did is over.
+    pub fn forget(&mut self, pair: usize) {
+        let both = self.markets.get(pair).copied().unwrap_or_default();
+        if (0..2).any(|venue| self.position(venue, pair) != 0) {
+            return;
+        }
+        for (venue, market) in both.into_iter().enumerate() {
+            if let Some(one) = self.venues[venue].outside.get_mut(market) {
+                *one = Outside::default();
+            }
+        }
+    }
+
+    /// Of a position of a venue, by pair: where others may have had a hand in it, their part is taken off.
+    pub fn ours(&self, venue: usize) -> impl Iterator<Item = (usize, i64)> {
+        let pairs = self.markets.iter().enumerate();
+        pairs.map(move |(pair, both)| {
+            (both[venue], (self.position(venue, pair).abs() - self.returned(pair)).max(0))
+        })
     }
 
     /// Signed position of a pair's leg, as it was at the last look.

@@ -12,6 +12,9 @@ use super::run::{MS, SECOND};
 use super::venue_rules::{behind, count_rules, lose_one, refuse, refuse_closes, rules, tell_twice};
 use super::world::World;
 
+/// What a market's new rules refuse is asked about, ns.
+const RULES_LEARNED: u64 = 15 * SECOND;
+
 /// The run's only account.
 const TRADER: usize = 0;
 
@@ -139,7 +142,7 @@ impl VenueFaults {
                     let share = (options.wire_ppm >> rng.between(0, 3)).max(1);
                     let (count, probability_ppm) = (Some(u32::MAX), Some(share));
                     let rule = Rule { count, probability_ppm, ..Rule::always(class, action) };
-                    world.venues[venue].fault(rule);
+                    world.put_rule(venue, rule);
                 }
             }
         }
@@ -172,7 +175,13 @@ impl VenueFaults {
 
     fn undo_later(&mut self, world: &mut World, at: u64, what: Undo) {
         self.undo.push((at, what));
-        world.disturbed = world.disturbed.max(at);
+        world.disturb(at);
+        match what {
+            Undo::Script(venue) | Undo::Stall(venue) | Undo::Clock(venue) => {
+                world.excuse(venue, at + 5 * SECOND);
+            }
+            Undo::Mode(_) | Undo::Funding(_) | Undo::Money(..) => {}
+        }
     }
 
     fn strike(&mut self, kind: VenueFault, world: &mut World, now: u64) {
@@ -191,7 +200,7 @@ impl VenueFaults {
             VenueFault::Rollback => {
                 let ms = self.pick(&[1_000, 10_000, 60_000, 600_000]);
                 world.fault("V5", format_args!("{venue} by {ms} ms"));
-                (world.rolled_back, world.meddled) = (true, true);
+                world.rolled_back = now;
                 perform(world, venue, Command::Rollback { venue: name(venue), ms });
             }
             VenueFault::Lag => {
@@ -199,7 +208,7 @@ impl VenueFaults {
                 world.fault("V13", format_args!("{venue} {ms} ms"));
                 let count = Some(1 << self.rng.between(0, 4));
                 let rule = Rule { count, ..Rule::always(Class::Query, Action::Lag { ms }) };
-                world.venues[venue].fault(rule);
+                world.put_rule(venue, rule);
             }
             VenueFault::CloseCode => self.close(world, venue),
             VenueFault::Garbage => self.say_garbage(world, venue),
@@ -210,18 +219,19 @@ impl VenueFaults {
             VenueFault::Stall => self.stall(world, venue, now),
             VenueFault::Expire => {
                 world.fault("C6", format_args!("{venue}"));
+                world.excuse_link(venue);
                 let now_us = world.us();
                 world.venues[venue].revoke_tokens(now_us);
             }
             VenueFault::Gateway => {
                 let ms = self.pick(&[50, 150, 300, 450, 800, 2_500]);
                 world.fault("O3", format_args!("{venue} gives up and arrives {ms} ms later"));
-                world.venues[venue].fault(Rule::once(Class::Order, Action::GiveUp { ms }));
+                world.put_rule(venue, Rule::once(Class::Order, Action::GiveUp { ms }));
             }
             VenueFault::Pending => {
                 let ms = self.pick(&[500, 2_000, 10_000, 30_000]);
                 world.fault("V12", format_args!("{venue} {ms} ms"));
-                world.venues[venue].fault(Rule::once(Class::Order, Action::HoldFill { ms }));
+                world.put_rule(venue, Rule::once(Class::Order, Action::HoldFill { ms }));
             }
             VenueFault::Behind => self.fall_behind(world, venue),
             VenueFault::Twice => tell_twice(world, venue),
@@ -234,13 +244,13 @@ impl VenueFaults {
     fn fall_behind(&mut self, world: &mut World, venue: usize) {
         let ms = self.pick(&[1_500, 2_500, 4_000]);
         world.fault("V13", format_args!("orders of {venue} are told {ms} ms late"));
-        behind(ms).into_iter().for_each(|rule| world.venues[venue].fault(rule));
+        behind(ms).into_iter().for_each(|rule| world.put_rule(venue, rule));
     }
 
     /// The clock of a venue goes back for a moment, and the next order meets it when every other clock calls it dead.
     fn arrive_late(&mut self, world: &mut World, venue: usize, now: u64) {
         self.shift_clock(world, venue, (-6_000, 0), now + 20 * SECOND);
-        world.venues[venue].fault(Rule::once(Class::Order, Action::GiveUp { ms: 6_000 }));
+        world.put_rule(venue, Rule::once(Class::Order, Action::GiveUp { ms: 6_000 }));
     }
 
     fn change_mode(&mut self, world: &mut World, venue: usize, now: u64) {
@@ -280,6 +290,7 @@ impl VenueFaults {
         let socket = self.pick(&[Socket::Md, Socket::Private, Socket::Orders]);
         let code = self.pick(&[1_001, 1_011, 1_012, 4_000, 4_004, 4_005]);
         world.fault("C5", format_args!("{venue} {socket:?} {code}"));
+        world.excuse_link(venue);
         perform(world, venue, Command::Disconnect { venue: name(venue), socket, code: Some(code) });
     }
 
@@ -310,7 +321,7 @@ impl VenueFaults {
             world.tags.hit(if size == 0 { "O11" } else { "O9" });
         }
         for venue in (0..2).filter(|&other| both || other == venue) {
-            world.venues[venue].fault(Rule::once(Class::Order, Action::PartialFill { size }));
+            world.put_rule(venue, Rule::once(Class::Order, Action::PartialFill { size }));
         }
     }
 
@@ -342,7 +353,6 @@ impl VenueFaults {
         world.calm_before_bust = now > disturbed + 15 * SECOND;
         world.fault("bust", format_args!("{fill}"));
         world.busted_unheard |= world.wires.is_empty();
-        world.meddled = true;
         perform(world, 1, Command::Bust { venue: VenueName::Paradex, fill });
     }
 
@@ -367,7 +377,6 @@ impl VenueFaults {
         let Some(market) = symbols(world, venue).into_iter().next() else { return };
         let size = Size(self.pick(&[100_000, 200_000, 400_000]));
         world.fault("V2", format_args!("{venue} {side:?} {size:?}"));
-        world.meddled = true;
         perform(world, venue, Command::Trade { venue: name(venue), market, side, size });
     }
 
@@ -396,7 +405,6 @@ impl VenueFaults {
         let Some(market) = market else { return };
         let (name, liquidates) = (name(venue), self.rng.chance(500_000));
         world.fault("V3", format_args!("{venue} {share_ppm} ppm, liquidates={liquidates}"));
-        world.meddled = true;
         let command = match liquidates {
             true => Command::Liquidate { venue: name, market, share_ppm },
             false => Command::Deleverage { venue: name, market, share_ppm },
@@ -418,6 +426,7 @@ impl VenueFaults {
             _ => Rules { imf: Some(spec.imf + 100_000), mmf: Some(spec.mmf + 50_000), ..Rules::default() },
         };
         world.fault("V7", format_args!("{venue} {rules:?}"));
+        world.excuse(venue, world.now + RULES_LEARNED);
         perform(world, venue, Command::Rules { venue: name(venue), market, rules });
     }
 
@@ -429,8 +438,6 @@ impl VenueFaults {
         }
         world.fault("V9", format_args!("{venue} {taken}"));
         world.moved += taken;
-        // What is left may not hold the positions.
-        world.meddled = true;
         perform(world, venue, Command::Transfer { venue: name(venue), usd: Size(-taken) });
         let until = now + self.span(10_000, 6);
         self.undo_later(world, until, Undo::Money(venue, taken));

@@ -112,7 +112,7 @@ pub fn refuse(rng: &mut Rng, world: &mut World, venue: usize) {
     code_tags(&code).iter().for_each(|tag| world.tags.hit(tag));
     let (message, late) = ("simulated".to_owned(), rng.chance(300_000));
     let action = if late { Action::LateReject { code, message } } else { Action::Reject { code, message } };
-    world.venues[venue].fault(Rule::once(Class::Order, action));
+    world.put_rule(venue, Rule::once(Class::Order, action));
 }
 
 /// The next closing orders of this venue are refused.
@@ -122,7 +122,7 @@ pub fn refuse_closes(rng: &mut Rng, world: &mut World, venue: usize) {
     world.fault("O13", format_args!("{venue} {code} {count} times"));
     let action = Action::Reject { code, message: "simulated".to_owned() };
     let rule = Rule { count: Some(count), reduce_only: Some(true), ..Rule::always(Class::Order, action) };
-    world.venues[venue].fault(rule);
+    world.put_rule(venue, rule);
 }
 
 /// One message is lost, doubled or half a second late: what nobody is called for.
@@ -137,7 +137,7 @@ pub fn lose_one(rng: &mut Rng, world: &mut World, venue: usize) {
     let class = classes[(rng.next() % classes.len() as u64) as usize];
     let action = actions[rng.next() as usize % actions.len()].clone();
     world.fault("packet", format_args!("{venue} {class:?} {action:?}"));
-    world.venues[venue].fault(Rule::once(class, action));
+    world.put_rule(venue, Rule::once(class, action));
 }
 
 /// Documented codes with which no order was refused.
@@ -221,7 +221,7 @@ pub fn tell_twice(world: &mut World, venue: usize) {
         so_often(1, Class::FillEvent, Action::DuplicateEvent),
         so_often(2, Class::OrderEvent, Action::DelayEvent { ms: 300 }),
     ];
-    rules.into_iter().for_each(|rule| world.venues[venue].fault(rule));
+    rules.into_iter().for_each(|rule| world.put_rule(venue, rule));
 }
 
 fn so_often(count: u32, class: Class, action: Action) -> Rule {

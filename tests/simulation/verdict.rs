@@ -63,7 +63,7 @@ impl Checker {
                 return broken(format_args!("rule: a stranger's order was cancelled: {order:?}"));
             }
         }
-        if !self.strange_money && !world.rolled_back && !world.busted_unheard {
+        if !self.strange_money && world.rolled_back == 0 && !world.busted_unheard {
             self.money_adds_up(world, engine)?;
         }
         Ok(())

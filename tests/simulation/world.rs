@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bot4::journal::entry::Entry;
 use bot4::sys::clock::ManualClock;
-use bot4::types::Nanos;
 use bot4::types::record::Role;
-use bot4_sim::core::fault::Class;
+use bot4::types::{Nanos, OrderSpec};
 use bot4_sim::core::rng::Rng;
 use bot4_sim::stage::{Call, SocketId, Stage};
 
 use super::coverage::Tags;
 use super::disk::Disk;
+use super::excuse::Excuses;
 use super::progress::Progress;
 use super::trace::Trace;
 
@@ -51,6 +51,9 @@ pub struct Wire {
 
 /// How long a venue keeps a connection from which nothing comes, ns.
 const LINGERS: u64 = 60_000_000_000;
+
+/// By then the engine knows what a rollback has changed, ns.
+pub const ROLLED_BACK: u64 = 60_000_000_000;
 
 /// An order that was given to a wire.
 pub struct Left {
@@ -90,11 +93,11 @@ pub struct World {
     pub tags: Tags,
     /// The engine has crashed: whatever its code still does reaches nobody.
     pub dead: bool,
-    /// A venue has gone back to an earlier state: what was true of the past is no more.
-    pub rolled_back: bool,
+    /// When a venue last went back to an earlier state, ns; 0 = none has. What was true of the past is no more.
+    pub rolled_back: u64,
     /// A fill was taken back while no engine ran: the money of a pair that was booked before is not told again.
     pub busted_unheard: bool,
-    /// Positions have changed in this run by other deeds than our orders, or what we knew of them was lost.
+    /// What the engine knew of its positions was lost, and they are not flat since.
     pub meddled: bool,
     /// Nothing had interfered for a while when the last fill was busted.
     pub calm_before_bust: bool,
@@ -113,8 +116,10 @@ pub struct World {
     /// Until when questions may go unanswered for other reasons than a network that is down.
     pub rest_faulty: u64,
     pub clock_off: [u64; 2],
-    /// When a venue last had a fault in store for orders, ns.
-    pub orders_faulty: u64,
+    /// What excuses a lone leg.
+    pub excuses: Excuses,
+    /// When the threads of the last start began, ns.
+    pub began: u64,
     /// When a fault last interfered, ns: promises in seconds count from there.
     pub disturbed: u64,
     pub progress: Progress,
@@ -179,11 +184,21 @@ impl World {
         self.trace.note(self.now, what, text);
     }
 
-    /// A fault: noted, counted, and promises wait for it.
+    /// A fault: noted and counted.
     pub fn fault(&mut self, tag: &'static str, text: std::fmt::Arguments<'_>) {
         self.tags.hit(tag);
-        self.disturbed = self.now;
+        self.disturb(self.now);
         self.trace.note(self.now, "FAULT", format_args!("{tag} {text}"));
+    }
+
+    /// Something interferes until then: a later fault that is shorter does not hide it.
+    pub fn disturb(&mut self, until: u64) {
+        self.disturbed = self.disturbed.max(until);
+    }
+
+    /// An order that was signed so soon after a rollback, or before it, was decided by what is no more.
+    pub fn was_rolled_back(&self, spec: &OrderSpec) -> bool {
+        self.rolled_back > 0 && spec.signed_ms * 1_000_000 < self.rolled_back + ROLLED_BACK
     }
 
     /// Nothing has interfered for so long. A state of a venue that a fault brought about lasts until its own end.
@@ -216,13 +231,6 @@ impl World {
             Some(State::Up) => self.cut(id),
             Some(State::Dark) => self.lingering.push_back((self.now + LINGERS, id)),
             Some(State::Cut) | None => {}
-        }
-    }
-
-    /// Remembers that a venue would not have taken every order.
-    pub fn mark_order_faults(&mut self) {
-        if self.venues.iter().any(|venue| venue.has_fault_for(Class::Order)) {
-            self.orders_faulty = self.now;
         }
     }
 
