@@ -72,7 +72,20 @@ impl Checker {
             (*size, left) = (*size - taken * spec.side.sign(), left - taken);
         }
         meant.done += excess;
+        self.truth.adjust(0, spec.pair.index(), excess * spec.side.sign());
         left == 0
+    }
+
+    /// The same the other way round: what had filled of such an order, and a stranger's deal has hidden, nobody can
+    /// tell from the stranger's.
+    pub(super) fn hide_untold(&mut self, world: &World, id: ClientId) {
+        let Some(&Meant { spec, done, booked, .. }) = self.meant.get(&id) else { return };
+        let since = (spec.signed_ms * 1_000_000).saturating_sub(UNREAD_FOR);
+        let hidden = self.truth.touched(spec.pair.index()) >= since.max(1);
+        if done > booked && hidden && cancelled_untold(world, &spec).is_some() {
+            let by = spec.side.sign() * (done - booked);
+            self.truth.take_for_outside(spec.pair.index(), by, world.now);
+        }
     }
 
     /// I4, O18: a bust of a fill that the engine has is booked soon, where nothing keeps it from hearing of it.

@@ -182,6 +182,7 @@ impl Checker {
                         return broken(format_args!("I3: {id} was called dead after its venue had taken it"));
                     }
                 }
+                self.hide_untold(world, *id);
                 world.tags.hit(super::coverage::closed(*state));
             }
             Entry::Filled { id, fill, .. } => {
@@ -191,6 +192,10 @@ impl Checker {
             }
             Entry::Busted { id, fill, .. } => {
                 world.tags.hit("O18");
+                if let Some(Meant { spec, .. }) = self.meant.get(id) {
+                    let change = -spec.side.sign() * fill.qty.raw();
+                    self.truth.adjust(spec.venue.index(), spec.pair.index(), change);
+                }
                 self.busts.retain(|bust| (bust.id, bust.size) != (*id, fill.qty.raw()));
             }
             Entry::OrderSnapshot { order, state, done, .. } => {

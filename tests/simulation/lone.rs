@@ -20,6 +20,9 @@ const RECOVERY: u64 = 5 * SECOND;
 /// What others did to a position is seen by then, ns: positions are read so often, and twice before it is believed.
 const OUTSIDE_SEEN: u64 = 15 * SECOND;
 
+/// What others did is remembered at least so long, ns.
+const FORGOTTEN: u64 = 60 * SECOND;
+
 /// What an alert of a lone leg may come earlier or later than a leg that was alone for a second.
 const ALERT_SLACK: u64 = SECOND / 2;
 
@@ -89,13 +92,20 @@ impl Checker {
             let counted = self.lone.counted[pair];
             self.lone.longest_counted = self.lone.longest_counted.max(counted);
             if counted > self.lone.most {
-                let all = (world.now - self.lone.since[pair]) as f64 / 1e9;
-                return broken(format_args!(
-                    "I1: pair {pair} is off by {delta} for {all:.1} s, for too long"
-                ));
+                return self.is_lone_too_long(world.now, engine, pair);
             }
         }
         Ok(())
+    }
+
+    fn is_lone_too_long(&self, now: u64, engine: &Engine, pair: usize) -> Result<(), Violation> {
+        let seconds = (now - self.lone.since[pair]) as f64 / 1e9;
+        let (delta, outside) = (self.truth.delta(pair), self.truth.outside_net(pair));
+        let foreign = engine.order.core().pairs()[pair].foreign;
+        broken(format_args!(
+            "I1: pair {pair} has been off by {delta} for too long, {seconds:.1} s in all; others did {outside:?}, \
+             foreign: {foreign:?}"
+        ))
     }
 
     fn end_lone(&mut self, now: u64, pair: usize) {
@@ -131,7 +141,10 @@ impl Checker {
             (self.strange, world.meddled) = (false, false);
         }
         for pair in 0..self.lone.since.len() {
-            if self.truth.touched(pair) > 0 && !self.holds(self.config.settings.pairs[pair].id) {
+            let touched = self.truth.touched(pair);
+            // What an order of ours has just filled is not booked yet.
+            let old = touched > 0 && world.now > touched + FORGOTTEN;
+            if old && !self.holds(self.config.settings.pairs[pair].id) {
                 self.truth.forget(pair);
             }
         }

@@ -140,9 +140,14 @@ impl Truth {
         self.outside(pair).iter().map(|one| one.at).max().unwrap_or_default()
     }
 
+    /// What others have changed at a pair's markets and the engine has not taken over, signed.
+    pub fn outside_net(&self, pair: usize) -> [i64; 2] {
+        self.outside(pair).map(|one| one.bought + one.sold - one.followed)
+    }
+
     /// Whether what others have changed explains all by which a pair is off.
     pub fn is_outside(&self, pair: usize, dust: i64) -> bool {
-        let net = self.outside(pair).map(|one| one.bought + one.sold);
+        let net = self.outside_net(pair);
         let (least, most) = (net[0].min(0) + net[1].min(0), net[0].max(0) + net[1].max(0));
         (least - dust..=most + dust).contains(&self.delta(pair))
     }
@@ -153,6 +158,14 @@ impl Truth {
         let Some(one) = self.venues[venue].outside.get_mut(market) else { return false };
         one.followed += by;
         (one.sold..=one.bought).contains(&one.followed)
+    }
+
+    /// What an order of ours has changed at the first venue counts as others' from now on.
+    pub fn take_for_outside(&mut self, pair: usize, by: i64, now: u64) {
+        let market = self.markets.get(pair).map_or(0, |both| both[0]);
+        if let Some(one) = self.venues[0].outside.get_mut(market) {
+            one.change(by, now);
+        }
     }
 
     /// Both legs are flat: what others did is over.
