@@ -18,10 +18,6 @@ use super::truth::Truth;
 use super::violation::{Violation, broken};
 use super::world::{Left, Shared, World, lock};
 
-/// A position left by an order of ours may be foreign to the engine after a power cut: orders that the journal lost
-/// are not yet looked for in the venues' histories.
-const POWER_CUT_EXCUSES: bool = true;
-
 /// What each venue starts with.
 pub const DEPOSIT_USD: i64 = 100_000;
 
@@ -431,13 +427,9 @@ impl Checker {
         self.last_seq = None;
     }
 
-    /// What was not synced may be gone with the power. Whether what is found at the venues then may be called foreign
-    /// is decided here alone.
+    /// What was not synced may be gone with the power; what our orders left at the venues is ours all the same.
     pub fn lost_power(&mut self, world: &mut World) {
         world.meddled = true;
-        if POWER_CUT_EXCUSES {
-            self.know_nothing();
-        }
     }
 
     /// A person has put the journal away.
