@@ -33,6 +33,8 @@ pub(super) struct Lone {
     counted: Vec<u64>,
     /// By pair: when its last lone leg began and ended.
     last: Vec<(u64, u64)>,
+    /// By pair: until when what others did may not have been seen.
+    unseen: Vec<u64>,
     /// When they were last looked at.
     looked: u64,
     most: u64,
@@ -47,6 +49,7 @@ impl Lone {
             since: vec![0; pairs],
             counted: vec![0; pairs],
             last: vec![(0, 0); pairs],
+            unseen: vec![0; pairs],
             looked: 0,
             most: if options.is_quiet() { LONE_QUIET } else { LONE_MAX },
             longest: 0,
@@ -85,6 +88,7 @@ impl Checker {
                 continue;
             }
             let Some(engine) = engine.filter(|_| world.now > world.began + RECOVERY) else { continue };
+            self.look_for_unseen(world, pair);
             if self.is_excused(world, engine, pair) {
                 continue;
             }
@@ -128,11 +132,19 @@ impl Checker {
         if needed.any(|venue| world.excuses(venue)) {
             return true;
         }
-        if world.now < self.truth.touched(pair) + OUTSIDE_SEEN {
+        if world.now < self.lone.unseen[pair] {
             return true;
         }
         let dust = self.truth.dust(world, pair);
         ours.foreign.contains(&true) && (self.strange || self.truth.is_outside(pair, dust))
+    }
+
+    /// What others did at a venue that is away is seen when that is back.
+    fn look_for_unseen(&mut self, world: &World, pair: usize) {
+        let outside = self.truth.outside_net(pair);
+        let away = (0..2).any(|venue| outside[venue] != 0 && world.excuses(venue));
+        let since = if away { world.now } else { self.truth.touched(pair) };
+        self.lone.unseen[pair] = self.lone.unseen[pair].max(since + OUTSIDE_SEEN);
     }
 
     /// What others did is forgotten once nothing of it is left.
