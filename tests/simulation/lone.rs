@@ -126,10 +126,10 @@ impl Checker {
     /// did to a position is first to be seen; what of it is more than ours waits for a person (SAFETY V1).
     fn is_excused(&self, world: &World, engine: &Engine, pair: usize) -> bool {
         let ours = &engine.order.core().pairs()[pair];
-        let held = [0, 1].map(|venue| self.truth.position(venue, pair).abs());
         let live = |leg| ours.live_orders().any(|order| order.leg == leg);
-        let mut needed = (0..2).filter(|&venue| held[venue] >= held[1 - venue] || live(venue));
-        if needed.any(|venue| world.excuses(venue)) {
+        // An order whose end only its venue knows is waited for; else either venue offers a way home.
+        let waits = (0..2).any(|venue| live(venue) && world.excuses(venue));
+        if waits || (0..2).all(|venue| world.excuses(venue)) {
             return true;
         }
         if world.now < self.lone.unseen[pair] {
