@@ -30,10 +30,10 @@ pub struct Mend {
     pub last_completed: bool,
     /// Leg whose venue refused the last mending order.
     pub refused: Option<usize>,
-    /// Refusals of mending orders by a venue that takes none now.
+    /// Refusals in a row by the venue that was to take the lone leg; "later" counts more.
     pub put_off: u32,
-    /// How often the size was halved because a venue refused it.
-    pub halvings: u32,
+    /// How often the size was halved because the venue of a leg refused it.
+    pub halvings: [u32; 2],
     /// Mending orders sent.
     pub tries: u32,
     /// The last of them, until its outcome was counted.
@@ -111,7 +111,7 @@ fn slice(pair: &Pair, leg: usize, qty: Qty) -> Qty {
     let price = pair.book.reference;
     let fits =
         |part: &Qty| *part >= market.min_qty && price.times(*part) >= market.min_notional && !part.is_zero();
-    let parts = (0..=pair.mend.halvings).rev();
+    let parts = (0..=pair.mend.halvings[leg]).rev();
     let part = |halvings: u32| floor_lot(Qty::from_raw(qty.raw() >> halvings), market.lot);
     let capped = |part: Qty| if market.max_qty.is_zero() { part } else { part.min(market.max_qty) };
     parts.map(part).find(fits).map_or(qty, capped)

@@ -404,14 +404,14 @@ impl Core {
         match reject.class {
             RejectClass::Halt => self.halt(now, venue, reject.code.as_str(), fx),
             RejectClass::TooLarge => {
-                let halvings = &mut self.pairs[index].mend.halvings;
+                let halvings = &mut self.pairs[index].mend.halvings[leg];
                 *halvings = (*halvings + 1).min(HALVINGS_MAX);
             }
             RejectClass::RetryLater => {
                 self.hold_entries(now, venue, ENTRIES_LATER_MS);
                 let mend = &mut self.pairs[index].mend;
                 mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
-                mend.put_off += 1;
+                mend.put_off += 2;
             }
             _ => {}
         }

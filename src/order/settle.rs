@@ -21,8 +21,10 @@ const MEND_PAUSE_MAX_MS: u64 = 1_000;
 const MEND_RECHECK_MS: u64 = 50;
 /// Pause after an exit that did not fill, ms.
 const EXIT_PAUSE_MS: u64 = 200;
-/// Refusals in a mend by a venue that takes no orders now, after which the other one has to take the leg.
-const PUT_OFF_MAX: u32 = 2;
+/// The same after the close left one leg and it was brought back, where a person wants the pair closed.
+const BROUGHT_BACK_PAUSE_MS: u64 = 2_000;
+/// Refusals of an unwind in a row after which the other venue has to take the leg: two or three seconds.
+const PUT_OFF_MAX: u32 = 4;
 
 impl Core {
     /// Looks at a pair after anything has changed and does the next thing that it needs.
@@ -95,7 +97,14 @@ impl Core {
     fn exit_pause_ms(&self, index: usize) -> u64 {
         let pair = &self.pairs[index];
         let brought_back = matches!(pair.phase, Phase::Mending { .. }) && pair.mend.last_completed;
-        if brought_back { u64::from(self.settings.risk.failed_leg_cooldown_ms) } else { EXIT_PAUSE_MS }
+        let wanted = self.halt_flattens || self.stop.as_ref().is_some_and(|stop| stop.flatten);
+        if brought_back && wanted {
+            BROUGHT_BACK_PAUSE_MS
+        } else if brought_back {
+            u64::from(self.settings.risk.failed_leg_cooldown_ms)
+        } else {
+            EXIT_PAUSE_MS
+        }
     }
 
     fn opened(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
@@ -262,15 +271,25 @@ impl Core {
             if order.spec.purpose == Purpose::Unwind && order.state == OrderState::NoFill {
                 pair.mend.missed_unwinds += 1;
             }
-            let refused = matches!(order.state, OrderState::Rejected | OrderState::NeverAccepted);
-            pair.mend.refused = refused.then_some(order.leg);
+            let refused = match order.state {
+                OrderState::Rejected => 1,
+                // It was waited for as long as for two refusals.
+                OrderState::NeverAccepted => 2,
+                _ => 0,
+            };
+            pair.mend.put_off += if order.spec.purpose == Purpose::Unwind { refused } else { 0 };
+            pair.mend.refused = (refused > 0).then_some(order.leg);
             if order.spec.reduce_only && order.done.filled.is_zero() {
                 // Perhaps there is nothing left to reduce.
                 fx.push(Effect::Ask(Ask::Account { venue: order.spec.venue }));
             }
             if !order.done.filled.is_zero() {
                 pair.mend.progress = order.filled_at;
-                pair.mend.halvings = pair.mend.halvings.saturating_sub(1);
+                let halvings = &mut pair.mend.halvings[order.leg];
+                *halvings = halvings.saturating_sub(1);
+                if order.spec.purpose == Purpose::Unwind {
+                    pair.mend.put_off = 0;
+                }
             }
         }
     }
