@@ -110,6 +110,7 @@ fn setup(venue: u8, symbol: &str) -> Setup {
         order_kind: OrderKind::Ioc,
         profile: Profile::Pro,
         pool: Pool::default(),
+        ack_deadline_ms: 1_000,
         markets: vec![(PairId(0), symbol.into())],
         secrets: Secrets::default(),
     }

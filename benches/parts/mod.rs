@@ -50,6 +50,7 @@ fn setup(venue: u8, order_kind: OrderKind, keys: &[(&'static str, &str)]) -> Set
         order_kind,
         profile: Profile::Pro,
         pool: Pool::default(),
+        ack_deadline_ms: 1_000,
         markets: vec![(PAIR, SYMBOLS[usize::from(venue)].into())],
         secrets: Secrets(BTreeMap::from_iter(secrets)),
     }

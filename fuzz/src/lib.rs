@@ -40,6 +40,7 @@ fn venue(data: &[u8]) -> Option<(usize, Setup, &[u8])> {
         order_kind: OrderKind::Market,
         profile: Profile::Pro,
         pool: Pool::default(),
+        ack_deadline_ms: 1_000,
         markets: vec![(PairId(0), symbols[0].to_owned()), (PairId(1), symbols[1].to_owned())],
         secrets: Secrets(BTreeMap::from(KEYS.map(|(key, text)| (key, Secret::new(text.to_owned()))))),
     };

@@ -134,6 +134,7 @@ impl Config {
             order_kind: section.order_kind,
             profile: section.profile,
             pool: section.pool,
+            ack_deadline_ms: self.settings.execution.ack_deadline_ms,
             markets: self.markets(section.id),
             secrets,
         }

@@ -296,8 +296,8 @@ impl OrderThread {
                     stayed = self.write(now, &approved, nth, stayed).or(stayed);
                     nth += 1;
                 }
-                Effect::Cancel(target) => self.cancel(now, &target),
-                Effect::CancelAll(venue, pair) => self.cancel_all(now, venue, pair),
+                Effect::Cancel(target) => self.cancel(&target),
+                Effect::CancelAll(venue, pair) => self.cancel_all(venue, pair),
                 Effect::Ask(ask) => self.ask(ask),
                 Effect::Tell(exposure) => self.tell(exposure),
                 Effect::Log(kind) => self.log(now, kind),
@@ -367,13 +367,15 @@ impl OrderThread {
             SendOutcome::Nothing(Reason::cut("its other leg could not leave"))
         } else {
             self.written += 1;
-            self.write_spec(now, &spec, nth)
+            self.write_spec(&spec, nth)
         };
         self.core.sent(now, spec.id, outcome, &mut self.effects);
         matches!(outcome, SendOutcome::Nothing(_)).then_some(meant)
     }
 
-    fn write_spec(&mut self, now: Nanos, spec: &OrderSpec, nth: u8) -> SendOutcome {
+    /// Dated by the clock: the journal may have held up this turn, and its beginning would be no time of a write.
+    fn write_spec(&mut self, spec: &OrderSpec, nth: u8) -> SendOutcome {
+        let now = self.clock.now();
         let trader = &mut self.traders[spec.venue.index()];
         let sent = match self.core.made_ahead(spec.id) {
             Some(Made::Signed(signature)) => trader.send_signed(spec, &signature, now),
@@ -399,7 +401,8 @@ impl OrderThread {
     }
 
     /// Over the warm link; over REST when that is down. A venue without it is cancelled by name.
-    fn cancel_all(&mut self, now: Nanos, venue: VenueId, pair: PairId) {
+    fn cancel_all(&mut self, venue: VenueId, pair: PairId) {
+        let now = self.clock.now();
         if self.traders[venue.index()].cancel_all(pair, now).is_err()
             && REGISTRY[venue.index()].order_fallback
         {
@@ -408,7 +411,8 @@ impl OrderThread {
     }
 
     /// Over the warm link; over REST when that is down.
-    fn cancel(&mut self, now: Nanos, target: &CancelSpec) {
+    fn cancel(&mut self, target: &CancelSpec) {
+        let now = self.clock.now();
         if self.traders[target.venue.index()].cancel(target, now).is_err() {
             self.ask(Ask::Cancel { target: *target });
         }

@@ -93,6 +93,9 @@ pub struct Setup {
     pub order_kind: OrderKind,
     pub profile: Profile,
     pub pool: Pool,
+    /// A connection that has told nothing for so long after an order or a cancel is in doubt, ms: from then on that
+    /// order is unknown, and another may follow it (`execution.ack_deadline_ms`).
+    pub ack_deadline_ms: u32,
     /// Our pairs on this venue and their wire symbols.
     pub markets: Vec<(PairId, String)>,
     /// Secrets by their key without the prefix. Empty in paper mode.
@@ -205,7 +208,7 @@ pub trait Trader: Send {
     fn missing(&self) -> [bool; Role::ALL.len()];
     /// Moves bytes, answers what must be answered, reports events. True when it did any work.
     fn poll(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> bool;
-    /// Signs and writes one order with one `write`. The caller holds the gate's approval.
+    /// Signs and writes one order with one `write`, at `now`. The caller holds the gate's approval.
     fn send(&mut self, spec: &OrderSpec, now: Nanos) -> Result<(), SendError>;
     /// Writes one order that a [`Presigner`] of this venue has signed: with this signature as it stands. One that can
     /// have no such orders signs anew.

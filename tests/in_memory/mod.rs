@@ -432,6 +432,7 @@ fn setup(venue: usize) -> Setup {
         order_kind: OrderKind::Ioc,
         profile: Profile::Pro,
         pool: Pool { connections: 1, ..Pool::default() },
+        ack_deadline_ms: 1_500,
         markets: vec![(PAIR, SYMBOLS[venue].into())],
         secrets: Secrets(BTreeMap::from_iter(
             SECRETS[venue].iter().map(|(key, text)| (*key, Secret::new((*text).into()))),

@@ -2,14 +2,14 @@
 //! begun, and a journal that cannot be written to the disk halts it and keeps it from nothing that closes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bot4::journal::entry::Entry;
 use bot4::journal::memory::MemoryJournal;
 use bot4::journal::{Journal, JournalError};
 use bot4::order::board::Board;
 use bot4::order::thread::{OrderThread, Rings};
-use bot4::sys::clock::ManualClock;
+use bot4::sys::clock::{Clock, ManualClock};
 use bot4::sys::ring::{Tx, ring};
 use bot4::types::order::Reason;
 use bot4::types::record::Role;
@@ -23,6 +23,8 @@ struct Moving {
     quotes: Tx<Quote>,
     on_the_way: Option<Quote>,
     orders: Arc<AtomicUsize>,
+    /// Date of its last order, ns.
+    dated: Arc<AtomicU64>,
     lanes: Lanes,
 }
 
@@ -49,11 +51,12 @@ impl Trader for Moving {
         arrives.is_some_and(|quote| self.quotes.push(quote).is_ok())
     }
 
-    fn send(&mut self, _: &OrderSpec, _: Nanos) -> Result<(), SendError> {
+    fn send(&mut self, _: &OrderSpec, now: Nanos) -> Result<(), SendError> {
         if self.lanes != Lanes::Idle {
             return Err(SendError::Nothing(Reason::cut("no idle connection")));
         }
         self.orders.fetch_add(1, Ordering::Relaxed);
+        self.dated.store(now.0, Ordering::Relaxed);
         Ok(())
     }
 
@@ -81,6 +84,7 @@ struct Threaded {
     commands: Tx<Command>,
     /// Orders that the venues got.
     orders: Arc<AtomicUsize>,
+    dated: Arc<AtomicU64>,
     now: Nanos,
 }
 
@@ -90,16 +94,27 @@ impl Threaded {
         Self::with(rig, journal, late, [Lanes::Idle; 2])
     }
 
-    fn with(rig: Rig, journal: Box<dyn Journal>, mut late: Option<Quote>, lanes: [Lanes; 2]) -> Self {
-        let orders = Arc::new(AtomicUsize::new(0));
+    fn with(rig: Rig, journal: Box<dyn Journal>, late: Option<Quote>, lanes: [Lanes; 2]) -> Self {
+        let clock = ManualClock::at(rig.now);
+        Self::with_clock(rig, clock, journal, late, lanes)
+    }
+
+    fn with_clock(
+        rig: Rig,
+        clock: ManualClock,
+        journal: Box<dyn Journal>,
+        mut late: Option<Quote>,
+        lanes: [Lanes; 2],
+    ) -> Self {
+        let (orders, dated) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
         let (mut quotes, mut traders) = (Vec::new(), Vec::<Box<dyn Trader>>::new());
         let mut asks = Vec::new();
         for lanes in lanes {
             let (quotes_tx, quotes_rx) = ring(8);
             quotes.push(quotes_rx);
             asks.push(ring(64).0);
-            let orders = Arc::clone(&orders);
-            let venue = Moving { quotes: quotes_tx, on_the_way: late.take(), orders, lanes };
+            let (orders, dated) = (Arc::clone(&orders), Arc::clone(&dated));
+            let venue = Moving { quotes: quotes_tx, on_the_way: late.take(), orders, dated, lanes };
             traders.push(Box::new(venue));
         }
         let ((wishes, intents), (commands, from_main)) = (ring(1), ring(8));
@@ -107,10 +122,10 @@ impl Threaded {
         let (answers, commands_rx) = (Vec::new(), from_main);
         let rings =
             Rings { quotes, intents, commands: commands_rx, answers, asks, exposures, rules, records };
-        let (board, clock) = (Arc::new(Board::default()), Box::new(ManualClock::at(rig.now)));
+        let (board, clock) = (Arc::new(Board::default()), Box::new(clock));
         let now = rig.now;
         let order = OrderThread::new(rig.core, Effects::new(), 0, board, traders, journal, clock, rings);
-        Self { order, wishes, commands, orders, now }
+        Self { order, wishes, commands, orders, dated, now }
     }
 
     fn turn(&mut self) {
@@ -178,6 +193,33 @@ fn no_leg_leaves_while_the_other_cannot() {
     assert_eq!(orders_over([Lanes::Idle, Lanes::Busy]), 0, "known before the first leg leaves");
     assert_eq!(orders_over([Lanes::Deceptive, Lanes::Idle]), 0, "found out by the first leg");
     assert_eq!(orders_over([Lanes::Idle, Lanes::Deceptive]), 1, "one byte that left cannot be taken back");
+}
+
+/// A journal that takes its time.
+struct Slow(ManualClock);
+
+impl Journal for Slow {
+    fn append(&mut self, _: &Entry) -> Result<(), JournalError> {
+        self.0.advance_ms(2_000);
+        Ok(())
+    }
+
+    fn free_bytes(&self) -> u64 {
+        u64::MAX
+    }
+}
+
+#[test]
+fn an_order_that_the_journal_held_up_is_dated_by_its_write() {
+    let rig = Rig::new();
+    let (wish, clock) = (wish_to_enter(&rig), ManualClock::at(rig.now));
+    let mut thread =
+        Threaded::with_clock(rig, clock.clone(), Box::new(Slow(clock.clone())), None, [Lanes::Idle; 2]);
+    assert!(thread.wishes.push(wish).is_ok());
+    thread.turn();
+    assert_eq!(thread.orders(), 2);
+    let dated = Nanos(thread.dated.load(Ordering::Relaxed));
+    assert!(dated.ms_since(wish.t_decide) >= 2_000 && dated <= clock.now());
 }
 
 /// A journal whose disk has failed.

@@ -120,6 +120,7 @@ pub mod fixture {
             order_kind: OrderKind::Ioc,
             profile: Profile::Pro,
             pool: crate::types::Pool::default(),
+            ack_deadline_ms: 1_000,
             markets: vec![(PairId(0), BTC.into())],
             secrets,
         }

@@ -19,9 +19,6 @@ use crate::venue::{OrderKey, TraderEvent, WireError, reason};
 const SILENCE_MAX_MS: u64 = 65_000;
 /// Longest way from a connected socket to a confirmed session, ms.
 const LOGIN_MAX_MS: u64 = 5_000;
-/// Longest wait for the first word of the venue after an order or a cancel, ms: a connection that answers with nothing
-/// at all is half open, and the next order of a lone leg must not go into it.
-pub const REPLY_MAX_MS: u64 = 1_000;
 /// Requests that may wait for a reply; older ones are forgotten, and their orders run into the acknowledgement
 /// deadline.
 const WAITING_MAX: usize = 512;
@@ -111,6 +108,22 @@ impl Session {
         self.stands_by = false;
     }
 
+    /// From now on another connection tells that. This one still tells what its own requests are answered, which no
+    /// other does. Its events it does not: what two connections tell comes twice, and the older state may come last.
+    pub fn stand_by(&mut self) {
+        self.stands_by = true;
+    }
+
+    /// An order or a cancel left, and not a word was heard since.
+    pub fn owes(&self) -> bool {
+        self.asked_at != Nanos::NEVER
+    }
+
+    /// The first word after an order or a cancel is late: a connection that answers with nothing may be half open.
+    pub fn is_silent(&self, now: Nanos, reply_max_ms: u64) -> bool {
+        self.owes() && now.ms_since(self.asked_at) > reply_max_ms
+    }
+
     /// Logged in, subscribed and armed, each confirmed.
     pub fn is_up(&self) -> bool {
         self.phase == Phase::Up
@@ -118,7 +131,7 @@ impl Session {
 
     /// Remembers an order or a cancel, which has to be answered soon.
     pub fn sent(&mut self, id: u64, asked: Asked, now: Nanos) {
-        if self.asked_at == Nanos::NEVER {
+        if !self.owes() {
             self.asked_at = now;
         }
         self.remember(id, asked);
@@ -168,9 +181,6 @@ impl Session {
     pub fn check(&self, now: Nanos) -> Result<(), Fatal> {
         if now.ms_since(self.heard) > SILENCE_MAX_MS {
             return Err(fatal("silent for 65 s"));
-        }
-        if self.asked_at != Nanos::NEVER && now.ms_since(self.asked_at) > REPLY_MAX_MS {
-            return Err(fatal("silent for 1 s after a request"));
         }
         if !self.is_up() && now.ms_since(self.opened) > LOGIN_MAX_MS {
             return Err(fatal("not logged in and subscribed within 5 s"));

@@ -1,6 +1,7 @@
 //! Order entry and private stream over one WebSocket (sheet 6): moves bytes between the link and `session`, signs and
-//! writes orders. A second one stands by and takes its place at once when it is lost. Owned by `order`; never blocks,
-//! never reads a clock. `Private` is the same socket as `Orders`, so only `Orders` and `Spare` are ever missing.
+//! writes orders. A second one stands by and takes its place at once when it is lost or falls silent. Owned by `order`;
+//! never blocks, never reads a clock. `Private` is the same socket as `Orders`, so only `Orders` and `Spare` are ever
+//! missing.
 
 use super::Markets;
 use super::events::Memory;
@@ -21,6 +22,13 @@ const FRAMES_PER_POLL: usize = 32;
 /// The spare is looked at this often, ms: often enough for its pings, and off the path of orders.
 const SPARE_EVERY_MS: u64 = 5;
 
+/// Connections that fell silent and are kept at the same time. With the one that serves and its spare they are four,
+/// far from what the venue takes.
+const ASIDE_MAX: usize = 2;
+/// None of them is given up before this, ms: the venue cancels what a lost connection has open, and if it is only slow,
+/// the order that closes a lone leg may still be queued. Meanwhile the next one is not put aside either.
+const ASIDE_MS: u64 = 5_000;
+
 /// Order entry and private stream of this venue.
 pub struct ParadexTrader {
     markets: Markets,
@@ -31,10 +39,16 @@ pub struct ParadexTrader {
     connection: Option<Connection>,
     /// Stands by for `connection`, which is there while this is.
     spare: Option<Connection>,
+    /// Those that fell silent, with the time of that, oldest first: what they were asked may still be answered.
+    aside: Vec<(Connection, Nanos)>,
     spare_due: Nanos,
-    /// Why the last connection was dropped, and whether the spare was used up, until `poll` has told it.
+    /// Silence after an order or a cancel that puts a connection in doubt, ms.
+    reply_max_ms: u64,
+    /// Why the last connection was dropped or is in doubt, whether the spare was used up, and whether a connection in
+    /// doubt has talked again, until `poll` has told it.
     lost: Option<Reason>,
     spare_used: bool,
+    talks_again: bool,
     /// What `poll` last said about being ready.
     announced: bool,
 }
@@ -42,9 +56,19 @@ pub struct ParadexTrader {
 struct Connection {
     link: Box<dyn Link>,
     session: Session,
+    /// It fell silent after a request: nothing more is sent on it until it talks.
+    doubted: bool,
 }
 
 impl Connection {
+    fn new(link: Box<dyn Link>, session: Session) -> Self {
+        Self { link, session, doubted: false }
+    }
+
+    fn takes_orders(&self) -> bool {
+        self.session.is_up() && !self.doubted
+    }
+
     /// Moves what is there to be moved; an error means that the connection is no more.
     fn run(
         &mut self,
@@ -54,7 +78,7 @@ impl Connection {
         memory: &mut Memory,
         events: &mut Vec<TraderEvent>,
     ) -> Result<bool, Reason> {
-        let Self { link, session } = self;
+        let Self { link, session, .. } = self;
         let mut worked = false;
         for _ in 0..FRAMES_PER_POLL {
             let sent = session.advance(requests, &mut |text| link.send(Outbound::Text(text)));
@@ -81,9 +105,12 @@ impl ParadexTrader {
             memory: Memory::default(),
             connection: None,
             spare: None,
+            aside: Vec::with_capacity(ASIDE_MAX + 1),
             spare_due: Nanos::NEVER,
+            reply_max_ms: u64::from(setup.ack_deadline_ms),
             lost: None,
             spare_used: false,
+            talks_again: false,
             announced: false,
         })
     }
@@ -93,16 +120,71 @@ impl ParadexTrader {
         connection.run(now, self.writer.requests(), &self.markets, &mut self.memory, events)
     }
 
-    /// Keeps the spare alive.
+    /// Keeps the spare alive, and hears those that were put aside.
     fn run_spare(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> bool {
-        let Some(spare) = self.spare.as_mut().filter(|_| now >= self.spare_due) else { return false };
+        if now < self.spare_due || self.spare.is_none() && self.aside.is_empty() {
+            return false;
+        }
         self.spare_due = now.plus_ms(SPARE_EVERY_MS);
-        let ran = spare.run(now, self.writer.requests(), &self.markets, &mut self.memory, events);
-        ran.unwrap_or_else(|why| {
-            self.spare = None;
-            events.push(TraderEvent::LinkDown { role: Role::Spare, why });
-            true
-        })
+        let mut run = |connection: &mut Connection, events: &mut Vec<TraderEvent>| {
+            connection.run(now, self.writer.requests(), &self.markets, &mut self.memory, events)
+        };
+        let mut worked = false;
+        if let Some(spare) = &mut self.spare {
+            worked = run(spare, events).unwrap_or_else(|why| {
+                self.spare = None;
+                events.push(TraderEvent::LinkDown { role: Role::Spare, why });
+                true
+            });
+        }
+        // What a lost one was asked is asked for by other ways since it was put aside.
+        self.aside.retain_mut(|(connection, since)| {
+            let lives = run(connection, events).is_ok();
+            lives && (connection.session.owes() || now.ms_since(*since) < ASIDE_MS)
+        });
+        worked | self.reuse(events)
+    }
+
+    /// One that was put aside and has talked since was only slow: it may stand by again, where nothing else does.
+    fn reuse(&mut self, events: &mut Vec<TraderEvent>) -> bool {
+        let talks = |(connection, _): &(Connection, Nanos)| !connection.session.owes();
+        let Some(at) = self.aside.iter().position(talks).filter(|_| self.spare.is_none()) else {
+            return false;
+        };
+        self.spare = Some(Connection { doubted: false, ..self.aside.remove(at).0 });
+        events.push(TraderEvent::LinkUp { role: Role::Spare });
+        true
+    }
+
+    /// A connection that owes the venue's first word for too long may be half open, and the next order of a lone leg
+    /// must not go into it: the spare serves. Without one nothing serves until it talks or a fresh one is up, and what
+    /// closes goes over REST; it is not dropped, since the venue may be slow and would cancel what it has queued. Two
+    /// that are silent do not take turns: one that owes a word is no spare.
+    fn watch(&mut self, now: Nanos) {
+        let Some(connection) = &mut self.connection else { return };
+        let silent = connection.session.is_silent(now, self.reply_max_ms);
+        if silent && !connection.doubted {
+            self.lost = Some(Reason::cut("silent after a request"));
+        }
+        self.talks_again |= connection.doubted && !silent;
+        connection.doubted = silent;
+        let room = match &self.aside[..] {
+            [(_, oldest), ..] if self.aside.len() == ASIDE_MAX => now.ms_since(*oldest) >= ASIDE_MS,
+            _ => true,
+        };
+        if silent && room && self.spare.as_ref().is_some_and(|spare| spare.session.is_up()) {
+            let silent = self.connection.take();
+            self.serve_by_spare();
+            silent.into_iter().for_each(|connection| self.put_aside(connection, now));
+        }
+    }
+
+    fn put_aside(&mut self, mut connection: Connection, now: Nanos) {
+        connection.session.stand_by();
+        self.aside.push((connection, now));
+        if self.aside.len() > ASIDE_MAX {
+            self.aside.remove(0);
+        }
     }
 
     /// Says what changed about the connection. A loss is told as one also where the spare serves at once: what it was
@@ -122,6 +204,9 @@ impl ParadexTrader {
             let why = Reason::cut("took the place of the order connection");
             events.push(TraderEvent::LinkDown { role: Role::Spare, why });
         }
+        if std::mem::take(&mut self.talks_again) {
+            events.push(TraderEvent::LinkUp { role: Role::Orders });
+        }
         if !self.announced && self.is_ready() {
             self.announced = true;
             events.push(TraderEvent::Ready(true));
@@ -129,14 +214,18 @@ impl ParadexTrader {
         events.len() > before
     }
 
-    /// From here on the spare serves, if there is one.
     fn drop_connection(&mut self, why: Reason) {
+        self.serve_by_spare();
+        self.lost = Some(why);
+    }
+
+    /// From here on the spare serves, if there is one.
+    fn serve_by_spare(&mut self) {
         self.connection = self.spare.take();
         if let Some(connection) = &mut self.connection {
             connection.session.take_over();
         }
         self.spare_used = self.connection.is_some();
-        self.lost = Some(why);
     }
 
     /// Writes an order whose text `write` makes.
@@ -146,7 +235,7 @@ impl ParadexTrader {
         now: Nanos,
         write: impl FnOnce(&mut OrderWriter) -> Result<(u64, &[u8]), Reason>,
     ) -> Result<(), SendError> {
-        let Some(connection) = self.connection.as_mut().filter(|c| c.session.is_up()) else {
+        let Some(connection) = self.connection.as_mut().filter(|c| c.takes_orders()) else {
             return Err(no_connection());
         };
         let (id, text) = write(&mut self.writer).map_err(SendError::Nothing)?;
@@ -173,27 +262,32 @@ impl ParadexTrader {
 }
 
 impl Trader for ParadexTrader {
-    /// Into the first place that is free, whatever it was asked for.
+    /// Into the first place that is free, whatever it was asked for. A fresh one is the better spare.
     fn install(&mut self, ready: ReadyLink, now: Nanos) {
         let (link, serves) = (ready.link, self.connection.is_some());
         match ready.secret {
             Some(token) if serves => {
-                let session = Session::standing_by(token, self.profile, now);
-                self.spare = Some(Connection { link, session });
+                let fresh = Connection::new(link, Session::standing_by(token, self.profile, now));
+                if let Some(older) = self.spare.replace(fresh) {
+                    self.put_aside(older, now);
+                }
             }
             Some(token) => {
-                self.connection = Some(Connection { link, session: Session::new(token, self.profile, now) });
+                self.connection = Some(Connection::new(link, Session::new(token, self.profile, now)));
             }
             None if serves => {}
             None => self.lost = Some(Reason::cut("connected without a token")),
         }
     }
 
-    /// A spare is wanted beside a connection that serves: until then nothing keeps that one from coming up.
+    /// A spare is wanted beside a connection that is up, also one in doubt: until then nothing keeps that one from
+    /// coming up.
     fn missing(&self) -> [bool; Role::ALL.len()] {
         Role::ALL.map(|role| match role {
             Role::Orders => self.connection.is_none(),
-            Role::Spare => self.spare.is_none() && self.is_ready(),
+            Role::Spare => {
+                self.spare.is_none() && self.connection.as_ref().is_some_and(|c| c.session.is_up())
+            }
             Role::MarketData | Role::Private => false,
         })
     }
@@ -203,6 +297,7 @@ impl Trader for ParadexTrader {
             self.drop_connection(why);
             true
         });
+        self.watch(now);
         let spare = self.run_spare(now, events);
         self.announce(events) | worked | spare
     }
@@ -221,7 +316,7 @@ impl Trader for ParadexTrader {
 
     fn cancel(&mut self, target: &CancelSpec, now: Nanos) -> Result<(), SendError> {
         let (id, text) = self.writer.cancel(target.id, target.pair).map_err(SendError::Nothing)?;
-        let Some(connection) = self.connection.as_mut().filter(|c| c.session.is_up()) else {
+        let Some(connection) = self.connection.as_mut().filter(|c| c.takes_orders()) else {
             return Err(no_connection());
         };
         let sent = connection.link.send(Outbound::Text(text));
@@ -230,7 +325,7 @@ impl Trader for ParadexTrader {
 
     fn cancel_all(&mut self, pair: PairId, now: Nanos) -> Result<(), SendError> {
         let (id, text) = self.writer.cancel_all(pair).map_err(SendError::Nothing)?;
-        let Some(connection) = self.connection.as_mut().filter(|c| c.session.is_up()) else {
+        let Some(connection) = self.connection.as_mut().filter(|c| c.takes_orders()) else {
             return Err(no_connection());
         };
         let sent = connection.link.send(Outbound::Text(text));
@@ -242,11 +337,12 @@ impl Trader for ParadexTrader {
     }
 
     fn is_ready(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.session.is_up())
+        self.connection.as_ref().is_some_and(Connection::takes_orders)
     }
 
     fn close(&mut self) {
-        for mut connection in [self.connection.take(), self.spare.take()].into_iter().flatten() {
+        let aside = self.aside.drain(..).map(|(connection, _)| connection);
+        for mut connection in self.connection.take().into_iter().chain(self.spare.take()).chain(aside) {
             // A link that cannot even say goodbye is dropped all the same.
             let _ = connection.link.send(Outbound::Close);
         }

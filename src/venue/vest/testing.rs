@@ -44,6 +44,7 @@ pub(super) fn paper_setup() -> Setup {
         order_kind: OrderKind::Market,
         profile: Profile::Pro,
         pool: Pool::default(),
+        ack_deadline_ms: 1_000,
         markets: vec![(BTC, "BTC-PERP".into()), (ETH, "ETH-PERP".into())],
         secrets: Secrets::default(),
     }

@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::super::fixture::{self, BTC};
 use super::super::sbe::build;
-use super::super::session::REPLY_MAX_MS;
 use super::*;
 use crate::sys::link::Inbound;
 use crate::types::order::VenueOrderId;
@@ -335,6 +334,9 @@ fn silence_kills_the_connection() {
     assert_eq!(bench.poll().len(), 2);
 }
 
+/// Of the fixture.
+const REPLY_MAX_MS: u64 = 1_000;
+
 #[test]
 fn silence_after_a_request_hands_the_next_order_to_the_spare() {
     let mut bench = Bench::up();
@@ -347,15 +349,89 @@ fn silence_after_a_request_hands_the_next_order_to_the_spare() {
     assert_eq!(bench.poll(), [], "nothing was asked since");
     bench.order();
     bench.now = bench.now.plus_ms(REPLY_MAX_MS / 2);
-    bench.order();
+    let late = bench.order();
     bench.now = bench.now.plus_ms(REPLY_MAX_MS / 2);
     assert_eq!(bench.poll(), []);
     bench.now = bench.now.plus_ms(1);
-    let events = bench.poll();
-    assert_eq!((&events[0], &events[4]), (&TraderEvent::Ready(false), &TraderEvent::Ready(true)));
-    assert!(bench.far.to_us.send(Frame::Closed).is_err(), "the half-open one is gone");
-    bench.far = spare;
+    swapped(&bench.poll());
+    let silent = std::mem::replace(&mut bench.far, spare);
     bench.order();
+    silent.says(POSITION.into());
+    silent.says(format!(r#"{{"jsonrpc":"2.0","id":{late},"result":{{"order":{{"id":"77"}}}}}}"#));
+    bench.now = bench.now.plus_ms(SPARE_EVERY_MS);
+    let events = bench.poll();
+    let [TraderEvent::Order { news: OrderNews::Acked, .. }, TraderEvent::LinkUp { role: Role::Spare }] =
+        events[..]
+    else {
+        panic!("the late reply counts, the position is told by one connection: {events:?}")
+    };
+    assert!(bench.trader.missing().iter().all(|missing| !missing), "what was only slow stands by");
+}
+
+fn swapped(events: &[TraderEvent]) {
+    let [
+        TraderEvent::Ready(false),
+        TraderEvent::LinkDown { role: Role::Orders, .. },
+        TraderEvent::LinkUp { role: Role::Orders },
+        TraderEvent::LinkDown { role: Role::Spare, .. },
+        TraderEvent::Ready(true),
+    ] = events[..]
+    else {
+        panic!("{events:?}")
+    };
+}
+
+#[test]
+fn without_a_spare_a_silent_connection_is_kept_and_takes_no_order() {
+    let mut bench = Bench::up();
+    let id = bench.order();
+    bench.now = bench.now.plus_ms(REPLY_MAX_MS + 1);
+    let events = bench.poll();
+    let [TraderEvent::Ready(false), TraderEvent::LinkDown { role: Role::Orders, .. }] = events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(bench.poll(), []);
+    assert!(!bench.trader.can_send());
+    assert!(matches!(bench.trader.send(&spec(), bench.now), Err(SendError::Nothing(_))));
+    assert_eq!(bench.trader.missing(), [false, false, false, true], "a fresh one is wanted at once");
+    bench.says(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"order":{{"id":"77"}}}}}}"#));
+    let events = bench.poll();
+    assert!(matches!(events[0], TraderEvent::Order { news: OrderNews::Acked, .. }), "{events:?}");
+    assert_eq!(events[1..], [TraderEvent::LinkUp { role: Role::Orders }, TraderEvent::Ready(true)]);
+    bench.order();
+    bench.now = bench.now.plus_ms(REPLY_MAX_MS + 1);
+    assert_eq!(bench.poll().len(), 2);
+    let fresh = bench.stand_by();
+    let events = bench.poll();
+    assert_eq!((events.len(), &events[2]), (3, &TraderEvent::Ready(true)), "{events:?}");
+    bench.far = fresh;
+    bench.order();
+}
+
+#[test]
+fn a_venue_that_is_only_slow_loses_no_connection_with_an_order_in_its_queue() {
+    let mut bench = Bench::up();
+    let mut silent = Vec::new();
+    for nth in 0..=ASIDE_MAX {
+        let spare = bench.stand_by();
+        bench.order();
+        bench.now = bench.now.plus_ms(REPLY_MAX_MS + 1);
+        let events = bench.poll();
+        if nth < ASIDE_MAX {
+            swapped(&events);
+            silent.push((std::mem::replace(&mut bench.far, spare), bench.now));
+        } else {
+            assert_eq!((events.len(), &events[0]), (2, &TraderEvent::Ready(false)), "in doubt, and kept");
+            silent.push((spare, bench.now));
+        }
+    }
+    bench.now = Nanos(silent[0].1.plus_ms(ASIDE_MS).0 - 1);
+    assert_eq!(bench.poll(), []);
+    bench.now = silent[0].1.plus_ms(ASIDE_MS);
+    assert_eq!(bench.poll().pop(), Some(TraderEvent::Ready(true)), "the fresh one serves");
+    let lives = |nth: usize| silent[nth].0.to_us.send(Frame::Text(POSITION.into())).is_ok();
+    assert_eq!([lives(0), lives(1)], [false, true]);
+    assert!(bench.far.to_us.send(Frame::Closed).is_ok(), "only the oldest was given up");
 }
 
 #[test]
