@@ -14,6 +14,9 @@ use crate::venue::{OrderKey, SendError, TraderEvent};
 
 /// An unanswered request after this means a dead connection, ms. The order is unknown long before.
 const REPLY_MS: u64 = 10_000;
+/// Places for each connection that is wanted: a lane that still waits for a late reply holds one, and a fresh one takes
+/// over beside it.
+const PLACES_EACH: usize = 2;
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +29,12 @@ pub enum Errand {
 struct Lane {
     link: Box<dyn Link>,
     flight: Option<Errand>,
-    /// When it last sent or answered anything.
+    /// When it last sent or answered anything, and when it was made or last answered.
     used: Nanos,
+    heard: Nanos,
+    /// It has not answered anything since a request left whose reply is overdue, its own or that of another lane: a way
+    /// that is lost is lost to all that were made before.
+    doubted: bool,
     /// Why it must be dropped: a send failed.
     broken: Option<Reason>,
 }
@@ -35,6 +42,10 @@ struct Lane {
 /// The pool.
 pub struct OrderLinks {
     lanes: Vec<Option<Lane>>,
+    /// Lanes that are to be there for the next orders.
+    wanted: usize,
+    /// A request without a reply for so long is overdue, ms.
+    reply_max_ms: u64,
     /// A lane idle for this long is used once.
     warm_ms: u64,
 }
@@ -54,36 +65,50 @@ enum Answer {
 }
 
 impl OrderLinks {
-    pub fn new(pool: Pool) -> Self {
-        let lanes = (0..pool.connections).map(|_| None).collect();
-        Self { lanes, warm_ms: u64::from(pool.keep_warm_s) * 1_000 }
+    /// `reply_max_ms`: a request without a reply for so long is overdue.
+    pub fn new(pool: Pool, reply_max_ms: u64) -> Self {
+        let wanted = pool.connections as usize;
+        let lanes = (0..wanted * PLACES_EACH).map(|_| None).collect();
+        Self { lanes, wanted, reply_max_ms, warm_ms: u64::from(pool.keep_warm_s) * 1_000 }
     }
 
-    /// Takes a connection into the first free place; one too many is dropped.
+    /// Takes a connection in the place of an idle one in doubt, which has nothing to lose, or into the first free
+    /// place; one too many is dropped.
     pub fn install(&mut self, link: Box<dyn Link>, now: Nanos) {
-        if let Some(place) = self.lanes.iter_mut().find(|lane| lane.is_none()) {
-            *place = Some(Lane { link, flight: None, used: now, broken: None });
+        if self.is_full() {
+            return;
+        }
+        let spent = self.lanes.iter().position(|lane| lane.as_ref().is_some_and(Lane::is_spent));
+        if let Some(place) = spent.or_else(|| self.lanes.iter().position(Option::is_none)) {
+            self.lanes[place] = Some(Lane::new(link, now));
         }
     }
 
+    /// Neither a lane in doubt counts nor one whose reply is overdue: a fresh one is wanted in its stead at once, while
+    /// there is a place for it.
     pub fn is_full(&self) -> bool {
-        self.lanes.iter().all(Option::is_some)
+        let room = |lane: &Option<Lane>| lane.as_ref().is_none_or(Lane::is_spent);
+        self.sound() >= self.wanted || !self.lanes.iter().any(room)
+    }
+
+    fn sound(&self) -> usize {
+        self.lanes.iter().flatten().filter(|lane| !lane.doubted).count()
     }
 
     pub fn is_up(&self) -> bool {
         self.lanes.iter().any(Option::is_some)
     }
 
-    /// One of them waits for no reply: a request could leave now.
+    /// One of them waits for no reply and is not in doubt: a request could leave now.
     pub fn has_idle(&self) -> bool {
-        self.lanes.iter().flatten().any(Lane::is_idle)
+        self.lanes.iter().flatten().any(|lane| lane.is_idle() && !lane.doubted)
     }
 
-    /// Sends on the idle connection that was used last, being the least likely to have gone stale. After a failed send
-    /// the connection is marked, and the next poll reports and drops it.
+    /// Sends on the idle connection that was used last, being the least likely to have gone stale; on one in doubt only
+    /// where there is no other. After a failed send the connection is marked, and the next poll reports and drops it.
     pub fn send(&mut self, request: &[u8], errand: Errand, now: Nanos) -> Result<(), SendError> {
         let idle = self.lanes.iter_mut().flatten().filter(|lane| lane.is_idle());
-        let lane = idle.max_by_key(|lane| lane.used);
+        let lane = idle.max_by_key(|lane| (!lane.doubted, lane.used));
         let lane = lane.ok_or_else(|| SendError::Nothing(Reason::cut("no idle order connection")))?;
         Ok(lane.send(request, errand, now)?)
     }
@@ -110,7 +135,37 @@ impl OrderLinks {
                 worked = true;
             }
         }
+        self.doubt(now);
+        self.trim();
         worked | self.keep_warm(now, warm)
+    }
+
+    /// A lane whose reply is overdue stays open to hear it late, and is in doubt with all the idle ones that have not
+    /// answered since its request left: with the state of a router on the way they all die at once, and the orders of a
+    /// lone leg would go into one after the other.
+    fn doubt(&mut self, now: Nanos) {
+        let reply_max_ms = self.reply_max_ms;
+        let overdue = |lane: &&mut Lane| lane.flight.is_some() && now.ms_since(lane.used) > reply_max_ms;
+        let late = self.lanes.iter_mut().flatten().filter(overdue);
+        let asked = late.map(|lane| {
+            lane.doubted = true;
+            lane.used
+        });
+        let Some(asked) = asked.max() else { return };
+        let idle = self.lanes.iter_mut().flatten().filter(|lane| lane.is_idle());
+        idle.filter(|lane| lane.heard <= asked).for_each(|lane| lane.doubted = true);
+    }
+
+    /// Late replies have made more than are wanted: the idle one that was used longest ago goes.
+    fn trim(&mut self) {
+        if self.sound() <= self.wanted {
+            return;
+        }
+        let idle = |place: &&mut Option<Lane>| place.as_ref().is_some_and(Lane::is_idle);
+        let used = |place: &&mut Option<Lane>| place.as_ref().map(|lane| (!lane.doubted, lane.used));
+        if let Some(place) = self.lanes.iter_mut().filter(idle).min_by_key(used) {
+            *place = None;
+        }
     }
 
     pub fn close(&mut self) {
@@ -123,7 +178,7 @@ impl OrderLinks {
 
     /// Uses one stale idle connection, only while another idle one stands by for an order.
     fn keep_warm(&mut self, now: Nanos, warm: &[u8]) -> bool {
-        if self.lanes.iter().flatten().filter(|lane| lane.is_idle()).count() < 2 {
+        if self.lanes.iter().flatten().filter(|lane| lane.is_idle() && !lane.doubted).count() < 2 {
             return false;
         }
         let warm_ms = self.warm_ms;
@@ -138,8 +193,17 @@ impl OrderLinks {
 }
 
 impl Lane {
+    fn new(link: Box<dyn Link>, now: Nanos) -> Self {
+        Self { link, flight: None, used: now, heard: now, doubted: false, broken: None }
+    }
+
     const fn is_idle(&self) -> bool {
         self.flight.is_none() && self.broken.is_none()
+    }
+
+    /// Idle and in doubt: its place is free for a fresh one.
+    const fn is_spent(&self) -> bool {
+        self.is_idle() && self.doubted
     }
 
     fn send(&mut self, request: &[u8], errand: Errand, now: Nanos) -> Result<(), LinkError> {
@@ -153,7 +217,7 @@ impl Lane {
         }
         match self.link.recv() {
             Ok(Some(Inbound::Response { status, body })) => {
-                self.used = now;
+                (self.used, self.heard, self.doubted) = (now, now, false);
                 match self.flight.take() {
                     Some(errand) => Turn::Answered(errand, read_answer(errand, status, body)),
                     None => Turn::Lost(Reason::cut("a reply without a request")),

@@ -33,7 +33,7 @@ impl VestTrader {
         let keys = access.keys.take().ok_or(SetupError::Missing(API_KEY))?;
         Ok(Self {
             requests: RequestWriter::new(&access, keys),
-            links: OrderLinks::new(setup.pool),
+            links: OrderLinks::new(setup.pool, u64::from(setup.ack_deadline_ms)),
             private: PrivateStream::default(),
             names: Names::default(),
             ready: false,
@@ -58,7 +58,8 @@ impl Trader for VestTrader {
         }
     }
 
-    /// `Orders` stays missing until the pool is full: one link is asked for at a time. A pool needs no `Spare`.
+    /// `Orders` stays missing until the pool is full: one link is asked for at a time. A pool needs no `Spare`; what
+    /// is in doubt does not fill it.
     fn missing(&self) -> [bool; Role::ALL.len()] {
         Role::ALL.map(|role| match role {
             Role::MarketData | Role::Spare => false,
@@ -183,8 +184,12 @@ mod tests {
     }
 
     fn install(trader: &mut VestTrader, role: Role) -> Far {
+        install_at(trader, role, NOW)
+    }
+
+    fn install_at(trader: &mut VestTrader, role: Role, now: Nanos) -> Far {
         let (link, far) = Wire::pair();
-        trader.install(ReadyLink { venue: VenueId(0), role, link, secret: None }, NOW);
+        trader.install(ReadyLink { venue: VenueId(0), role, link, secret: None }, now);
         far
     }
 
@@ -318,6 +323,87 @@ mod tests {
         trader.send(&spec(1), NOW).unwrap();
         assert_eq!(poll(&mut trader, NOW.plus_ms(10_000)), []);
         assert_eq!(poll(&mut trader, NOW.plus_ms(10_001)).len(), 2);
+    }
+
+    /// Of the set-up.
+    const REPLY_MAX_MS: u64 = 1_000;
+
+    #[test]
+    fn an_order_without_a_reply_puts_all_that_said_nothing_since_in_doubt() {
+        let (mut trader, far) = trader(3);
+        trader.send(&spec(1), NOW).unwrap();
+        let busy = far.iter().position(|far| !far.sent().is_empty()).unwrap();
+        assert_eq!(poll(&mut trader, NOW.plus_ms(REPLY_MAX_MS)), []);
+        assert!(trader.can_send() && !trader.missing()[1]);
+        let late = NOW.plus_ms(REPLY_MAX_MS + 1);
+        assert_eq!(poll(&mut trader, late), [], "the reply may still come");
+        assert!(!trader.can_send() && trader.missing()[1]);
+        let fresh = install_at(&mut trader, Role::Orders, late);
+        assert!(trader.can_send() && trader.missing()[1], "as many as before are wanted");
+        trader.send(&spec(2), late).unwrap();
+        assert_eq!(fresh.sent().len(), 1);
+        let rest = [0; 2].map(|_| install_at(&mut trader, Role::Orders, late));
+        assert!(!trader.missing()[1]);
+        assert!(far.iter().chain(&rest).all(|far| far.sent().is_empty()), "nothing is sent twice");
+        far[busy].reply(200, r#"{"id":"0xabc"}"#);
+        assert_eq!(poll(&mut trader, late), [order(1, OrderNews::Acked)]);
+        fresh.reply(200, r#"{"id":"0xabd"}"#);
+        assert_eq!(poll(&mut trader, late), [order(2, OrderNews::Acked)]);
+        assert!(!trader.missing()[1]);
+        let sent = (3..).take_while(|&seq| trader.send(&spec(seq), late).is_ok());
+        assert_eq!(sent.count(), 3, "the one that was only slow is one too many");
+    }
+
+    #[test]
+    fn an_order_goes_into_what_is_in_doubt_only_where_nothing_else_is() {
+        let (mut trader, far) = trader(2);
+        trader.send(&spec(1), NOW).unwrap();
+        let idle = usize::from(!far[0].sent().is_empty());
+        let late = NOW.plus_ms(REPLY_MAX_MS + 1);
+        poll(&mut trader, late);
+        trader.send(&spec(2), late).unwrap();
+        assert_eq!(far[idle].sent().len(), 1);
+        assert!(matches!(trader.send(&spec(3), late), Err(SendError::Nothing(_))));
+        far[idle].reply(200, r#"{"id":"0xabc"}"#);
+        poll(&mut trader, late);
+        assert!(trader.can_send(), "it has talked since");
+    }
+
+    #[test]
+    fn a_connection_that_has_answered_since_is_not_in_doubt() {
+        let (mut trader, far) = trader(3);
+        trader.send(&spec(1), NOW).unwrap();
+        let late = NOW.plus_ms(REPLY_MAX_MS + 1);
+        let others: Vec<_> = far.iter().filter(|far| far.sent().is_empty()).collect();
+        for seq in [2, 3] {
+            trader.send(&spec(seq), NOW.plus_ms(1)).unwrap();
+        }
+        others.iter().for_each(|far| far.reply(200, r#"{"id":"0xabc"}"#));
+        poll(&mut trader, NOW.plus_ms(2));
+        poll(&mut trader, late);
+        assert!(trader.can_send());
+        assert!(trader.missing()[1], "one is wanted for the other");
+        install_at(&mut trader, Role::Orders, late);
+        assert!(!trader.missing()[1]);
+    }
+
+    #[test]
+    fn connections_that_never_answer_are_bounded() {
+        let (mut trader, _far) = trader(3);
+        let (mut now, mut more) = (NOW, Vec::new());
+        for round in 0..2 {
+            for seq in 1..=3 {
+                trader.send(&spec(3 * round + seq), now).unwrap();
+            }
+            now = now.plus_ms(REPLY_MAX_MS + 1);
+            assert_eq!(poll(&mut trader, now), []);
+            while trader.missing()[1] {
+                more.push(install_at(&mut trader, Role::Orders, now));
+            }
+        }
+        assert_eq!(more.len(), 3, "each place twice");
+        install_at(&mut trader, Role::Orders, now);
+        assert!(matches!(trader.send(&spec(7), now), Err(SendError::Nothing(_))));
     }
 
     #[test]
