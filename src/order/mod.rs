@@ -15,7 +15,7 @@ mod lately;
 pub mod lifecycle;
 mod lost;
 pub mod mend;
-mod modes;
+pub mod modes;
 pub mod news;
 pub mod pair;
 pub mod reconcile;

@@ -11,8 +11,12 @@ use crate::types::{ClientId, Command, Mode, Nanos, OrderState, PairId, RecordKin
 /// How long entries are off after the thread was held up: time to read what has piled up, and the file `HALT`.
 const STALL_HOLD_MS: u64 = 2_000;
 /// Why the engine pauses by itself; the journal's word for it, which a restart reads.
-pub(super) const LOSING: &str = "losing pairs in a row";
-const ERRORS: &str = "order errors";
+pub const LOSING: &str = "losing pairs in a row";
+pub const ERRORS: &str = "order errors";
+/// Why it pauses until a person resumes.
+pub const UNPREPARED: &str = "an account is not known to be set up";
+/// Why the mode changes when a person pauses or resumes.
+pub const OPERATOR: &str = "operator";
 /// A person's halt that also closes every pair: so it goes on after a restart.
 const FLATTENS: &str = "operator: halt --flatten";
 /// Why the order thread halts when the journal cannot be written to the disk.
@@ -106,11 +110,11 @@ impl Core {
 
     pub(super) fn take_command(&mut self, now: Nanos, command: Command, fx: &mut Effects) {
         match command {
-            Command::Pause if self.mode != Mode::Halted => self.set_mode(now, Mode::Paused, "operator", fx),
+            Command::Pause if self.mode != Mode::Halted => self.set_mode(now, Mode::Paused, OPERATOR, fx),
             Command::Resume
                 if (self.mode != Mode::Halted || planted("resume_lifts_latch")) && self.stop.is_none() =>
             {
-                self.set_mode(now, Mode::Active, "operator", fx);
+                self.set_mode(now, Mode::Active, OPERATOR, fx);
             }
             Command::Halt { flatten, why } => self.take_halt(now, flatten, why, fx),
             Command::Unlatch { why } if self.mode == Mode::Halted => {

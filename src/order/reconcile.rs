@@ -2,6 +2,7 @@
 //! compared in `differ`. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
+use super::modes::UNPREPARED;
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
@@ -29,7 +30,7 @@ impl Core {
                 (facts.key_expires_ms, facts.key_told) = (Some(at_ms), Nanos::NEVER);
             }
             Fact::Unprepared { .. } if self.comes_to_active() => {
-                self.set_mode(now, Mode::Paused, "an account is not known to be set up", fx);
+                self.set_mode(now, Mode::Paused, UNPREPARED, fx);
             }
             Fact::Limited { venue, for_ms } => self.hold_entries(now, venue, for_ms),
             Fact::Book { venue, pair, asked, bid, ask } => self.take_book(venue, pair, asked, [bid, ask]),

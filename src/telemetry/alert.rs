@@ -1,9 +1,16 @@
 //! One call of a person: what it is about, which leg, how many USD, what bot4 is doing and what to type next. Raised by
 //! `alerts`, sent by `pager`, written to the log as it is sent.
 
+use crate::order::modes::{ERRORS, LOSING, UNPREPARED};
 use crate::store::line::{Level, Line};
 use crate::store::{Names, lines};
-use crate::types::{Nanos, PairId, Qty, Usd, VenueId};
+use crate::types::order::Reason;
+use crate::types::{Mode, Nanos, PairId, Qty, Rate, Usd, VenueId};
+use crate::venue::REGISTRATIONS;
+
+use super::watch::UNLATCH_COMMAND;
+
+const RESUME: &str = "bot4 status; bot4 resume";
 
 /// What an alert is about; its name is a contract with whoever routes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +19,8 @@ pub enum Kind {
     UnknownOrder,
     Halted,
     ForeignPosition,
-    /// An alarm of a stage: funding rates, positions that differ, busts, books that stand still; the text says which.
+    /// An alarm of a stage (funding rates, positions that differ, busts, books that stand still), or a pause of the
+    /// engine's own; the text says which.
     Alarm,
     LinkDown,
     Margin,
@@ -108,4 +116,46 @@ impl Alert {
         let (kind, what, doing) = (self.kind.name(), &self.what, self.doing);
         format!("bot4 {kind}{pair}{venue}: {what}{usd}. bot4: {doing}. Next: {}", self.next_command)
     }
+}
+
+/// A mode without entries that no person has asked for, and the latch whoever asked for it.
+pub(super) fn held_back(at: Nanos, mode: Mode, why: Reason) -> Option<Alert> {
+    let waits = "opens nothing until a person resumes; hedging, exits and stops run";
+    let (kind, name, doing, next) = match (mode, why.as_str()) {
+        (Mode::Halted, _) => {
+            let latched = "opens nothing until a person re-arms it; hedging, exits and stops run";
+            (Kind::Halted, "latched", latched, UNLATCH_COMMAND)
+        }
+        (Mode::Reducing, _) => (Kind::Alarm, "reducing", waits, RESUME),
+        (Mode::Paused, UNPREPARED) => (Kind::Alarm, "paused", waits, RESUME),
+        (Mode::Paused, LOSING | ERRORS) => {
+            let pauses = "opens nothing until it is over or a person resumes; hedging, exits and stops run";
+            (Kind::Alarm, "paused", pauses, RESUME)
+        }
+        (Mode::Paused | Mode::Active, _) => return None,
+    };
+    Some(Alert::new(kind, at, format!("{name}: {why}"), doing, next))
+}
+
+pub(super) fn margin_low(at: Nanos, venue: VenueId, free: Rate, wanted: Usd, reducing: bool) -> Alert {
+    let what = format!("free margin is {} % of equity: send {wanted} USD there", free.percent());
+    let doing = if reducing {
+        "halves its pairs there, both legs at once, until the margin is restored"
+    } else {
+        "holds its pairs; opens nothing there until the margin is restored"
+    };
+    let next = "send the amount on the venue's own page; then bot4 status";
+    let alert = Alert::new(Kind::Margin, at, what, doing, next);
+    Alert { venue: Some(venue), usd: Some(wanted), ..alert }
+}
+
+pub(super) fn key_lapses(at: Nanos, venue: VenueId, hours: u64) -> Alert {
+    let what = format!("the signing key lapses in {hours} hours");
+    let doing = "opens nothing once the key would not outlive a pair; closing is never held back";
+    let registration = REGISTRATIONS.get(venue.index()).copied().flatten();
+    let next = registration.map_or_else(
+        || "make a new key on the venue's own page, put it into .env, restart".to_owned(),
+        |registration| format!("bot4 {}, on the machine of the primary key; then restart", registration.verb),
+    );
+    Alert { venue: Some(venue), ..Alert::new(Kind::KeyExpiry, at, what, doing, &next) }
 }

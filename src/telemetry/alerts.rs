@@ -1,19 +1,19 @@
 //! When a person is called, and with which words: conditions that last, not events, so that a lost packet pages nobody.
 //! Pure; `watch` feeds it with what the `store` thread sees, `pager` sends what it raises. Each alert is raised within
-//! a second of its condition and told again while it lasts.
+//! a second of its condition; what lasts is told again after a while, what ended and comes anew at once (see `told`).
 
 use crate::journal::entry::Entry;
+use crate::order::modes::OPERATOR;
 use crate::position::PairBook;
 use crate::store::Names;
 use crate::store::follow::Follow;
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::record::{Record, RecordKind, Role};
 use crate::types::settings::AlertRules;
-use crate::types::{Mode, Nanos, OrderState, PairId, Rate, Usd, VenueId};
-use crate::venue::REGISTRATIONS;
+use crate::types::{Mode, Nanos, OrderState, PairId, Usd, VenueId};
 
-use super::alert::{Alert, Kind};
-use super::watch::UNLATCH_COMMAND;
+use super::alert::{Alert, Kind, held_back, key_lapses, margin_low};
+use super::told::Told;
 
 /// A difference between the legs that no venue trades for being too small is no lone leg: both want some 10 USD.
 const LONE_MIN_USD: Usd = Usd::from_raw(10 * 100_000_000);
@@ -26,21 +26,12 @@ pub struct AlertWatch {
     rules: AlertRules,
     lone_since: [Nanos; PAIRS_MAX],
     down_since: [[Nanos; Role::ALL.len()]; VENUES_MAX],
-    /// What was raised and when, so that what goes on is not told each time.
-    raised: Vec<(Topic, Nanos)>,
+    told: Told,
+    /// The mode by the last entry that told one.
+    mode: Mode,
     /// When the next daily summary is due.
     summary_at: Nanos,
     out: Vec<Alert>,
-}
-
-/// What makes two alerts the same.
-#[derive(Clone, Debug, PartialEq)]
-struct Topic {
-    kind: Kind,
-    pair: Option<PairId>,
-    venue: Option<VenueId>,
-    /// Alarms and latches differ by their text; the others' texts hold figures that change.
-    what: String,
 }
 
 impl AlertWatch {
@@ -49,7 +40,8 @@ impl AlertWatch {
             rules,
             lone_since: [Nanos::NEVER; PAIRS_MAX],
             down_since: Default::default(),
-            raised: Vec::new(),
+            told: Told::new(u64::from(rules.repeat_ms)),
+            mode: Mode::default(),
             summary_at: next_summary(rules.summary_minute, now),
             out: Vec::new(),
         }
@@ -100,10 +92,17 @@ impl AlertWatch {
     }
 
     pub fn on_entry(&mut self, entry: &Entry) {
-        if let Entry::Mode { mode: Mode::Halted, why, at } = entry {
-            let doing = "opens nothing until a person re-arms it; hedging, exits and stops run";
-            let what = format!("latched: {why}");
-            self.raise(Alert::new(Kind::Halted, *at, what, doing, UNLATCH_COMMAND));
+        let Entry::Mode { mode, why, at } = *entry else { return };
+        let before = std::mem::replace(&mut self.mode, mode);
+        if mode != before {
+            self.told.left_mode();
+        }
+        let unlatches = before == Mode::Halted && mode != Mode::Halted;
+        if unlatches || mode == Mode::Active && why.as_str() == OPERATOR {
+            self.told.person_acted();
+        }
+        if let Some(alert) = held_back(at, mode, why) {
+            self.raise(alert);
         }
     }
 
@@ -124,6 +123,7 @@ impl AlertWatch {
             }
         }
         self.look_at_links(now);
+        self.told.looked(now);
     }
 
     fn look_at_legs(&mut self, now: Nanos, pair: PairId, book: &PairBook, names: &Names) {
@@ -181,15 +181,9 @@ impl AlertWatch {
         due
     }
 
-    /// Raises an alert unless the same was raised a short while ago.
+    /// Raises an alert unless a person has been told the same a short while ago.
     pub fn raise(&mut self, alert: Alert) {
-        let named = matches!(alert.kind, Kind::Alarm | Kind::Halted | Kind::DailySummary);
-        let what = if named { alert.what.clone() } else { String::new() };
-        let topic = Topic { kind: alert.kind, pair: alert.pair, venue: alert.venue, what };
-        let repeat_ms = u64::from(self.rules.repeat_ms);
-        self.raised.retain(|(_, at)| alert.at.ms_since(*at) < repeat_ms);
-        if self.raised.iter().all(|(known, _)| *known != topic) {
-            self.raised.push((topic, alert.at));
+        if self.told.is_news(&alert) {
             self.out.push(alert);
         }
     }
@@ -198,29 +192,6 @@ impl AlertWatch {
     pub fn take(&mut self) -> impl Iterator<Item = Alert> {
         self.out.drain(..)
     }
-}
-
-fn margin_low(at: Nanos, venue: VenueId, free: Rate, wanted: Usd, reducing: bool) -> Alert {
-    let what = format!("free margin is {} % of equity: send {wanted} USD there", free.percent());
-    let doing = if reducing {
-        "halves its pairs there, both legs at once, until the margin is restored"
-    } else {
-        "holds its pairs; opens nothing there until the margin is restored"
-    };
-    let next = "send the amount on the venue's own page; then bot4 status";
-    let alert = Alert::new(Kind::Margin, at, what, doing, next);
-    Alert { venue: Some(venue), usd: Some(wanted), ..alert }
-}
-
-fn key_lapses(at: Nanos, venue: VenueId, hours: u64) -> Alert {
-    let what = format!("the signing key lapses in {hours} hours");
-    let doing = "opens nothing once the key would not outlive a pair; closing is never held back";
-    let registration = REGISTRATIONS.get(venue.index()).copied().flatten();
-    let next = registration.map_or_else(
-        || "make a new key on the venue's own page, put it into .env, restart".to_owned(),
-        |registration| format!("bot4 {}, on the machine of the primary key; then restart", registration.verb),
-    );
-    Alert { venue: Some(venue), ..Alert::new(Kind::KeyExpiry, at, what, doing, &next) }
 }
 
 /// The next moment at this minute of the day, UTC.
@@ -232,11 +203,13 @@ fn next_summary(minute: Option<u32>, now: Nanos) -> Nanos {
 
 #[cfg(test)]
 mod tests {
+    use super::super::watch::UNLATCH_COMMAND;
     use super::*;
     use crate::journal::samples;
+    use crate::order::modes::{ERRORS, LOSING, UNPREPARED};
     use crate::store::names::tests::names;
-    use crate::types::Qty;
     use crate::types::order::Reason;
+    use crate::types::{ClientId, Qty, Rate};
 
     const RULES: AlertRules = AlertRules {
         lone_leg_ms: 1_000,
@@ -291,6 +264,14 @@ mod tests {
     }
 
     #[test]
+    fn a_second_lone_leg_is_told_though_the_first_was_told_two_minutes_ago() {
+        let (mut watch, lone, whole) = (watch(), lone(), after(samples::round_trip().len()));
+        assert_eq!(run(&mut watch, &lone, 0, 2_000), [(Kind::LoneLeg, 1_000)]);
+        assert_eq!(run(&mut watch, &whole, 2_010, 119_990), []);
+        assert_eq!(run(&mut watch, &lone, 120_000, 122_000), [(Kind::LoneLeg, 121_000)]);
+    }
+
+    #[test]
     fn a_leg_that_is_alone_for_less_than_a_second_pages_nobody() {
         let (mut watch, lone, flat) = (watch(), lone(), Follow::default());
         for round in 0..5 {
@@ -316,29 +297,104 @@ mod tests {
         assert!(text.starts_with("bot4 LONE_LEG BTC Vest: ") && text.contains("USD"), "{text}");
     }
 
+    /// Sends the sample's first order with this number; its outcome is unknown from `ms` on.
+    fn lose_order(follow: &mut Follow, seq: u32, ms: u64) -> ClientId {
+        let mut intents = samples::round_trip().into_iter();
+        let found = intents.find_map(|entry| match entry {
+            Entry::Intent { intent } => Some(intent),
+            _ => None,
+        });
+        let mut intent = found.unwrap();
+        intent.orders[1] = None;
+        let id = &mut intent.orders[0].as_mut().unwrap().spec.id;
+        id.seq = seq;
+        let id = *id;
+        follow.apply(&Entry::Intent { intent });
+        follow.apply(&Entry::Unknown { id, at: START.plus_ms(ms) });
+        id
+    }
+
     #[test]
     fn an_unknown_order_is_told_after_five_seconds() {
         let mut follow = after(samples::round_trip().len());
-        let intent =
-            samples::round_trip().into_iter().find(|entry| matches!(entry, Entry::Intent { .. })).unwrap();
-        let Entry::Intent { intent: decided } = intent else { panic!("an intent") };
-        follow.apply(&intent);
-        let id = decided.orders[0].unwrap().spec.id;
-        follow.apply(&Entry::Unknown { id, at: START });
-        let mut watch = watch();
-        let raised = run(&mut watch, &follow, 0, 10_000);
+        lose_order(&mut follow, 70, 0);
+        let raised = run(&mut watch(), &follow, 0, 10_000);
         assert_eq!(raised, [(Kind::UnknownOrder, 5_010)]);
+    }
+
+    #[test]
+    fn every_unknown_order_is_told_and_one_that_is_lost_again_too() {
+        let (mut watch, mut follow) = (watch(), after(samples::round_trip().len()));
+        let id = lose_order(&mut follow, 70, 0);
+        lose_order(&mut follow, 71, 2_000);
+        let raised = run(&mut watch, &follow, 0, 10_000);
+        assert_eq!(raised, [(Kind::UnknownOrder, 5_010), (Kind::UnknownOrder, 7_010)]);
+        follow.apply(&Entry::Sent { id, at: START.plus_ms(10_000) });
+        assert_eq!(run(&mut watch, &follow, 10_010, 100_000), []);
+        follow.apply(&Entry::Unknown { id, at: START.plus_ms(100_000) });
+        assert_eq!(run(&mut watch, &follow, 100_010, 110_000), [(Kind::UnknownOrder, 105_010)]);
+    }
+
+    fn mode(mode: Mode, why: &str, ms: u64) -> Entry {
+        Entry::Mode { mode, why: Reason::cut(why), at: START.plus_ms(ms) }
+    }
+
+    #[test]
+    fn a_latch_and_its_alarm_are_told_again_after_a_person_took_the_first_away() {
+        let mut watch = watch();
+        let what = Reason::cut("clock offset");
+        for ms in [0, 10_000] {
+            watch.on_record(&record(ms, RecordKind::Alarm { pair: PairId(0), venue: VenueId(1), what }));
+            watch.on_entry(&mode(Mode::Halted, "clock offset", ms));
+            let kinds: Vec<Kind> = watch.take().map(|alert| alert.kind).collect();
+            assert_eq!(kinds, [Kind::Alarm, Kind::Halted], "{ms}");
+            watch.on_entry(&mode(Mode::Paused, "drill", ms + 1_000));
+            watch.on_entry(&mode(Mode::Active, OPERATOR, ms + 2_000));
+        }
+        assert_eq!(watch.take().count(), 0, "unlatch and resume themselves call nobody");
+    }
+
+    #[test]
+    fn a_pause_of_the_engines_own_and_reducing_are_told_with_what_to_type() {
+        let mut watch = watch();
+        for (held, why, what) in [
+            (Mode::Paused, LOSING, "paused: losing pairs in a row"),
+            (Mode::Paused, ERRORS, "paused: order errors"),
+            (Mode::Paused, UNPREPARED, "paused: an account is not known to be set up"),
+            (Mode::Reducing, "trade bust", "reducing: trade bust"),
+        ] {
+            watch.on_entry(&mode(held, why, 0));
+            let alerts: Vec<Alert> = watch.take().collect();
+            assert_eq!((alerts.len(), alerts[0].kind, alerts[0].what.as_str()), (1, Kind::Alarm, what));
+            assert!(alerts[0].doing.starts_with("opens nothing until"), "{alerts:?}");
+            assert_eq!(alerts[0].next_command, "bot4 status; bot4 resume");
+            watch.on_entry(&mode(held, why, 1));
+            assert_eq!(watch.take().count(), 0, "the next segment of the journal tells it anew");
+        }
+        watch.on_entry(&mode(Mode::Active, "start", 2));
+        watch.on_entry(&mode(Mode::Paused, OPERATOR, 3));
+        assert_eq!(watch.take().count(), 0, "nothing new, or a person's own");
+    }
+
+    #[test]
+    fn a_pause_that_is_over_is_told_when_it_comes_again() {
+        let mut watch = watch();
+        let mut told = Vec::new();
+        for s in [0, 320, 330, 340, 390] {
+            watch.on_entry(&mode(Mode::Paused, ERRORS, s * 1_000));
+            watch.on_entry(&mode(Mode::Active, "pause over", s * 1_000 + 1));
+            told.extend(watch.take().map(|_| s));
+        }
+        assert_eq!(told, [0, 320, 390], "and no more often than once a minute");
     }
 
     #[test]
     fn the_latch_is_told_at_once_and_once() {
         let mut watch = watch();
-        let halted =
-            |why: &str, ms| Entry::Mode { mode: Mode::Halted, why: Reason::cut(why), at: START.plus_ms(ms) };
-        watch.on_entry(&Entry::Mode { mode: Mode::Paused, why: Reason::EMPTY, at: START });
-        watch.on_entry(&halted("day loss", 1));
-        watch.on_entry(&halted("day loss", 2));
-        watch.on_entry(&halted("SIGUSR1", 3));
+        watch.on_entry(&mode(Mode::Paused, "", 0));
+        watch.on_entry(&mode(Mode::Halted, "day loss", 1));
+        watch.on_entry(&mode(Mode::Halted, "day loss", 2));
+        watch.on_entry(&mode(Mode::Halted, "SIGUSR1", 3));
         let alerts: Vec<Alert> = watch.take().collect();
         assert_eq!(alerts.len(), 2);
         assert_eq!(alerts[0].what, "latched: day loss");
@@ -358,6 +414,13 @@ mod tests {
         watch.on_record(&record(20_000, RecordKind::LinkUp { venue, role: Role::MarketData }));
         watch.on_record(&record(20_000, RecordKind::LinkUp { venue, role: Role::Private }));
         assert_eq!(run(&mut watch, &flat, 20_010, 60_000), [(Kind::LinkDown, 30_010)]);
+        for role in Role::ALL {
+            watch.on_record(&record(60_000, RecordKind::LinkUp { venue, role }));
+        }
+        assert_eq!(run(&mut watch, &flat, 60_010, 70_000), []);
+        let (role, why) = (Role::Orders, Reason::cut("reset"));
+        watch.on_record(&record(70_000, RecordKind::LinkDown { venue, role, why }));
+        assert_eq!(run(&mut watch, &flat, 70_010, 110_000), [(Kind::LinkDown, 100_010)]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod log;
 pub mod pager;
 pub mod status;
 pub mod summary;
+mod told;
 pub mod watch;
 
 pub use latency::Percentiles;

@@ -63,7 +63,8 @@ impl Checker {
     /// has reached; or of a clock in a start, where the venues' clocks stand still while the calls take their time.
     pub(super) fn is_founded(&self, alert: &Alert, now: u64) -> bool {
         let starts = alert.kind == Kind::ClockOffset && now < self.began + 2 * SECOND;
-        if starts || alert.what.contains("too many entries in a minute") {
+        let limits = ["too many entries in a minute", "losing pairs in a row"];
+        if starts || limits.iter().any(|limit| alert.what.contains(limit)) {
             return true;
         }
         let Some(pair) = alert.pair.filter(|_| alert.kind == Kind::LoneLeg) else { return false };
