@@ -82,6 +82,14 @@ pub fn choose(pair: &Pair, means: Means, rules: &Settings) -> Option<Route> {
     let unwind =
         unwind.map(|route| Route { cost: route.cost.saturating_add(forgone(pair, route.qty)), ..route });
     let light = 1 - heavy;
+    // Two legs on the same side, as a person may have adopted them: each of them has to go.
+    let lighter = pair.book.legs[light].qty;
+    if lighter.raw().signum() * net.raw().signum() > 0
+        && (unwind.is_none() || pair.mend.refused == Some(heavy))
+        && means.closing[light]
+    {
+        return self::unwind(pair, light, slice(pair, light, lighter.abs()), rules).or(unwind);
+    }
     let qty = slice(pair, light, net.abs());
     let opening = means.opening[light];
     let complete = opening.then(|| complete(pair, light, qty, rules)).flatten();
@@ -198,6 +206,9 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
 fn bring_again(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route> {
     let market = pair.rules[leg]?;
     let side = pair.book.direction?.open_side(leg);
+    if side.sign() == pair.book.net().raw().signum() {
+        return None;
+    }
     let qty = floor_lot(qty, market.lot);
     let seen = best_price(pair, leg, side)?;
     let limit = bounded(seen, side, collar(pair, rules), market.tick);

@@ -32,7 +32,7 @@ struct Topic {
     kind: Kind,
     pair: Option<PairId>,
     venue: Option<VenueId>,
-    /// Alarms and latches differ by their text, unknown orders by the order in it; other texts hold figures that change.
+    /// Alarms and latches differ by their text, unknown orders by the order in it; other texts hold changing figures.
     what: String,
 }
 

@@ -360,3 +360,27 @@ fn a_leg_is_not_gone_for_reads_that_lag_by_seconds() {
     assert!(rig.core.pairs()[0].book.legs[0].qty.is_zero(), "no read lags for so long");
     assert_eq!((rig.sent[2].venue, rig.sent[2].purpose), (P, Purpose::Unwind));
 }
+
+/// Both venues hold the same side, as a person may adopt it, and one of them takes nothing.
+#[test]
+fn two_legs_on_the_same_side_both_go() {
+    let mut rig = Rig::new();
+    rig.step(Input::Command(Command::Adopt(PairId(0))));
+    rig.account(V, "0.4");
+    rig.account(P, "1");
+    assert_eq!(rig.net(), qty("1.4"));
+    rig.wait_ms(1);
+    for _ in 0..6 {
+        let last = rig.sent.len() - 1;
+        assert!(rig.sent.iter().all(|spec| spec.reduce_only && spec.side == Side::Sell), "{:?}", rig.sent);
+        match rig.sent[last].venue {
+            P => rig.reject(last, RejectClass::Definitive),
+            _ => rig.fill(last, "u", "0.4", "100.30"),
+        }
+        rig.wait_ms(1_001);
+        rig.quotes();
+    }
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, Qty::ZERO, "the one that could go has gone");
+    rig.fill(rig.sent.len() - 1, "p", "1", "99.98");
+    rig.assert_home();
+}
