@@ -1,6 +1,6 @@
-//! What the keeper has to do next. A call that gets no answer costs seconds, so that the order matters: what takes risk
-//! away, what tells what happened and links (these in turns), then prices, then what is due by the clock (SAFETY §7,
-//! reconcile). Pure.
+//! What the keeper has to do next. A call that gets no answer and a link that hangs cost seconds, so that the order
+//! matters: what takes risk away, always; then what tells what happened; links, prices and what is due by the clock
+//! (SAFETY §7, reconcile) in turns, so that none of them keeps another waiting for ever. Pure.
 
 use std::collections::VecDeque;
 
@@ -11,10 +11,13 @@ use crate::types::settings::Reconcile;
 
 const MODE_EVERY_MS: u64 = 5_000;
 const CLOCK_EVERY_MS: u64 = 30_000;
-/// Pauses between attempts to connect: doubling from the first to the last, so that a venue that answers again is
-/// reached well inside five seconds (NFR9).
+/// Pauses from the end of an attempt to connect to the next: doubling from the first to the last, so that a venue that
+/// answers again is reached inside five seconds (NFR9), also by a link that has just hung for its three.
 const BACKOFF_FIRST_MS: u64 = 100;
-const BACKOFF_LAST_MS: u64 = 2_000;
+const BACKOFF_LAST_MS: u64 = 1_500;
+/// After a close no link is begun for so long, ms: the next try of a close that was refused follows at once, and its
+/// window would lapse while a link hangs.
+const CLOSE_FOLLOWS_MS: u64 = 100;
 /// Shortest time between two links of one role: a venue that takes connections only to drop them is not stormed (the
 /// strictest venue takes 600 in a minute).
 const LINK_PAUSE_MS: u64 = 150;
@@ -40,6 +43,18 @@ pub enum Job {
     Clock,
 }
 
+/// What takes turns where several are due, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Link,
+    Prices,
+    Regular,
+}
+
+impl Turn {
+    const ALL: [Self; 3] = [Self::Link, Self::Prices, Self::Regular];
+}
+
 /// A link that is wanted.
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
@@ -60,8 +75,13 @@ struct Due {
 
 pub struct Schedule {
     asks: VecDeque<Ask>,
-    /// A question was the last to be served: a link that is due comes next, so that neither keeps the other waiting.
-    links_turn: bool,
+    /// A question was the last to be served: where a link is due, what takes turns with it comes next, so that neither
+    /// keeps the other waiting.
+    asked: bool,
+    /// Who of those comes first.
+    turn: Turn,
+    /// No link is begun before this: a close was served.
+    lull_until: Nanos,
     links: [Option<Wanted>; Role::ALL.len()],
     /// When the last link of each role was made.
     linked: [Nanos; Role::ALL.len()],
@@ -94,7 +114,9 @@ impl Schedule {
         let asks = VecDeque::new();
         Self {
             asks,
-            links_turn: false,
+            asked: false,
+            turn: Turn::Link,
+            lull_until: Nanos::NEVER,
             links,
             linked,
             due,
@@ -128,20 +150,44 @@ impl Schedule {
 
     /// The next thing to do at `now`, or nothing yet.
     pub fn next(&mut self, now: Nanos) -> Option<Job> {
+        let closes = self.take(Rank::Closes);
+        if closes.is_some() {
+            return closes;
+        }
         let held = now < self.held_until;
-        let link = if self.links_turn { self.next_link(now) } else { None };
-        let job = link.or_else(|| self.next_ask(now, held)).or_else(|| self.next_link(now));
-        self.links_turn = matches!(job, Some(Job::Ask(_)));
-        let prices = |schedule: &mut Self| if held { None } else { schedule.take(Rank::Prices) };
-        job.or_else(|| prices(self)).or_else(|| self.next_regular(now, held))
+        if !(self.asked && self.due_link(now).is_some()) {
+            let truth = self.next_truth(now, held);
+            self.asked = truth.is_some();
+            if truth.is_some() {
+                return truth;
+            }
+        }
+        self.asked = false;
+        self.next_in_turn(now, held)
     }
 
-    /// A question that does not wait for a link. An order without an outcome may be a leg: what became of it is asked
-    /// in spite of all patience, though seldom (SAFETY C9).
-    fn next_ask(&mut self, now: Nanos, held: bool) -> Option<Job> {
-        if let Some(closes) = self.take(Rank::Closes) {
-            return Some(closes);
+    /// Links, prices and regular looks, each after the others. Where nobody waits, links come first again.
+    fn next_in_turn(&mut self, now: Nanos, held: bool) -> Option<Job> {
+        let first = self.turn as usize;
+        self.turn = Turn::Link;
+        for nth in (first..).take(Turn::ALL.len()) {
+            let job = match Turn::ALL[nth % Turn::ALL.len()] {
+                Turn::Link => self.next_link(now),
+                Turn::Prices if held => None,
+                Turn::Prices => self.take(Rank::Prices),
+                Turn::Regular => self.next_regular(now, held),
+            };
+            if job.is_some() {
+                self.turn = Turn::ALL[(nth + 1) % Turn::ALL.len()];
+                return job;
+            }
         }
+        None
+    }
+
+    /// What is held and what became of orders. An order without an outcome may be a leg: what became of it is asked in
+    /// spite of all patience, though seldom (SAFETY C9).
+    fn next_truth(&mut self, now: Nanos, held: bool) -> Option<Job> {
         if held && now < self.spared_at {
             return None;
         }
@@ -158,13 +204,35 @@ impl Schedule {
         self.asks.remove(at).map(Job::Ask)
     }
 
+    /// The role whose link has been due for longest, so that none that hangs keeps another from being made.
+    fn due_link(&self, now: Nanos) -> Option<Role> {
+        let next = |role: &Role| self.links[*role as usize].map(|wanted| wanted.next);
+        let due = Role::ALL.into_iter().filter(|role| next(role).is_some_and(|next| now >= next));
+        due.min_by_key(next).filter(|_| now >= self.lull_until)
+    }
+
     fn next_link(&mut self, now: Nanos) -> Option<Job> {
-        let due = |wanted: &Wanted| now >= wanted.next;
-        let role = Role::ALL.into_iter().find(|role| self.links[*role as usize].as_ref().is_some_and(due))?;
+        let role = self.due_link(now)?;
         let wanted = self.links[role as usize].as_mut()?;
         wanted.attempt += 1;
         wanted.next = now.plus_ms(backoff_ms(wanted.attempt));
         Some(Job::Link { role, attempt: wanted.attempt })
+    }
+
+    /// A job is done at `now`, well or not. A link that was not made is tried again after a pause that begins only
+    /// here, for its attempt may have hung for seconds.
+    pub fn ended(&mut self, job: &Job, now: Nanos) {
+        match job {
+            Job::Link { role, .. } => {
+                if let Some(wanted) = &mut self.links[*role as usize] {
+                    wanted.next = now.plus_ms(backoff_ms(wanted.attempt));
+                }
+            }
+            Job::Ask(ask) if rank(ask) == Rank::Closes => self.lull_until = now.plus_ms(CLOSE_FOLLOWS_MS),
+            // One that fails leaves room for the looks that come after it.
+            Job::Login => self.due.login = self.due.login.max(now.plus_ms(RETRY_MS)),
+            _ => {}
+        }
     }
 
     /// The venue asked for patience until then.
@@ -172,26 +240,21 @@ impl Schedule {
         self.held_until = self.held_until.max(until);
     }
 
+    /// What has been due for longest: a log-in that fails is due again and again.
     fn next_regular(&mut self, now: Nanos, held: bool) -> Option<Job> {
-        let due = &mut self.due;
-        if self.private && now >= due.login {
-            due.login = now.plus_ms(RETRY_MS);
-            return Some(Job::Login);
-        }
-        if held {
-            return None;
-        }
-        let (private, every) = (self.private, self.every);
+        let (due, every, private) = (&mut self.due, self.every, self.private);
         let mut table = [
-            (Job::Account, &mut due.account, seconds(every.positions_s), private),
-            (Job::Mode, &mut due.mode, MODE_EVERY_MS, true),
-            (Job::Clock, &mut due.clock, CLOCK_EVERY_MS, true),
-            (Job::OpenOrders, &mut due.open_orders, seconds(every.orders_s), private),
-            (Job::Rules, &mut due.rules, seconds(every.rules_s), true),
+            (Job::Login, &mut due.login, RETRY_MS, private),
+            (Job::Account, &mut due.account, seconds(every.positions_s), private && !held),
+            (Job::Mode, &mut due.mode, MODE_EVERY_MS, !held),
+            (Job::Clock, &mut due.clock, CLOCK_EVERY_MS, !held),
+            (Job::OpenOrders, &mut due.open_orders, seconds(every.orders_s), private && !held),
+            (Job::Rules, &mut due.rules, seconds(every.rules_s), !held),
         ];
-        let row = table.iter_mut().find(|(_, at, _, wanted)| *wanted && now >= **at)?;
-        *row.1 = now.plus_ms(row.2);
-        Some(row.0)
+        let waiting = table.iter_mut().filter(|(_, at, _, wanted)| *wanted && now >= **at);
+        let (job, at, pause, _) = waiting.min_by_key(|(_, at, ..)| **at)?;
+        **at = now.plus_ms(*pause);
+        Some(*job)
     }
 
     /// A look got no answer: what is held is not left unread until the next one is due. Ever more seldom, while there
@@ -262,162 +325,4 @@ fn backoff_ms(attempt: u32) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::order::VenueOrderId;
-    use crate::types::report::CancelSpec;
-    use crate::types::{ClientId, PairId, VenueId};
-
-    const VENUE: VenueId = VenueId(0);
-    const EVERY: Reconcile = Reconcile { orders_s: 60, positions_s: 15, rules_s: 300 };
-
-    #[test]
-    fn questions_come_before_links_and_links_before_routine() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = Schedule::new(start, start.plus_ms(60_000), EVERY, true);
-        schedule.ask(Ask::Link { venue: VENUE, role: Role::Orders }, start);
-        schedule.ask(Ask::Account { venue: VENUE }, start);
-        schedule.ask(Ask::Account { venue: VENUE }, start);
-        assert_eq!(schedule.next(start), Some(Job::Ask(Ask::Account { venue: VENUE })));
-        assert_eq!(schedule.next(start), Some(Job::Link { role: Role::Orders, attempt: 1 }));
-        assert_eq!(schedule.next(start), None);
-        assert_eq!(schedule.next(start.plus_ms(5_001)), Some(Job::Link { role: Role::Orders, attempt: 2 }));
-        schedule.linked(Role::Orders, start.plus_ms(5_001));
-        assert_eq!(schedule.next(start.plus_ms(5_001)), Some(Job::Mode));
-    }
-
-    fn cancel(seq: u32, signed_ms: u64) -> Ask {
-        let id = ClientId { epoch: 1, seq, leg: 0 };
-        let (pair, venue_id) = (PairId(0), VenueOrderId::EMPTY);
-        Ask::Cancel { target: CancelSpec { id, venue: VENUE, pair, venue_id, signed_ms, nonce: signed_ms } }
-    }
-
-    /// A schedule without anything due by the clock.
-    fn quiet(start: Nanos) -> Schedule {
-        let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
-        while schedule.next(start).is_some() {}
-        schedule
-    }
-
-    #[test]
-    fn a_look_that_failed_is_soon_done_again() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = quiet(start);
-        let (due, account) = (start.plus_ms(15_000), Ask::Account { venue: VENUE });
-        let until = |schedule: &mut Schedule, to: Nanos| -> Vec<Job> {
-            std::iter::from_fn(|| schedule.next(to)).filter(|job| *job == Job::Account).collect()
-        };
-        assert_eq!(until(&mut schedule, due), [Job::Account]);
-        schedule.unanswered(&account, due);
-        assert_eq!(until(&mut schedule, due.plus_ms(999)), []);
-        let again = due.plus_ms(1_000);
-        assert_eq!(until(&mut schedule, again), [Job::Account]);
-        schedule.unanswered(&account, again);
-        assert_eq!(until(&mut schedule, again.plus_ms(1_999)), [], "ever more seldom");
-        assert_eq!(until(&mut schedule, again.plus_ms(2_000)), [Job::Account]);
-        schedule.answered();
-        assert_eq!(until(&mut schedule, again.plus_ms(16_999)), [], "fifteen seconds from then");
-    }
-
-    #[test]
-    fn what_takes_risk_away_comes_first_and_prices_after_what_is_held() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = quiet(start);
-        let book = Ask::Book { venue: VENUE, pair: PairId(0) };
-        let (account, open) = (Ask::Account { venue: VENUE }, Ask::OpenOrders { venue: VENUE });
-        for ask in [book, account, cancel(1, 1), open, cancel(2, 1)] {
-            schedule.ask(ask, start);
-        }
-        let order = [cancel(1, 1), cancel(2, 1), account, open, book];
-        assert_eq!(order.map(|_| schedule.next(start)), order.map(|ask| Some(Job::Ask(ask))));
-    }
-
-    #[test]
-    fn links_and_questions_take_turns() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = quiet(start);
-        for role in [Role::Orders, Role::Private] {
-            schedule.ask(Ask::Link { venue: VENUE, role }, start);
-        }
-        let mut turn = || {
-            // Answers that do not come leave something to be asked for at any time.
-            schedule.ask(Ask::Account { venue: VENUE }, start);
-            matches!(schedule.next(start), Some(Job::Link { .. }))
-        };
-        assert_eq!([turn(), turn(), turn(), turn(), turn()], [false, true, false, true, false]);
-    }
-
-    #[test]
-    fn of_two_cancels_of_one_order_the_newer_is_made() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = quiet(start);
-        [cancel(1, 1), cancel(2, 1), cancel(1, 2)].into_iter().for_each(|ask| schedule.ask(ask, start));
-        assert_eq!(schedule.next(start), Some(Job::Ask(cancel(1, 2))));
-        assert_eq!(schedule.next(start), Some(Job::Ask(cancel(2, 1))));
-        assert_eq!(schedule.next(start), None);
-    }
-
-    #[test]
-    fn a_link_that_drops_at_once_is_not_stormed() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = Schedule::new(start, start.plus_ms(60_000), EVERY, true);
-        let wish = Ask::Link { venue: VENUE, role: Role::Private };
-        schedule.ask(wish, start);
-        assert!(schedule.next(start).is_some());
-        schedule.linked(Role::Private, start);
-        schedule.ask(wish, start.plus_ms(1));
-        assert_eq!(schedule.next(start.plus_ms(LINK_PAUSE_MS - 1)), None);
-        let job = Job::Link { role: Role::Private, attempt: 1 };
-        assert_eq!(schedule.next(start.plus_ms(LINK_PAUSE_MS)), Some(job));
-    }
-
-    #[test]
-    fn a_venue_that_asks_for_patience_is_asked_for_what_closes_and_seldom_for_what_is_held() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
-        schedule.hold(start.plus_ms(20_000));
-        let account = Ask::Account { venue: VENUE };
-        let open = Ask::OpenOrders { venue: VENUE };
-        let book = Ask::Book { venue: VENUE, pair: PairId(0) };
-        let cancel = Ask::CancelAll { venue: VENUE, pair: PairId(0) };
-        [account, open, book, cancel].into_iter().for_each(|ask| schedule.ask(ask, start));
-        assert_eq!(schedule.next(start), Some(Job::Ask(cancel)));
-        assert_eq!(schedule.next(start), Some(Job::Ask(account)));
-        assert_eq!(schedule.next(start.plus_ms(SPARED_EVERY_MS - 1)), None);
-        assert_eq!(schedule.next(start.plus_ms(SPARED_EVERY_MS)), Some(Job::Ask(open)));
-        assert_eq!(
-            schedule.next(start.plus_ms(19_999)),
-            None,
-            "prices wait, and so does what is due by the clock"
-        );
-        assert_eq!(schedule.next(start.plus_ms(20_000)), Some(Job::Ask(book)));
-        assert!(schedule.next(start.plus_ms(20_000)).is_some());
-    }
-
-    #[test]
-    fn rules_that_may_have_changed_come_soon_and_after_what_an_order_waits_for() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
-        schedule.ask(Ask::Rules { venue: VENUE }, start);
-        schedule.ask(Ask::Account { venue: VENUE }, start);
-        assert_eq!(schedule.next(start), Some(Job::Ask(Ask::Account { venue: VENUE })));
-        let next = [schedule.next(start), schedule.next(start)];
-        assert!([Job::Clock, Job::Rules].iter().all(|job| next.contains(&Some(*job))), "{next:?}");
-        assert_eq!(schedule.next(start), None, "once");
-    }
-
-    #[test]
-    fn back_off_grows_and_stays_under_the_promise() {
-        assert!(backoff_ms(1) <= BACKOFF_FIRST_MS);
-        assert!((1..100).all(|attempt| backoff_ms(attempt) <= BACKOFF_LAST_MS));
-    }
-
-    #[test]
-    fn paper_makes_no_private_call() {
-        let start = Nanos::from_ms(1_000);
-        let mut schedule = Schedule::new(start, start, EVERY, false);
-        let late = start.plus_ms(10_000_000);
-        let jobs: Vec<_> = std::iter::from_fn(|| schedule.next(late)).take(10).collect();
-        assert_eq!(jobs, [Job::Mode, Job::Clock, Job::Rules]);
-    }
-}
+mod tests;

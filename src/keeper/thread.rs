@@ -85,6 +85,7 @@ impl KeeperThread {
         match self.schedule.next(now) {
             Some(job) => {
                 self.run(job);
+                self.schedule.ended(&job, self.clock.now());
                 self.heed();
                 true
             }

@@ -16,7 +16,8 @@ use crate::sys::ws::{Mode, WsLink};
 use crate::types::record::Role;
 use crate::venue::Target;
 
-/// Longest time to connect, shake hands and upgrade: well inside the five seconds of NFR9.
+/// Longest time to connect, shake hands and upgrade: inside the five seconds of NFR9 together with the longest pause of
+/// the keeper, which begins when such an attempt ends.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// Opens the links of one venue.
