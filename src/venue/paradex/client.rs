@@ -11,6 +11,8 @@ use crate::venue::{DeskError, WireError};
 
 /// Pages of one list read at most; a longer list is an error and never taken for its beginning.
 const PAGES_MAX: usize = 8;
+/// What a log-in is called in errors.
+const LOGIN: &str = "log-in";
 
 /// REST client with the token of one account, or without credentials for public calls only.
 pub struct Client {
@@ -58,27 +60,27 @@ impl Client {
 
     /// Gets a new token where one is due.
     pub fn login(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
-        const WHAT: &str = "log-in";
-        let Some(signer) = &self.signer else { return Ok(()) };
         if self.token.is_some() && now < self.login_due() {
             return Ok(());
         }
-        let bad = |expected| unreadable(WHAT, WireError::new("POST /auth", b"(withheld)", expected));
+        self.renew(http, now)
+    }
+
+    /// Gets a new token whatever the age of the one at hand, which the venue may have revoked. That one stays until the
+    /// new one has been read: mostly it is still good, and calls need it while log-ins fail. One that the venue refuses
+    /// goes with that call ([`Client::private`]).
+    pub fn renew(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        let bad = |expected| unreadable(LOGIN, WireError::new("POST /auth", b"(withheld)", expected));
         let headers = auth::headers(signer, now).ok_or_else(|| bad("a hash that can be signed"))?;
         let path = auth::path(signer, self.profile);
-        let body = self.exchange(http, WHAT, Method::Post, &path, headers, None)?;
-        let read = json::read::<TokenJson>(WHAT, &body).map_err(|_| bad("a jwt_token"))?;
+        let body = self.exchange(http, LOGIN, Method::Post, &path, headers, None)?;
+        let read = json::read::<TokenJson>(LOGIN, &body).map_err(|_| bad("a jwt_token"))?;
         if read.jwt_token.is_empty() || !rpc::is_plain(&read.jwt_token) {
             return Err(bad("a jwt_token of plain characters"));
         }
         self.token = Some(Token { jwt: Secret::new(read.jwt_token), minted: now });
         Ok(())
-    }
-
-    /// Gets a new token whatever the age of the one at hand, which the venue may have revoked.
-    pub fn renew(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError> {
-        self.token = None;
-        self.login(http, now)
     }
 
     /// A call with the token at hand, if there is one.
@@ -202,6 +204,17 @@ pub fn unreadable(what: &'static str, source: WireError) -> DeskError {
 /// The venue is another one than the configuration says.
 pub fn elsewhere(source: WireError) -> DeskError {
     DeskError::Elsewhere { venue: VENUE.title, source }
+}
+
+/// The log-in failed that the call needed: the call itself did not leave, or was refused for its token.
+pub fn is_of_login(error: &DeskError) -> bool {
+    let (DeskError::Unreachable { what, .. }
+    | DeskError::Refused { what, .. }
+    | DeskError::Unreadable { what, .. }) = error
+    else {
+        return false;
+    };
+    *what == LOGIN
 }
 
 /// The venue answered that the order is not among the open ones. A bare 404 of something in between does not say so.

@@ -6,7 +6,7 @@
 
 use starknet_crypto::Felt;
 
-use super::client::{Client, Next, elsewhere, says_not_open, unreadable};
+use super::client::{Client, Next, elsewhere, is_of_login, says_not_open, unreadable};
 use super::events::{AccountFact, FillFact, OrderFact};
 use super::history::{self, Part, Trail};
 use super::json::{self, AccountJson, FillJson, OrderJson, PastFillJson, PositionJson};
@@ -270,8 +270,12 @@ impl ParadexDesk {
     }
 }
 
-/// What a refused order means, or the error when it proves nothing.
+/// What a refused order means, or the error when it proves nothing. One that got no token was certainly not taken.
 fn refusal(error: DeskError) -> Result<Reject, DeskError> {
+    if is_of_login(&error) {
+        let code = Reason::cut(&format!("not placed: {error}"));
+        return Ok(Reject { class: RejectClass::RetryLater, code });
+    }
     let DeskError::Refused { status, code, .. } = &error else { return Err(error) };
     let reject = errors::rest_refusal(code);
     // A server that failed may have taken the order first.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::auth;
 use super::super::fixture::{self, ACCOUNT, BTC};
 use super::*;
 use crate::sys::rest::{HttpError, Request, Response};
@@ -360,6 +361,16 @@ fn an_order_over_rest_is_refused_for_certain_or_unknown() {
 }
 
 #[test]
+fn an_order_that_gets_no_token_is_refused_for_certain() {
+    let refused = ("Post /orders", 401, r#"{"error":"UNAUTHORIZED_ERROR","message":""}"#);
+    for answers in [&[][..], &[("Post /auth/", 503, "")], &[("Post /auth/", 200, "{}")], &[TOKEN, refused]] {
+        let placed = desk().place(&mut Script::new(answers), &closing(), NOW).unwrap();
+        let OrderNews::Rejected(reject) = placed else { panic!("{placed:?}") };
+        assert_eq!(reject.class, RejectClass::RetryLater, "{answers:?} {}", reject.code);
+    }
+}
+
+#[test]
 fn an_order_whose_window_has_lapsed_is_not_placed() {
     let mut http = Script::new(&[]);
     let late = OrderSpec { signed_ms: NOW.ms() - 501, ..closing() };
@@ -402,6 +413,21 @@ fn the_next_socket_gets_a_fresh_token() {
     assert_ne!(first, "second");
     assert_eq!(token(Role::Spare), first, "nothing was lost yet");
     assert_eq!(token(Role::Orders), "second");
+}
+
+#[test]
+fn the_token_at_hand_serves_until_there_is_another_or_the_venue_refuses_it() {
+    let orders = ("Get /orders", 200, NOTHING);
+    let refused = ("Get /orders", 401, r#"{"error":"INVALID_TOKEN","message":"revoked"}"#);
+    let mut desk = desk();
+    desk.target(&mut Script::new(&[TOKEN]), Role::Orders, NOW).unwrap();
+    let mut http = Script::new(&[orders, orders, refused, orders, orders, orders]);
+    assert!(desk.target(&mut http, Role::Orders, NOW).is_err(), "no socket without a fresh one");
+    let mut read = |at: Nanos| desk.open_orders(&mut http, at).is_ok();
+    assert!(read(NOW) && read(NOW.plus_ms(auth::TOKEN_USABLE_MS - 1)), "it is good for minutes");
+    assert!(!read(NOW), "refused, and no other is to be had");
+    assert!(!read(NOW), "then it is used no more");
+    assert!(desk.open_orders(&mut Script::new(&[TOKEN, orders]), NOW).is_ok());
 }
 
 #[test]
