@@ -122,9 +122,10 @@ impl KeeperThread {
         self.tell(Fact::Limited { venue: self.venue, for_ms });
     }
 
-    /// A question of `order`, or one that is due. No answer is said to be none.
+    /// A question of `order`, or one that is due. No answer is said to be none, unless nobody was asked: what cannot
+    /// even be put says nothing of the venue.
     fn answer(&mut self, ask: Ask) {
-        let asked = self.clock.now();
+        let (asked, calls) = (self.clock.now(), self.http.calls);
         let (venue, http, desk) = (self.venue, &mut self.http, self.desk.as_mut());
         let fact = match ask {
             Ask::Order { query, .. } => desk.order(http, &query, asked).map(|sighting| {
@@ -158,7 +159,8 @@ impl KeeperThread {
             Err(error) if error.may_pass() => self.schedule.unanswered(&ask, self.clock.now()),
             Err(_) => {}
         }
-        let fact = self.checked(fact, "query").unwrap_or_else(|| Some(no_answer(ask, asked)));
+        let left = self.http.calls > calls;
+        let fact = self.checked(fact, "query").unwrap_or_else(|| left.then(|| no_answer(ask, asked)));
         if let Some(fact) = fact {
             self.tell(fact);
         }
@@ -267,6 +269,8 @@ struct Heeding {
     http: Box<dyn Http>,
     clock: Arc<dyn Clock>,
     limited_s: Option<u64>,
+    /// Calls so far.
+    calls: u64,
     /// How long the last answers took, ms; one that did not come took as long as it was waited for.
     took_ms: [u64; ANSWERS],
     next: usize,
@@ -276,7 +280,15 @@ struct Heeding {
 
 impl Heeding {
     fn new(http: Box<dyn Http>, clock: Arc<dyn Clock>) -> Self {
-        Self { http, clock, limited_s: None, took_ms: [0; ANSWERS], next: 0, most_ms: HTTP_DEADLINE_MS }
+        Self {
+            http,
+            clock,
+            limited_s: None,
+            calls: 0,
+            took_ms: [0; ANSWERS],
+            next: 0,
+            most_ms: HTTP_DEADLINE_MS,
+        }
     }
 
     fn deadline_ms(&self) -> u64 {
@@ -289,6 +301,7 @@ impl Http for Heeding {
     fn call(&mut self, request: Request) -> Result<Response, HttpError> {
         let asked = self.clock.now();
         let deadline_ms = self.deadline_ms();
+        self.calls += 1;
         let answer = self.http.call(Request { deadline_ms, ..request });
         let took_ms = self.clock.now().ms_since(asked);
         // Who is refused at once learns nothing of how long an answer takes.
@@ -348,6 +361,9 @@ mod tests {
 
     use super::*;
     use crate::sys::clock::ManualClock;
+    use crate::sys::ring::ring;
+    use crate::types::{OrderKind, PairId, Profile};
+    use crate::venue::Setup;
 
     /// Takes so many ms for each answer, in order, and notes how long it would have been waited for.
     struct Played {
@@ -399,6 +415,52 @@ mod tests {
             "the slow one is answered"
         );
         assert_eq!(waits(&[0, 0, 0, LOST]), [1_000; 4], "who is refused at once has not waited");
+    }
+
+    impl Connector for () {
+        fn open(&mut self, _: &Target, _: Role) -> Result<Box<dyn Link>, String> {
+            Err("nowhere".to_owned())
+        }
+    }
+
+    /// What `order` is told of a question to a venue whose REST does not answer.
+    fn told(ask: Ask) -> Option<Fact> {
+        let setup = Setup {
+            id: ask.venue(),
+            env: "sim".to_owned(),
+            rest_url: "https://localhost:1/v1".to_owned(),
+            ws_url: "wss://localhost:1/v1".to_owned(),
+            order_kind: OrderKind::Ioc,
+            profile: Profile::Pro,
+            pool: Default::default(),
+            markets: vec![(PairId(0), "BTC-USD-PERP".to_owned())],
+            secrets: Default::default(),
+        };
+        let desk = (REGISTRY[ask.venue().index()].desk)(&setup).unwrap();
+        let (clock, waited) = (ManualClock::at(Nanos::from_ms(1)), Arc::default());
+        let played = Played { takes_ms: vec![0; 9], clock: clock.clone(), waited };
+        let (mut from_here, from_order) = ring(4);
+        let (to_order, mut heard) = ring(4);
+        let (from_md, to_md, records) = (ring(1).1, ring(1).0, ring(4).0);
+        let rings = Rings { from_order, to_order, from_md, to_md, records };
+        let every = Reconcile { orders_s: 60, positions_s: 15, rules_s: 300 };
+        let (http, boxed) = (Box::new(played), Box::new(clock.clone()));
+        let mut keeper = KeeperThread::new(ask.venue(), desk, http, Box::new(()), boxed, every, true, rings);
+        from_here.push(ask).unwrap();
+        assert!(keeper.poll(clock.now()));
+        match heard.pop() {
+            Some(Answer::Fact(fact)) => Some(fact),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_question_that_never_left_says_nothing_of_the_venue() {
+        let nth = REGISTRY.iter().position(|venue| venue.order_fallback).unwrap();
+        let cancel = |pair| Ask::CancelAll { venue: VenueId(nth as u8), pair };
+        let lost = cancel(PairId(0));
+        assert_eq!(told(lost), Some(Fact::Failed { ask: lost }));
+        assert_eq!(told(cancel(PairId(1))), None, "no market of ours: nobody was asked");
     }
 
     #[test]

@@ -221,6 +221,7 @@ impl Core {
         }
         self.look_urgently(now, fx);
         self.tick_past(now, fx);
+        self.look_for_rest(now, fx);
         self.tick_statements(now, fx);
         self.tick_margin(now, fx);
         self.tick_ends(now, fx);

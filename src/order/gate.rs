@@ -43,6 +43,8 @@ pub struct VenueFacts {
     pub ready: bool,
     /// Private calls over REST were answered since `ready` was lost.
     pub rest_answers: bool,
+    /// When it is next asked whether they are, while a close may need them.
+    pub next_rest_look: Nanos,
     /// Since when it is ready.
     pub ready_since: Nanos,
     /// When something was told that changes positions without an order of this run: a liquidation, a late fill.

@@ -3,14 +3,19 @@
 
 use super::core::{Core, Effect, Effects};
 use super::modes::UNPREPARED;
+use super::pair::Pair;
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::report::{AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey};
-use crate::types::{MarketRules, Mode, Nanos, PairId, RecordKind, Usd, VenueId, VenueMode};
+use crate::types::{
+    MarketRules, Mode, Nanos, OrderNews, PairId, RecordKind, RejectClass, Usd, VenueId, VenueMode,
+};
 
 /// Open orders of earlier runs are cancelled, and may be listed a little longer, ms.
 const LEFT_OVER_MS: u64 = 60_000;
+/// A venue where closes wait for its REST is asked this often whether it answers, ms.
+const REST_LOOK_MS: u64 = 300;
 
 impl Core {
     pub(super) fn take_fact(&mut self, now: Nanos, fact: Fact, fx: &mut Effects) {
@@ -42,16 +47,40 @@ impl Core {
         }
     }
 
-    /// Whether the venue's REST answers us, as its last answer shows.
+    /// Whether the venue's REST answers private calls of ours, as the last of them shows; public ones say nothing of
+    /// it.
     fn note_rest(&mut self, fact: &Fact) {
         let (venue, answers) = match fact {
             Fact::Order { venue, .. } | Fact::Account { venue, .. } | Fact::OpenOrders { venue, .. } => {
                 (*venue, true)
             }
-            Fact::Failed { ask } => (ask.venue(), false),
+            Fact::Failed { ask } if is_private(ask) => (ask.venue(), false),
+            // Not now, it says, or it lets nobody log in: the next close there waits for an answer to something else.
+            Fact::Placed { venue, news: OrderNews::Rejected(reject), .. }
+                if reject.class == RejectClass::RetryLater =>
+            {
+                (*venue, false)
+            }
             _ => return,
         };
         self.venues[venue.index()].rest_answers = answers;
+    }
+
+    /// While closes can leave over REST alone and are held back because it did not answer, it is asked whether it does
+    /// again: the regular look may be long in coming, and legs are held.
+    pub(super) fn look_for_rest(&mut self, now: Nanos, fx: &mut Effects) {
+        for (facts, settings) in self.venues.iter_mut().zip(&self.settings.venues) {
+            let venue = settings.id;
+            let held_back = !facts.ready && !facts.rest_answers && facts.mode == VenueMode::Ok;
+            let holds = |pair: &Pair| {
+                pair.leg_of(venue).is_some() && (!pair.book.is_flat() || pair.has_live_orders())
+            };
+            let wanted = settings.closes_by_rest && held_back && !self.paper;
+            if wanted && now >= facts.next_rest_look && self.pairs.iter().any(holds) {
+                facts.next_rest_look = now.plus_ms(REST_LOOK_MS);
+                fx.push(Effect::Ask(Ask::Account { venue }));
+            }
+        }
     }
 
     fn take_account(
@@ -175,7 +204,7 @@ impl Core {
     fn is_live_here(&self, open: &OpenOrder) -> bool {
         self.pairs
             .iter()
-            .flat_map(super::pair::Pair::live_orders)
+            .flat_map(Pair::live_orders)
             .any(|order| Some(order.id()) == open.id || (open.nonce != 0 && order.spec.nonce == open.nonce))
     }
 
@@ -233,6 +262,7 @@ impl Core {
             fx.push(Effect::Ask(Ask::OpenOrders { venue }));
         }
         if lost && !self.paper {
+            facts.next_rest_look = now.plus_ms(REST_LOOK_MS);
             fx.push(Effect::Ask(Ask::Account { venue }));
         }
         if self.paper {
@@ -244,6 +274,15 @@ impl Core {
     /// Whether a person has to look before entries go on.
     pub fn is_halted(&self) -> bool {
         self.mode == Mode::Halted
+    }
+}
+
+/// A call about our account: where such a one gets no answer, no order gets there either.
+const fn is_private(ask: &Ask) -> bool {
+    match ask {
+        Ask::Order { .. } | Ask::Account { .. } | Ask::OpenOrders { .. } => true,
+        Ask::Place { .. } | Ask::Cancel { .. } | Ask::CancelAll { .. } => true,
+        Ask::Book { .. } | Ask::Rules { .. } | Ask::Link { .. } => false,
     }
 }
 

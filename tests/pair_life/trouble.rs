@@ -1,5 +1,8 @@
 //! What the failure tests of the order path brought to light, stepped by hand.
 
+use bot4::types::order::Reason;
+use bot4::types::record::Role;
+use bot4::types::report::{Ask, Fact, TraderEvent};
 use bot4::types::*;
 
 use crate::rig::*;
@@ -107,4 +110,51 @@ fn a_lost_cancel_is_sent_again() {
     assert_eq!(rig.cancels, 2);
     rig.fill(0, "f", "1", "100.30");
     rig.assert_home();
+}
+
+#[test]
+fn only_private_calls_tell_whether_closes_may_leave_over_rest() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.event(P, TraderEvent::Ready(false));
+    assert!(!rig.core.takes_closes(P), "nothing has answered since");
+    rig.account(P, "1");
+    assert!(rig.core.takes_closes(P));
+    let after = |rig: &mut Rig, fact: Fact| {
+        rig.account(P, "1");
+        rig.fact(fact);
+        rig.core.takes_closes(P)
+    };
+    let (venue, pair) = (P, PairId(0));
+    for ask in [Ask::Book { venue, pair }, Ask::Rules { venue }, Ask::Link { venue, role: Role::Orders }] {
+        assert!(after(&mut rig, Fact::Failed { ask }), "{ask:?}");
+    }
+    let spec = rig.sent[1];
+    for ask in [Ask::Account { venue }, Ask::CancelAll { venue, pair }, Ask::Place { spec }] {
+        assert!(!after(&mut rig, Fact::Failed { ask }), "{ask:?}");
+    }
+    for (class, takes) in [(RejectClass::Definitive, true), (RejectClass::RetryLater, false)] {
+        let news = OrderNews::Rejected(Reject { class, code: Reason::cut("TEST") });
+        assert_eq!(after(&mut rig, Fact::Placed { venue, id: spec.id, news }), takes, "{class:?}");
+    }
+}
+
+#[test]
+fn a_venue_where_closes_wait_for_rest_is_asked_soon_and_not_at_each_tick() {
+    let mut rig = Rig::new();
+    let asked = |rig: &mut Rig, ms: u64| {
+        rig.asks.clear();
+        rig.wait_ms(ms);
+        rig.asks.iter().filter(|ask| **ask == Ask::Account { venue: P }).count()
+    };
+    rig.event(P, TraderEvent::Ready(false));
+    assert_eq!(asked(&mut rig, 1_000), 0, "nothing is held");
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.event(P, TraderEvent::Ready(false));
+    assert_eq!(rig.asks.last(), Some(&Ask::Account { venue: P }), "at once");
+    assert_eq!(asked(&mut rig, 1_000), 3);
+    rig.account(P, "1");
+    assert!(rig.core.takes_closes(P));
+    assert_eq!(asked(&mut rig, 1_000), 0, "it has answered");
 }
