@@ -280,7 +280,7 @@ impl Core {
 /// A call about our account: where such a one gets no answer, no order gets there either.
 const fn is_private(ask: &Ask) -> bool {
     match ask {
-        Ask::Order { .. } | Ask::Account { .. } | Ask::OpenOrders { .. } => true,
+        Ask::Order { .. } | Ask::PastOrders { .. } | Ask::Account { .. } | Ask::OpenOrders { .. } => true,
         Ask::Place { .. } | Ask::Cancel { .. } | Ask::CancelAll { .. } => true,
         Ask::Book { .. } | Ask::Rules { .. } | Ask::Link { .. } => false,
     }
