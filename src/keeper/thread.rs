@@ -433,6 +433,7 @@ mod tests {
             order_kind: OrderKind::Ioc,
             profile: Profile::Pro,
             pool: Default::default(),
+            ack_deadline_ms: 1_500,
             markets: vec![(PairId(0), "BTC-USD-PERP".to_owned())],
             secrets: Default::default(),
         };

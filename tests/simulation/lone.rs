@@ -108,8 +108,8 @@ impl Checker {
         let (delta, outside) = (self.truth.delta(pair), self.truth.outside_net(pair));
         let foreign = engine.order.core().pairs()[pair].foreign;
         broken(format_args!(
-            "I1: pair {pair} has been off by {delta} for too long, {seconds:.1} s in all; others did {outside:?}, \
-             foreign: {foreign:?}"
+            "I1: pair {pair} has been off by {delta} for too long, {seconds:.1} s in all; \
+             others did {outside:?}, foreign: {foreign:?}"
         ))
     }
 
@@ -128,9 +128,17 @@ impl Checker {
     fn is_excused(&self, world: &World, engine: &Engine, pair: usize) -> bool {
         let ours = &engine.order.core().pairs()[pair];
         let live = |leg| ours.live_orders().any(|order| order.leg == leg);
-        // An order whose end only its venue knows is waited for; else either venue offers a way home.
+        // An order whose end only its venue knows is waited for; else either venue offers a way home, the lighter one
+        // where the pair has a direction in which it may be brought.
         let waits = (0..2).any(|venue| live(venue) && world.excuses(venue));
-        if waits || (0..2).all(|venue| world.excuses(venue)) {
+        let held = [0, 1].map(|venue| self.truth.position(venue, pair));
+        let heavy = usize::from(held[1].abs() > held[0].abs());
+        let brought = held[1 - heavy].signum() * held[heavy].signum() <= 0
+            && ours
+                .book
+                .direction
+                .is_some_and(|way| i64::from(way.close_side(heavy).sign()) == -held[heavy].signum());
+        if waits || (world.excuses(heavy) && (!brought || world.excuses(1 - heavy))) {
             return true;
         }
         if world.now < self.lone.unseen[pair] {
