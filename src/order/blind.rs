@@ -8,6 +8,8 @@ use crate::types::{Nanos, PairId, Price, StopReason, VenueId};
 
 /// A silent book is asked for this often while it is needed, ms.
 const BOOK_EVERY_MS: u64 = 500;
+/// Rules are asked for so often while a market that something is held on is halted by them, ms.
+const RULES_EVERY_MS: u64 = 5_000;
 /// A feed that is silent for so long does not come back in a moment, ms: until then `spread` closes what is held too
 /// long, by both books.
 const BLIND_MS: u64 = 30_000;
@@ -36,6 +38,21 @@ impl Core {
         }
         if overdue {
             self.close_part(now, index, StopReason::MaxHold, self.pairs[index].book.hedged(), fx);
+        }
+    }
+
+    /// A market is halted by rules that are read every few minutes: while something is held on it they are read often,
+    /// so that it is closed as soon as it may be.
+    pub(super) fn look_at_halts(&mut self, now: Nanos, fx: &mut Effects) {
+        for pair in self.pairs.iter().filter(|pair| !pair.book.is_flat()) {
+            for leg in (0..2).filter(|&leg| pair.is_halted(leg)) {
+                let venue = pair.settings.venues[leg];
+                let asked = &mut self.venues[venue.index()].rules_asked;
+                if now >= asked.plus_ms(RULES_EVERY_MS) {
+                    *asked = now;
+                    fx.push(Effect::Ask(Ask::Rules { venue }));
+                }
+            }
         }
     }
 

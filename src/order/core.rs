@@ -2,7 +2,8 @@
 //! thread around it moves bytes. Nothing here reads a clock, a socket or a file, and whatever matters is journalled
 //! before it is acted on (`Effect::Append` stands before the `Effect::Send` it permits).
 
-use super::gate::{Approved, Gate, VenueFacts};
+use super::facts::VenueFacts;
+use super::gate::{Approved, Gate};
 use super::lifecycle::Order;
 use super::lost::Tail;
 use super::pair::{Pair, Phase};
@@ -221,6 +222,7 @@ impl Core {
         }
         self.look_urgently(now, fx);
         self.tick_past(now, fx);
+        self.look_at_halts(now, fx);
         self.look_for_rest(now, fx);
         self.tick_statements(now, fx);
         self.tick_margin(now, fx);

@@ -3,7 +3,7 @@
 //! blocks entries until a person adopts it. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
-use super::gate::VenueFacts;
+use super::facts::VenueFacts;
 use super::lifecycle::Order;
 use super::mend;
 use super::pair::{Adopting, Difference, LATE_FILL_MS, Pair, Phase};

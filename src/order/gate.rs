@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::health::MarginWatch;
+use super::facts::VenueFacts;
 use super::mend;
 use super::pair::Pair;
 use super::throttle::Throttle;
@@ -11,7 +11,6 @@ use crate::spread::arithmetic;
 use crate::types::money::RATE_ONE;
 use crate::types::planted::planted;
 use crate::types::record::Refusal;
-use crate::types::report::AccountReport;
 use crate::types::settings::{RiskSettings, Upkeep, VenueSettings};
 use crate::types::{
     Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Purpose, Qty, Rate, Settings, Side, Usd,
@@ -35,53 +34,6 @@ impl Approved {
     pub fn spec(&self) -> &OrderSpec {
         &self.0
     }
-}
-
-/// What the gate knows of a venue at this moment.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct VenueFacts {
-    pub ready: bool,
-    /// Private calls over REST were answered since `ready` was lost.
-    pub rest_answers: bool,
-    /// When it is next asked whether they are, while a close may need them.
-    pub next_rest_look: Nanos,
-    /// Since when it is ready.
-    pub ready_since: Nanos,
-    /// When something was told that changes positions without an order of this run: a liquidation, a late fill.
-    pub suspect: Nanos,
-    /// When it is next asked for what that did.
-    pub next_look: Nanos,
-    /// It was ready before in this run.
-    pub was_ready: bool,
-    /// No entries before this (a private stream has just returned).
-    pub settled_at: Nanos,
-    pub mode: VenueMode,
-    pub account: Option<AccountReport>,
-    /// When the newest statement of the account was asked for; `None` where nobody asks (paper).
-    pub stated: Option<Nanos>,
-    /// It was told that the statement is too old.
-    pub told_unread: bool,
-    pub reconciled: bool,
-    /// When a fill came of an order of ours that is in no slot any more.
-    pub late_fill: Nanos,
-    /// Its history was read for orders that the journal has lost.
-    pub past_read: bool,
-    /// When it is next asked for that.
-    pub next_past: Nanos,
-    /// When it was told that nobody can say what that fill did.
-    pub told_late: Nanos,
-    pub clock_offset_ms: i64,
-    /// Readings in a row beyond what halts.
-    pub clock_beyond: u32,
-    pub margin: MarginWatch,
-    /// When the key that signs orders there lapses, ms since the epoch; `None` = never, or not known.
-    pub key_expires_ms: Option<u64>,
-    /// When it was last said how long that is.
-    pub key_told: Nanos,
-    /// Worst-case notional held and in flight on this venue, over all pairs.
-    pub gross: Usd,
-    /// Initial margin that `gross` asks for: the account as last stated may not know of all of it yet.
-    pub tied: Usd,
 }
 
 /// Message budget of one venue: a bucket that fills with `per_s` tokens a second, in thousandths of a token.

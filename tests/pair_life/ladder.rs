@@ -2,7 +2,7 @@
 
 use bot4::order::core::Input;
 use bot4::types::order::Reason;
-use bot4::types::report::Fact;
+use bot4::types::report::{Ask, Fact};
 use bot4::types::*;
 
 use crate::rig::*;
@@ -287,6 +287,10 @@ fn no_close_leaves_while_one_of_its_markets_is_halted() {
     rig.step(Input::Command(Command::Halt { flatten: true, why: Reason::cut("test") }));
     rig.wait_ms(1_000);
     assert_eq!(rig.sent.len(), 2, "the pair is whole, and stays so");
+    let asked = |rig: &Rig| rig.asks.iter().filter(|ask| **ask == Ask::Rules { venue: V }).count();
+    let before = asked(&rig);
+    rig.wait_ms(10_000);
+    assert_eq!(asked(&rig), before + 2, "whether it has opened is asked for while something is held there");
     halt_market(&mut rig, MarketStatus::Trading);
     rig.wait_ms(1_000);
     assert_eq!(rig.sent.len(), 4);
