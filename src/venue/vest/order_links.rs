@@ -121,7 +121,7 @@ impl OrderLinks {
         events: &mut Vec<TraderEvent>,
         named: &mut dyn FnMut(ClientId, VenueOrderId),
     ) -> bool {
-        let mut worked = false;
+        let (mut worked, mut lost) = (false, false);
         for place in &mut self.lanes {
             while let Some(lane) = place {
                 match lane.turn(now) {
@@ -129,7 +129,7 @@ impl OrderLinks {
                     Turn::Answered(errand, answer) => report(errand, answer, events, named),
                     Turn::Lost(why) => {
                         report_loss(lane.flight, why, events);
-                        *place = None;
+                        (*place, lost) = (None, true);
                     }
                 }
                 worked = true;
@@ -137,6 +137,10 @@ impl OrderLinks {
         }
         self.doubt(now);
         self.trim();
+        if lost && self.is_full() {
+            // Fresh ones have taken its place before.
+            events.push(TraderEvent::LinkUp { role: Role::Orders });
+        }
         worked | self.keep_warm(now, warm)
     }
 
