@@ -134,10 +134,7 @@ impl Checker {
         let held = [0, 1].map(|venue| self.truth.position(venue, pair));
         let heavy = usize::from(held[1].abs() > held[0].abs());
         let brought = held[1 - heavy].signum() * held[heavy].signum() <= 0
-            && ours
-                .book
-                .direction
-                .is_some_and(|way| i64::from(way.close_side(heavy).sign()) == -held[heavy].signum());
+            && ours.book.direction.is_some_and(|way| way.close_side(heavy).sign() == -held[heavy].signum());
         if waits || (world.excuses(heavy) && (!brought || world.excuses(1 - heavy))) {
             return true;
         }

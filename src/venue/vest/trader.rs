@@ -356,12 +356,13 @@ mod tests {
 
     #[test]
     fn a_connection_that_was_replaced_before_it_ended_is_not_missed() {
-        let (mut trader, far) = trader(1);
+        let (mut trader, far) = trader(3);
         trader.send(&spec(1), NOW).unwrap();
+        let busy = far.iter().position(|far| !far.sent().is_empty()).unwrap();
         let late = NOW.plus_ms(REPLY_MAX_MS + 1);
         assert_eq!(poll(&mut trader, late), []);
-        let _fresh = install_at(&mut trader, Role::Orders, late);
-        far[0].close(1006);
+        let _fresh = [0; 3].map(|_| install_at(&mut trader, Role::Orders, late));
+        far[busy].close(1006);
         let events = poll(&mut trader, late);
         assert!(matches!(events[1], TraderEvent::LinkDown { role: Role::Orders, .. }));
         assert_eq!(events[2], TraderEvent::LinkUp { role: Role::Orders }, "or somebody is called for it");
