@@ -20,8 +20,10 @@ const NONCE_OFF_MS: u64 = 5_000;
 const ASK_AGAIN_MS: u64 = 2_000;
 /// A history that has no answer by then is told, and a position that nothing explains is called a stranger's, ms.
 const UNREAD_MS: u64 = 10_000;
-/// So long after a start a lone leg waits for its other leg to be found, ms.
-const FOUND_BY_MS: u64 = 3_000;
+/// So long after a start a lone leg waits for the histories, ms; and where they show a lost order, for the positions
+/// that tell what it filled: those are believed once reads lag no more.
+const READ_BY_MS: u64 = 3_000;
+const FOUND_BY_MS: u64 = 8_000;
 
 /// Where a journal ends whose run ended without a word.
 #[derive(Clone, Copy, Debug)]
@@ -116,12 +118,12 @@ impl Core {
 
     /// What looks like a lone leg right after a start may have its other leg among what the journal has lost.
     pub(super) fn may_be_hedged(&self, now: Nanos, index: usize) -> bool {
-        let pair: &Pair = &self.pairs[index];
+        let (pair, ran_ms): (&Pair, u64) = (&self.pairs[index], now.ms_since(self.started));
         let open = |leg: usize| {
             let found = pair.lost[leg] && !pair.unproven(leg, now).is_zero();
-            found || self.awaits_past(pair.settings.venues[leg])
+            found || (ran_ms < READ_BY_MS && self.awaits_past(pair.settings.venues[leg]))
         };
-        self.tail.is_some() && now.ms_since(self.started) < FOUND_BY_MS && (0..2).any(open)
+        self.tail.is_some() && ran_ms < FOUND_BY_MS && (0..2).any(open)
     }
 }
 

@@ -71,6 +71,11 @@ impl Limits {
         for venue in 0..2 {
             self.venue_is_sound(world, venue, spec)?;
         }
+        // From a quarter of an hour before the planned maintenance of 04:30 UTC until a minute after its beginning.
+        let minute = world.now / (60 * SECOND) % 1_440;
+        if (256..=269).contains(&minute) {
+            return broken(format_args!("V4: entry {} in the planned maintenance", spec.id));
+        }
         if self.over {
             return broken(format_args!(
                 "I5: entry {} after the day lost {}",
