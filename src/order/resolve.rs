@@ -61,11 +61,13 @@ impl Core {
         let query = order.query();
         let untold = order.ended != Nanos::NEVER;
         let lapsed = now > order.window_end();
+        // Death needs an unchanged position too; and what an end left untold is asked for after its row.
+        let account = ((lapsed || untold) && order.is_live()).then_some(Ask::Account { venue: spec.venue });
+        // A ring that has room for one of them takes the other one the next time.
+        let (first, last) = if order.queries % 2 == 0 && !untold { (account, None) } else { (None, account) };
+        fx.extend(first.map(Effect::Ask));
         fx.push(Effect::Ask(Ask::Order { venue: spec.venue, query }));
-        if (lapsed || untold) && order.is_live() {
-            // Death needs an unchanged position too; and what an end left untold is asked for after its row.
-            fx.push(Effect::Ask(Ask::Account { venue: spec.venue }));
-        }
+        fx.extend(last.map(Effect::Ask));
     }
 
     pub(super) fn cancel(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
