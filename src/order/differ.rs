@@ -79,6 +79,10 @@ impl Core {
             return;
         }
         let (gone, more) = split(ours, theirs.qty - (own - ours));
+        // What may still grow explains more, never less: that may be a read which lags behind our last change.
+        if !gone.is_zero() && !caught_up(asked) && !urgent {
+            return;
+        }
         self.pairs[index].differs[leg] = None;
         if !gone.is_zero() && !planted("gone_leg_ignored") {
             self.lose(now, index, leg, gone, fx);
