@@ -83,6 +83,11 @@ impl Core {
         if !gone.is_zero() && !caught_up(asked) && !urgent {
             return;
         }
+        // Whose it is its venue's history has still to say: nothing is opened meanwhile, and it is looked at again.
+        let unread = self.may_be_lost(now, pair.settings.venues[leg]);
+        if !more.is_zero() && unread && pair.unproven(leg, now).is_zero() {
+            return;
+        }
         self.pairs[index].differs[leg] = None;
         if !gone.is_zero() && !planted("gone_leg_ignored") {
             self.lose(now, index, leg, gone, fx);
@@ -207,7 +212,7 @@ impl Core {
             self.reopen(index);
             return self.halt(now, venue, "late fill of a closed order", fx);
         }
-        if self.take_unproven(now, index, leg, more, fx) || self.may_be_lost(now, venue) {
+        if self.take_unproven(now, index, leg, more, fx) {
             return;
         }
         let pair = &mut self.pairs[index];

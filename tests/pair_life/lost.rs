@@ -124,6 +124,18 @@ fn what_is_not_ours_stays_a_strangers_also_after_a_power_cut() {
 }
 
 #[test]
+fn a_strangers_position_that_was_seen_before_the_history_still_blocks_after_it() {
+    let mut rig = after_power_cut(false);
+    shown(&mut rig, "0", "1");
+    tell(&mut rig, V, Vec::new());
+    tell(&mut rig, P, Vec::new());
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::Blocked, "not only when it is read the next time");
+    shown(&mut rig, "0", "1");
+    assert!(is_foreign(&rig));
+}
+
+#[test]
 fn nothing_is_opened_before_both_histories_are_read_and_one_that_is_not_is_told() {
     let mut rig = after_power_cut(false);
     shown(&mut rig, "0", "0");
