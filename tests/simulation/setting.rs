@@ -106,7 +106,7 @@ pub fn world(options: &Options) -> Shared {
         ticker_us: 5_000_000,
         grid_us: 500_000,
         // Seen by runs that last until 04:30 of their Monday.
-        paradex_cycle: options.seed % 2 == 0,
+        paradex_cycle: options.seed.is_multiple_of(2),
         ..bot4_sim::Options::default()
     };
     let start_us = (START_NS / 1_000) as i64;
