@@ -65,7 +65,7 @@ impl Core {
             && pair.silent_since.iter().any(|&since| now.ms_since(since) > BLIND_MS && since != Nanos::NEVER)
     }
 
-    /// Since when the books of what is held too long are silent.
+    /// Since when the books of what is held are silent. One that was asked for does not end it: it is no stream.
     fn note_blind(&mut self, now: Nanos, index: usize) {
         for leg in 0..2 {
             let silent = self.pairs[index].opened && self.is_silent(now, index, leg);
@@ -73,7 +73,6 @@ impl Core {
             *since = match (silent, *since) {
                 (true, Nanos::NEVER) => now,
                 (true, since) => since,
-                // A book that was asked for is no stream.
                 (false, _) => Nanos::NEVER,
             };
         }

@@ -13,8 +13,7 @@ use crate::types::planted::planted;
 use crate::types::record::Refusal;
 use crate::types::settings::{RiskSettings, Upkeep, VenueSettings};
 use crate::types::{
-    Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Purpose, Qty, Rate, Settings, Side, Usd,
-    VenueId, VenueMode,
+    Intent, MarketRules, Nanos, OrderSpec, Price, Purpose, Qty, Rate, Settings, Side, Usd, VenueId, VenueMode,
 };
 
 /// Share of every rate budget that only closing orders may use (SAFETY §7, rate limits), of one in 10.
@@ -156,8 +155,8 @@ impl Gate {
         // What opens in a mend brings no more than is missing.
         let net = pair.book.net();
         let brings_more = spec.qty > net.abs() || net.raw().signum() == spec.side.sign();
-        let planted = planted("close_not_reduce_only") || planted("completes_the_wrong_side");
-        if !spec.reduce_only && (brings_more || spec.purpose != Purpose::Complete) && !planted {
+        let mistaken = planted("close_not_reduce_only") || planted("completes_the_wrong_side");
+        if !spec.reduce_only && (brings_more || spec.purpose != Purpose::Complete) && !mistaken {
             return Err(Refusal::Minimum);
         }
         if spec.qty.raw() <= 0 || spec.limit.raw() <= 0 {
@@ -246,10 +245,7 @@ impl Gate {
         if !quote.tradable || !fresh {
             return Err(Refusal::Stale);
         }
-        if quote.ticker.status == MarketStatus::Halted {
-            return Err(Refusal::VenueState);
-        }
-        Ok(())
+        if pair.is_halted(leg) { Err(Refusal::VenueState) } else { Ok(()) }
     }
 
     fn check_skew(&self, pair: &Pair) -> Result<(), Refusal> {
@@ -365,7 +361,7 @@ fn check_minimums(
     if off_step || too_large || spec.qty < rules.min_qty || unwound < rules.min_notional {
         return Err(Refusal::Minimum);
     }
-    if rules.status == MarketStatus::Halted { Err(Refusal::VenueState) } else { Ok(()) }
+    Ok(())
 }
 
 /// Whether `price` is within `band` of `of`; never when `of` is unknown.

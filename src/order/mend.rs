@@ -30,8 +30,8 @@ pub struct Mend {
     pub last_completed: bool,
     /// Leg whose venue refused the last mending order.
     pub refused: Option<usize>,
-    /// Refusals in a row by the venue that was to take the lone leg; "later" counts more.
-    pub put_off: u32,
+    /// Refusals in a row by the venue of a leg; "later" counts more.
+    pub put_off: [u32; 2],
     /// How often the size was halved because the venue of a leg refused it.
     pub halvings: [u32; 2],
     /// Mending orders sent.
@@ -140,9 +140,7 @@ pub fn unwind(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Rou
     let side = if held.raw() > 0 { Side::Sell } else { Side::Buy };
     let qty = floor_lot(qty.min(held.abs()), market.lot);
     let seen = best_price(pair, leg, side)?;
-    let collar = if planted("unwind_at_any_price") { Rate::from_bps(3_000) } else { collar(pair, rules) };
-    let limit = within_band(bounded(seen, side, collar, market.tick), pair, leg, side);
-    let limit = anchored(limit, pair, leg, side, rules.execution.max_unwind);
+    let limit = last_price(pair, leg, side, seen, rules);
     let paid = pair.decided_price(leg).unwrap_or(seen);
     let cost = adverse(paid, seen, side, qty).saturating_add(seen.times(qty).part(market.taker));
     (!qty.is_zero()).then_some(Route {
@@ -178,27 +176,12 @@ fn complete(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Route
     let limit = bounded(decided, side, rules.execution.completion_slippage, market.tick);
     // Where the price has run in our favour, what was decided is further from it than the gate lets any order reach.
     let reach = bounded(best_price(pair, leg, side)?, side, rules.execution.max_unwind, market.tick);
-    let limit = match side {
-        Side::Buy => limit.min(reach),
-        Side::Sell => limit.max(reach),
-    };
-    let limit = within_band(limit, pair, leg, side);
-    let inside = match side {
-        Side::Buy => seen <= limit,
-        Side::Sell => seen >= limit,
-    };
+    let limit = within_band(drawn_in(limit, reach, side), pair, leg, side);
     let large_enough = qty >= market.min_qty && seen.times(qty) >= market.min_notional;
     let cost = adverse(decided, seen, side, qty).saturating_add(seen.times(qty).part(market.taker));
-    (inside && large_enough).then_some(Route {
-        leg,
-        side,
-        purpose: Purpose::Complete,
-        qty,
-        limit,
-        expected: seen,
-        cost,
-        instead: None,
-    })
+    let route =
+        Route { leg, side, purpose: Purpose::Complete, qty, limit, expected: seen, cost, instead: None };
+    (large_enough && route.reaches()).then_some(route)
 }
 
 /// The last resort: the filled leg cannot be closed where it is, so the other one is brought, or brought back, at the
@@ -211,8 +194,7 @@ fn bring_again(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Ro
     }
     let qty = floor_lot(qty, market.lot);
     let seen = best_price(pair, leg, side)?;
-    let limit = bounded(seen, side, collar(pair, rules), market.tick);
-    let limit = anchored(limit, pair, leg, side, rules.execution.max_unwind);
+    let limit = last_price(pair, leg, side, seen, rules);
     let cost = seen.times(qty).part(market.taker);
     let large_enough = qty >= market.min_qty && seen.times(qty) >= market.min_notional;
     large_enough.then_some(Route {
@@ -220,11 +202,30 @@ fn bring_again(pair: &Pair, leg: usize, qty: Qty, rules: &Settings) -> Option<Ro
         side,
         purpose: Purpose::Complete,
         qty,
-        limit: within_band(limit, pair, leg, side),
+        limit,
         expected: seen,
         cost,
         instead: None,
     })
+}
+
+/// The worst price of the next try: its collar beyond what is seen, inside what the venue takes and what else tells the
+/// price.
+fn last_price(pair: &Pair, leg: usize, side: Side, seen: Price, rules: &Settings) -> Price {
+    let tick = pair.rules[leg].map_or(Price::ZERO, |market| market.tick);
+    if planted("unwind_at_any_price") {
+        return bounded(seen, side, Rate::from_bps(3_000), tick);
+    }
+    let limit = within_band(bounded(seen, side, collar(pair, rules), tick), pair, leg, side);
+    anchored(limit, pair, leg, side, rules.execution.max_unwind)
+}
+
+/// The limit, or this edge where that reaches less far.
+fn drawn_in(limit: Price, edge: Price, side: Side) -> Price {
+    match side {
+        Side::Buy => limit.min(edge),
+        Side::Sell => limit.max(edge),
+    }
 }
 
 /// How far the next try reaches: wider with each that was priced and missed, never beyond `max_unwind`.
@@ -240,28 +241,23 @@ fn within_band(limit: Price, pair: &Pair, leg: usize, side: Side) -> Price {
     if market.price_band.is_zero() || mark.is_zero() {
         return limit;
     }
-    let edge = bounded(mark, side, market.price_band, market.tick);
-    match side {
-        Side::Buy => limit.min(edge),
-        Side::Sell => limit.max(edge),
-    }
+    drawn_in(limit, bounded(mark, side, market.price_band, market.tick), side)
 }
 
 /// The limit, drawn in to `max_unwind` beyond what else tells the price now: the mark, and the other venue's book. Of
 /// two the one counts that lets it reach further, for either may lie; what is silent tells nothing.
 fn anchored(limit: Price, pair: &Pair, leg: usize, side: Side, max_unwind: Rate) -> Price {
-    let (Some(market), [own, other]) = (pair.rules[leg], [leg, 1 - leg].map(|leg| &pair.quotes[leg])) else {
-        return limit;
-    };
+    let Some(market) = pair.rules[leg] else { return limit };
+    let (own, other) = (&pair.quotes[leg], &pair.quotes[1 - leg]);
     let mark = Some(own.ticker.mark).filter(|_| own.tradable);
     let mid = Some(Price::mid(other.bid, other.ask)).filter(|_| other.tradable && other.bid.raw() > 0);
     let known = [mark, mid].into_iter().flatten().filter(|price| price.raw() > 0);
     let edges = known.map(|price| bounded(price, side, max_unwind, market.tick));
     let furthest = match side {
-        Side::Buy => edges.max().map(|edge| limit.min(edge)),
-        Side::Sell => edges.min().map(|edge| limit.max(edge)),
+        Side::Buy => edges.max(),
+        Side::Sell => edges.min(),
     };
-    furthest.filter(|_| !planted("unwind_at_any_price")).unwrap_or(limit)
+    furthest.map_or(limit, |edge| drawn_in(limit, edge, side))
 }
 
 impl Route {

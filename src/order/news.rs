@@ -411,7 +411,7 @@ impl Core {
                 self.hold_entries(now, venue, ENTRIES_LATER_MS);
                 let mend = &mut self.pairs[index].mend;
                 mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
-                mend.put_off += 2;
+                mend.put_off[leg] += 2;
             }
             _ => {}
         }

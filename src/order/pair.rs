@@ -90,7 +90,7 @@ pub struct Pair {
     pub differs: [Option<Difference>; 2],
     /// A leg's funding rate cannot be meant; it was said.
     pub absurd_funding: [bool; 2],
-    /// Since when a leg's book cannot be traded on, while somebody needs it; `NEVER` = it can.
+    /// Since when the book of a leg that is held cannot be traded on; `NEVER` = it can.
     pub silent_since: [Nanos; 2],
     /// When the book of a silent feed was last asked for.
     pub book_asked: [Nanos; 2],

@@ -277,7 +277,7 @@ impl Core {
                 OrderState::NeverAccepted => 2,
                 _ => 0,
             };
-            pair.mend.put_off += if order.spec.purpose == Purpose::Unwind { refused } else { 0 };
+            pair.mend.put_off[order.leg] += refused;
             pair.mend.refused = (refused > 0).then_some(order.leg);
             if order.spec.reduce_only && order.done.filled.is_zero() {
                 // Perhaps there is nothing left to reduce.
@@ -285,11 +285,9 @@ impl Core {
             }
             if !order.done.filled.is_zero() {
                 pair.mend.progress = order.filled_at;
+                pair.mend.put_off[order.leg] = 0;
                 let halvings = &mut pair.mend.halvings[order.leg];
                 *halvings = halvings.saturating_sub(1);
-                if order.spec.purpose == Purpose::Unwind {
-                    pair.mend.put_off = 0;
-                }
             }
         }
     }
@@ -373,7 +371,7 @@ impl Core {
         // A venue that takes nothing now will not take it in the next seconds either.
         let heavy = mend::heavy_leg(pair);
         let shut = self.venues[pair.settings.venues[heavy].index()].mode != VenueMode::Ok;
-        let refuses = shut || pair.is_halted(heavy) || pair.mend.put_off >= PUT_OFF_MAX;
+        let refuses = shut || pair.is_halted(heavy) || pair.mend.put_off[heavy] >= PUT_OFF_MAX;
         let desperate = refuses || now.ms_since(pair.mend.progress) > self.no_progress_ms();
         mend::Means { closing, opening, completing: self.mode != Mode::Halted, desperate }
     }

@@ -227,6 +227,22 @@ fn what_other_pairs_hold_and_have_in_flight_counts_towards_the_gross_cap() {
     }));
 }
 
+/// The account as last stated knows nothing of what another pair has just taken: a third of each notional.
+#[test]
+fn what_other_pairs_tie_up_is_no_free_margin_before_the_venue_says_so() {
+    // 40 % of 120 must stay free, which leaves 72: room for two legs of 33, not for three.
+    let rows = [("one", 1, FREE), ("two", 2, Some(Refusal::Margin))];
+    assert_rows(rows.map(|(what, others, wanted)| {
+        let mut rig = rig_of(3, |_| {});
+        for venue in [V, P] {
+            let (equity, free_margin) = (usd(120), usd(120));
+            rig.account_report(venue, AccountReport { equity, free_margin, ..Default::default() });
+        }
+        (1..=others).for_each(|pair| assert_eq!(enters(&mut rig, pair), FREE));
+        (what.to_owned(), wanted, enters(&mut rig, 0))
+    }));
+}
+
 /// One leg of each other pair has filled that much, the other leg's order is out.
 fn lone(fills: &[&str]) -> Rig {
     let mut rig = rig_of(3, |_| {});

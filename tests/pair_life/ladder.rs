@@ -279,6 +279,54 @@ fn a_leg_whose_venue_takes_no_orders_is_hedged_again_at_once() {
 }
 
 #[test]
+fn a_leg_brought_back_is_closed_again_soon_only_where_a_person_wants_it_closed() {
+    for (flatten, after_ms, orders) in [(true, 2_100, 7), (false, 2_100, 5), (false, 61_000, 5)] {
+        let mut rig = Rig::new();
+        half_closed(&mut rig);
+        halt_market(&mut rig, MarketStatus::Halted);
+        rig.reject(2, RejectClass::RetryLater);
+        rig.wait_ms(50);
+        if flatten {
+            rig.step(Input::Command(Command::Halt { flatten: true, why: Reason::cut("test") }));
+        }
+        rig.fill(4, "h", "1", "100.02");
+        halt_market(&mut rig, MarketStatus::Trading);
+        rig.quotes();
+        rig.wait_ms(after_ms);
+        assert_eq!(rig.sent.len(), orders, "{flatten} after {after_ms} ms");
+        assert_eq!(matches!(rig.exposure, ExposureState::Held { .. }), after_ms > 60_000);
+    }
+}
+
+/// What the venue of the missing leg refuses says nothing of the one that holds the lone leg.
+#[test]
+fn refusals_of_one_venue_are_not_counted_against_the_other() {
+    let mut rig = Rig::new();
+    rig.enter();
+    rig.fill(0, "f", "1", "100.30");
+    let mut refused = 1;
+    for _ in 0..3 {
+        rig.reject(refused, RejectClass::RetryLater);
+        rig.wait_ms(1_001);
+        rig.quotes();
+        let last = rig.sent.len() - 1;
+        if rig.sent[last].venue == V {
+            break;
+        }
+        refused = last;
+    }
+    let unwind = rig.sent.len() - 1;
+    assert_eq!((rig.sent[unwind].purpose, rig.sent[unwind].venue), (Purpose::Unwind, V));
+    rig.quote(P, "101.50", "101.60");
+    rig.reject(unwind, RejectClass::Definitive);
+    rig.wait_ms(1_001);
+    rig.quote(P, "101.50", "101.60");
+    rig.wait_ms(100);
+    let next = rig.sent.last().unwrap();
+    assert_eq!((next.purpose, next.venue), (Purpose::Unwind, V), "refused once: it is given its time");
+}
+
+#[test]
 fn no_close_leaves_while_one_of_its_markets_is_halted() {
     let mut rig = Rig::new();
     rig.opened();

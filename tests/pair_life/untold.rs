@@ -182,6 +182,28 @@ fn a_restart_asks_again_and_takes_it_for_ours() {
     rig.assert_home_now();
 }
 
+/// Something of a leg may still grow, and a stranger trades: what a read shows that may lag is no loss.
+#[test]
+fn what_may_grow_has_not_gone_because_a_read_that_may_lag_shows_less() {
+    let mut rig = cut();
+    rig.account(V, "-0.4");
+    look_again(&mut rig, "-0.4");
+    mended(&mut rig, "0.6");
+    let held = rig.core.pairs()[0].book.legs[0].qty;
+    rig.wait_ms(1_000);
+    for _ in 0..3 {
+        rig.account(V, "-0.1");
+        rig.wait_ms(600);
+    }
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, held, "within the seconds that reads may lag");
+    rig.wait_ms(5_000);
+    for _ in 0..2 {
+        rig.account(V, "-0.1");
+        rig.wait_ms(600);
+    }
+    assert_ne!(rig.core.pairs()[0].book.legs[0].qty, held, "later it is");
+}
+
 /// What was held before is what a read that lags shows.
 #[test]
 fn a_close_soon_after_its_entry_is_not_measured_by_what_was_held_before() {

@@ -2,7 +2,7 @@
 //! longer than the engine needs to learn of it and to ask. What lasts excuses while it lasts.
 
 use bot4_sim::core::Mode;
-use bot4_sim::core::fault::{Action, Class, Rule};
+use bot4_sim::core::fault::{Class, Rule};
 
 use super::run::{MS, SECOND};
 use super::world::World;
@@ -91,16 +91,5 @@ fn keeps_for(rule: &Rule) -> u64 {
         Class::BookEvent | Class::TickerEvent | Class::AccountEvent => return 0,
         _ => READ_MET,
     };
-    let (Action::DelayRequest { ms }
-    | Action::DuplicateRequest { ms }
-    | Action::DelayAck { ms }
-    | Action::GiveUp { ms }
-    | Action::Lag { ms }
-    | Action::LagHistory { ms }
-    | Action::HoldFill { ms }
-    | Action::DelayEvent { ms }) = rule.action
-    else {
-        return least;
-    };
-    least + u64::from(ms) * MS
+    least + u64::from(rule.action.clone().ms().unwrap_or_default()) * MS
 }

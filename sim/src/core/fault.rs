@@ -186,21 +186,32 @@ pub enum Action {
 }
 
 impl Action {
+    /// How late it makes something, ms, where it does.
+    pub fn ms(mut self) -> Option<u32> {
+        self.ms_mut().copied()
+    }
+
     /// The same, so much later.
     fn later(mut self, extra_ms: u32) -> Self {
-        if let Action::DelayRequest { ms }
-        | Action::DuplicateRequest { ms }
-        | Action::DelayAck { ms }
-        | Action::GiveUp { ms }
-        | Action::Lag { ms }
-        | Action::LagHistory { ms }
-        | Action::HoldFill { ms }
-        | Action::BustFill { ms }
-        | Action::DelayEvent { ms } = &mut self
-        {
+        if let Some(ms) = self.ms_mut() {
             *ms = ms.saturating_add(extra_ms);
         }
         self
+    }
+
+    fn ms_mut(&mut self) -> Option<&mut u32> {
+        match self {
+            Action::DelayRequest { ms }
+            | Action::DuplicateRequest { ms }
+            | Action::DelayAck { ms }
+            | Action::GiveUp { ms }
+            | Action::Lag { ms }
+            | Action::LagHistory { ms }
+            | Action::HoldFill { ms }
+            | Action::BustFill { ms }
+            | Action::DelayEvent { ms } => Some(ms),
+            _ => None,
+        }
     }
 }
 

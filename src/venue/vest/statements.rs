@@ -192,7 +192,7 @@ pub fn past_orders(access: &Access, rows: &[OrderRow<'_>]) -> Result<Vec<(String
             qty: json::qty_cut("size", size)?.abs(),
             at_ms: row.posted_ms().ok_or_else(|| missing("postTime"))?,
         };
-        past.push((row.id.unwrap_or_default().to_owned(), order));
+        past.push((row.id.ok_or_else(|| missing("id"))?.to_owned(), order));
     }
     Ok(past)
 }

@@ -276,17 +276,7 @@ fn a_spare_takes_over_at_once_and_another_is_wanted() {
     bench.now = bench.now.plus_ms(SPARE_EVERY_MS);
     assert_eq!(bench.poll(), [], "what the account does is told by one connection");
     bench.far.to_us.send(Frame::Closed).unwrap();
-    let events = bench.poll();
-    let [
-        TraderEvent::Ready(false),
-        TraderEvent::LinkDown { role: Role::Orders, .. },
-        TraderEvent::LinkUp { role: Role::Orders },
-        TraderEvent::LinkDown { role: Role::Spare, .. },
-        TraderEvent::Ready(true),
-    ] = events[..]
-    else {
-        panic!("{events:?}")
-    };
+    swapped(&bench.poll());
     bench.far = spare;
     let id = bench.order();
     bench.says(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"order":{{"id":"77"}}}}}}"#));

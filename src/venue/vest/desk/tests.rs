@@ -238,7 +238,8 @@ fn what_may_have_been_executed_is_read_from_each_market_since_then() {
     assert_eq!(told, [(1, Side::Buy, "0.2".into(), 9), (2, Side::Sell, "0.1".into(), 8)]);
     let asked = |symbol| format!("/orders?symbol={symbol}&startTime=500&limit=1000&time={}", NOW.ms());
     assert_eq!(http.paths(), [asked("BTC-PERP"), asked("ETH-PERP")]);
-    for unread in [r#"[{"id":"0xa","symbol":"BTC-PERP","isBuy":true,"status":"FILLED"}]"#, "{}"] {
+    let nameless = rows.replace(r#""id":"0x1","#, "");
+    for unread in [r#"[{"id":"0xa","symbol":"BTC-PERP","isBuy":true,"status":"FILLED"}]"#, "{}", &nameless] {
         assert!(desk().past_orders(&mut Script::new(&[(200, unread)]), 500, NOW).is_err(), "{unread}");
     }
 }
