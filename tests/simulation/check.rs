@@ -442,4 +442,10 @@ impl Checker {
     pub fn holds(&self, pair: PairId) -> bool {
         !self.follow.book(pair).is_flat()
     }
+
+    /// An order of the pair whose end its journal does not know.
+    pub(super) fn is_open(&self, pair: PairId) -> bool {
+        let mut orders = self.follow.orders().iter();
+        orders.any(|order| order.order.spec.pair == pair && !order.state.is_terminal())
+    }
 }

@@ -160,9 +160,11 @@ impl Checker {
         }
         for pair in 0..self.lone.since.len() {
             let touched = self.truth.touched(pair);
-            // What an order of ours has just filled is not booked yet.
+            // What an order of ours has just filled is not booked yet, and what it filled long ago may never have been
+            // heard of: a bust of that is followed once it is.
             let old = touched > 0 && world.now > touched + FORGOTTEN;
-            if old && !self.holds(self.config.settings.pairs[pair].id) {
+            let id = self.config.settings.pairs[pair].id;
+            if old && !self.holds(id) && !self.is_open(id) {
                 self.truth.forget(pair);
             }
         }
