@@ -27,8 +27,6 @@ pub struct Market {
     crossed_since: Nanos,
     /// What arrives before this may be old: the connection was silent for long.
     settled_at: Nanos,
-    /// The venue has told the market's state over this connection.
-    status_told: bool,
     /// Nothing of it has come over this connection yet.
     fresh: bool,
     /// When something last came that was not a connection's first: a book that is fetched anew moves no more for that.
@@ -53,7 +51,6 @@ impl Market {
             size: pair.size,
             crossed_since: Nanos::NEVER,
             settled_at: Nanos::NEVER,
-            status_told: false,
             fresh: true,
             moved: Nanos::NEVER,
             told_still: false,
@@ -91,12 +88,11 @@ impl Market {
 
     pub fn set_ticker(&mut self, ticker: Ticker) {
         self.quote.ticker = ticker;
-        self.status_told = true;
     }
 
     /// Nothing that was told over this connection says that it does not trade.
     pub fn may_trade(&self) -> bool {
-        !self.status_told || self.quote.ticker.status == MarketStatus::Trading
+        self.quote.ticker.status != MarketStatus::Halted
     }
 
     /// A connection has opened.
@@ -117,10 +113,9 @@ impl Market {
         (self.moved, self.told_still) = (now, false);
     }
 
-    /// What was told of the market's state may be over: it counts as halted until it is told again.
+    /// What was told of the market's state may be over: nothing is opened until it is told again.
     pub fn forget_status(&mut self) {
-        self.quote.ticker.status = MarketStatus::Halted;
-        self.status_told = false;
+        self.quote.ticker.status = MarketStatus::Untold;
     }
 
     /// Nothing that arrives before `at` is traded on.

@@ -114,7 +114,7 @@ impl BookThread {
             let _ = link.send(Outbound::Close);
         }
         self.asked = true;
-        self.markets.invalidate_all();
+        self.forget_markets();
         self.markets.record_counts();
     }
 
@@ -148,10 +148,7 @@ impl BookThread {
         self.markets.record(now, RecordKind::LinkUp { venue, role });
         (self.markets.t_wire, self.markets.opened) = (now, now);
         self.markets.markets.iter_mut().flatten().for_each(|market| market.opened(now));
-        self.markets.invalidate_all();
-        if self.feed.tells_status() {
-            self.markets.forget_status();
-        }
+        self.forget_markets();
         self.markets.bad = FloodGuard::default();
         self.feed.on_open(now, &mut self.outbox);
         self.send_outbox();
@@ -220,8 +217,16 @@ impl BookThread {
         let (venue, role) = (self.markets.venue, Role::MarketData);
         self.markets.record(now, RecordKind::LinkDown { venue, role, why });
         self.markets.record(now, RecordKind::Reconnecting { venue, role, attempt: 1 });
-        self.markets.invalidate_all();
+        self.forget_markets();
         self.ask_link();
+    }
+
+    /// What a connection has told holds no more, once it is over and again when the next one begins.
+    fn forget_markets(&mut self) {
+        if self.feed.tells_status() {
+            self.markets.forget_status();
+        }
+        self.markets.invalidate_all();
     }
 
     fn report(&mut self, now: Nanos) {

@@ -15,7 +15,7 @@ use super::fields::{FieldError, PAYLOAD_MAX, Reader, Writer};
 /// First bytes of every frame.
 pub const MAGIC: u32 = 0x4a34_b074;
 /// Version of the format that is written; the only one that is read.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 /// Bytes of a frame's header.
 pub const HEADER: usize = 24;
 /// Largest frame, bytes.

@@ -49,13 +49,81 @@ pub enum Entry {
     Mode { mode: Mode, why: Reason, at: Nanos },
     /// Orderly end: nothing open, nothing unknown.
     Stopped { at: Nanos },
-    /// What an order may have filled beyond what was booked at its end, signed like its position: its venue told no
-    /// figures, and reads of the position may lag.
-    Unproven { pair: PairId, leg: u8, open: Qty, at: Nanos },
+    /// What orders may have filled beyond what was booked at their ends: their venue told no figures, and reads of the
+    /// position may lag.
+    Unproven { pair: PairId, leg: u8, open: Unproven, at: Nanos },
     /// Rules of a leg's market, when they are told and when they change: what a start without its venue goes by.
     Rules { pair: PairId, leg: u8, rules: MarketRules, at: Nanos },
     /// How often something was done lately, at the start of a segment.
     Tally { of: Counted, venue: VenueId, tally: Tally },
+    /// What of a venue's history is known, at the start of a segment and once it was read.
+    History { venue: VenueId, history: History },
+}
+
+/// What orders of ours that are over may still show of a leg beyond our books: at most so much of either sign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unproven {
+    /// Never positive.
+    pub sold: Qty,
+    /// Never negative.
+    pub bought: Qty,
+}
+
+/// What the journal knows of a venue's history of orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    pub newest: Newest,
+    /// Part of it that has still to be read: a run ended without a word, and its last orders may not stand here.
+    pub unread: Option<Tail>,
+}
+
+/// The newest order of a venue that the journal has had an intent for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Newest {
+    /// Its run and number.
+    pub epoch: u32,
+    pub seq: u32,
+    pub nonce: u64,
+    /// When it was meant.
+    pub at: Nanos,
+}
+
+/// Where the journal of a run ends that ended without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The last run that may have sent something.
+    pub epoch: u32,
+    pub newest: Newest,
+    /// Orders that are not known left after this, less a margin, and before that: the next run began, ms.
+    pub since_ms: u64,
+    pub before_ms: u64,
+}
+
+impl Unproven {
+    pub fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+
+    /// With another order that may have filled so much, signed.
+    #[must_use]
+    pub fn with(self, open: Qty) -> Self {
+        let Self { sold, bought } = self;
+        Self {
+            sold: sold.saturating_add(open.min(Qty::ZERO)),
+            bought: bought.saturating_add(open.max(Qty::ZERO)),
+        }
+    }
+
+    /// So much, signed, may be of these orders.
+    pub fn explains(self, more: Qty) -> bool {
+        !more.is_zero() && self.sold <= more && more <= self.bought
+    }
+
+    /// What is left once so much was shown.
+    #[must_use]
+    pub fn less(self, more: Qty) -> Self {
+        Self { sold: self.sold - more.min(Qty::ZERO), bought: self.bought - more.max(Qty::ZERO) }
+    }
 }
 
 /// One leg's order in an intent, with the price expected at the decision.
@@ -105,10 +173,6 @@ pub struct Totals {
     pub orders_sent: u64,
     /// Highest nonce ever used.
     pub nonce_high: u64,
-    /// Run and number of the newest intent, and when it was meant.
-    pub newest_epoch: u32,
-    pub newest_seq: u32,
-    pub newest_at: Nanos,
     pub losing_in_a_row: u32,
     /// Realised result of the day `day` (days since the epoch).
     pub day: u32,

@@ -1,7 +1,7 @@
 //! How each field of an [`Entry`] lies in bytes: little-endian, in the order written here, no padding. Called
 //! by `codec` alone. A change of order, width or meaning is a new version of the format.
 
-use super::entry::{Done, Entry, IntentEntry, IntentOrder, Totals};
+use super::entry::{Done, Entry, History, IntentEntry, IntentOrder, Newest, Tail, Totals, Unproven};
 use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::message::{Mode, StopReason};
@@ -184,10 +184,13 @@ structs! {
     }
     IntentEntry { seq, pair, kind, edge, basis, mid, orders, before, at }
     Totals {
-        ledger, pairs_opened, pairs_closed, orders_sent, nonce_high, newest_epoch, newest_seq, newest_at,
-        losing_in_a_row, day, day_result, halted,
+        ledger, pairs_opened, pairs_closed, orders_sent, nonce_high, losing_in_a_row, day, day_result, halted,
         unjudged
     }
+    Unproven { sold, bought }
+    Newest { epoch, seq, nonce, at }
+    Tail { epoch, newest, since_ms, before_ms }
+    History { newest, unread }
 }
 
 tags! {
@@ -197,7 +200,7 @@ tags! {
     }
     Side { Buy = 0, Sell = 1 }
     Direction { A = 0, B = 1 }
-    MarketStatus { Trading = 0, Halted = 1 }
+    MarketStatus { Trading = 0, Halted = 1, Untold = 2 }
     Purpose { Enter = 0, Exit = 1, Complete = 2, Unwind = 3 }
     Mode { Active = 0, Paused = 1, Reducing = 2, Halted = 3 }
     StopReason {
@@ -230,6 +233,7 @@ entries! {
     19 Tally { of, venue, tally }
     20 Unproven { pair, leg, open, at }
     21 Rules { pair, leg, rules, at }
+    22 History { venue, history }
 }
 
 impl Field for Nanos {

@@ -1,6 +1,6 @@
 //! One entry of every kind, for tests of whoever writes, reads or follows the journal.
 
-use super::entry::{Done, Entry, IntentEntry, IntentOrder, Totals};
+use super::entry::{Done, Entry, History, IntentEntry, IntentOrder, Newest, Tail, Totals, Unproven};
 use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
@@ -139,6 +139,8 @@ pub fn all() -> Vec<Entry> {
     let (state, venue_id) = (OrderState::Acked, VenueOrderId::cut("0xdef"));
     let (filled, busted) = (Qty::from_raw(7), Qty::from_raw(2));
     let done = Done { filled, busted, funding_told: true, ..Done::default() };
+    let newest = Newest { epoch: 3, seq: 9, nonce: 77, at };
+    let tail = Tail { epoch: 3, newest, since_ms: 5, before_ms: 6 };
     let mut entries = round_trip();
     entries.extend([
         Entry::PairSnapshot { pair: PairId(1), book },
@@ -166,7 +168,8 @@ pub fn all() -> Vec<Entry> {
             venue: VenueId(1),
             tally: Tally { newest: 7, counts: [3; TALLY_BUCKETS] },
         },
-        Entry::Unproven { pair: PairId(1), leg: 1, open: Qty::from_raw(-6), at },
+        Entry::Unproven { pair: PairId(1), leg: 1, open: Unproven::default().with(Qty::from_raw(-6)), at },
+        Entry::History { venue: VenueId(1), history: History { newest, unread: Some(tail) } },
         Entry::Rules { pair: PairId(1), leg: 0, rules: rules(), at },
         Entry::Stopped { at },
     ]);

@@ -13,7 +13,7 @@ use crate::types::planted::planted;
 use crate::types::record::Role;
 use crate::types::report::{Ask, Fact};
 use crate::types::settings::Reconcile;
-use crate::types::{Level, Nanos, Price, Record, RecordKind, VenueId, VenueMode};
+use crate::types::{Level, Nanos, PairId, Price, Record, RecordKind, VenueId, VenueMode};
 use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Sighting, Target, reason};
 
 /// How long a venue that asks for patience is spared when it names no time, or an absurd one, s.
@@ -52,6 +52,8 @@ pub struct KeeperThread {
     schedule: Schedule,
     /// What the venue last said; entries are off unless it is `Ok`.
     mode: VenueMode,
+    /// The pair whose rules are told first.
+    first_rules: PairId,
     rings: Rings,
 }
 
@@ -71,7 +73,17 @@ impl KeeperThread {
         let schedule = Schedule::new(clock.now(), desk.login_due(), every, private);
         let clock: Arc<dyn Clock> = Arc::from(clock);
         let http = Heeding::new(http, Arc::clone(&clock));
-        Self { venue, desk, http, connector, clock, schedule, mode: VenueMode::Ok, rings }
+        Self {
+            venue,
+            desk,
+            http,
+            connector,
+            clock,
+            schedule,
+            mode: VenueMode::Ok,
+            first_rules: PairId(0),
+            rings,
+        }
     }
 
     /// Does the next thing that is due; may block for seconds.
@@ -210,12 +222,20 @@ impl KeeperThread {
 
     fn rules(&mut self) {
         let outcome = self.desk.rules(&mut self.http);
-        for (pair, rules) in self.checked(outcome, "rules").unwrap_or_default() {
+        let mut told = self.checked(outcome, "rules").unwrap_or_default();
+        // What found no room in a full ring goes first the next time.
+        let first = told.iter().position(|(pair, _)| *pair == self.first_rules);
+        told.rotate_left(first.unwrap_or_default());
+        let mut missed = None;
+        for (pair, rules) in told {
             let fact = Fact::Rules { venue: self.venue, pair, rules };
-            // Whether its market is open. A full ring hears it the next time.
-            let _ = self.rings.to_md.push(Answer::Fact(fact.clone()));
-            self.tell(fact);
+            // Whether its market is open.
+            let heard = self.rings.to_md.push(Answer::Fact(fact.clone())).is_ok();
+            if self.rings.to_order.push(Answer::Fact(fact)).is_err() || !heard {
+                missed = missed.or(Some(pair));
+            }
         }
+        self.first_rules = missed.unwrap_or_default();
     }
 
     fn mode(&mut self) {

@@ -4,7 +4,7 @@
 use super::core::{Core, Effect, Effects};
 use super::pair::Phase;
 use crate::types::report::Ask;
-use crate::types::{Nanos, PairId, Price, StopReason, VenueId};
+use crate::types::{MarketStatus, Nanos, PairId, Price, StopReason, VenueId};
 
 /// A silent book is asked for this often while it is needed, ms.
 const BOOK_EVERY_MS: u64 = 500;
@@ -41,11 +41,12 @@ impl Core {
         }
     }
 
-    /// A market is halted by rules that are read every few minutes: while something is held on it they are read often,
-    /// so that it is closed as soon as it may be.
+    /// A market is halted by rules that are read every few minutes, or its ticker has still to say whether it is: while
+    /// something is held on it they are read often, so that it is closed as soon as it may be.
     pub(super) fn look_at_halts(&mut self, now: Nanos, fx: &mut Effects) {
         for pair in self.pairs.iter().filter(|pair| !pair.book.is_flat()) {
-            for leg in (0..2).filter(|&leg| pair.is_halted(leg)) {
+            let untold = |leg: usize| pair.quotes[leg].ticker.status == MarketStatus::Untold;
+            for leg in (0..2).filter(|&leg| pair.is_halted(leg) || untold(leg)) {
                 let venue = pair.settings.venues[leg];
                 let asked = &mut self.venues[venue.index()].rules_asked;
                 if now >= asked.plus_ms(RULES_EVERY_MS) {

@@ -5,7 +5,6 @@
 use super::facts::VenueFacts;
 use super::gate::{Approved, Gate};
 use super::lifecycle::Order;
-use super::lost::Tail;
 use super::pair::{Pair, Phase};
 use super::shelf::Shelf;
 use super::stop::Stop;
@@ -16,7 +15,7 @@ use crate::types::ready::{Made, Ready};
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
     ClientId, Command, Exposure, ExposureState, Intent, Mode, Nanos, PairId, Purpose, Quote, RecordKind,
-    Settings, VenueId,
+    Settings, Ticker, VenueId,
 };
 
 /// What happens to the order stage.
@@ -90,8 +89,6 @@ pub struct Core {
     pub(super) holds: Holds,
     /// When this run began.
     pub(super) started: Nanos,
-    /// Where the journal of a run ends that died; `None` where nothing of it can be lost.
-    pub(super) tail: Option<Tail>,
     /// The last entry was the orderly end of a run.
     pub(super) ended: bool,
     told: Vec<ExposureState>,
@@ -118,7 +115,6 @@ impl Core {
             halt_flattens: false,
             holds: Holds::default(),
             started: Nanos::NEVER,
-            tail: None,
             ended: false,
             settings,
         }
@@ -138,6 +134,7 @@ impl Core {
         if self.epoch > 0 && !self.ended {
             self.gate.throttle.count_crash(at);
         }
+        self.note_torn(at);
         self.judge_recovered(at);
     }
 
@@ -147,7 +144,6 @@ impl Core {
         assert!(start.epoch > self.epoch, "the epoch rises with each run");
         self.paper = start.paper;
         self.started = now;
-        self.tail = self.torn_tail();
         self.epoch = start.epoch;
         self.seq = 0;
         // A clock may have been set back since the last run.
@@ -161,6 +157,8 @@ impl Core {
         let mut entries = vec![Entry::Epoch { epoch, config_hash, at }];
         let halted = self.totals.halted && !planted("snapshot_forgets_latch");
         entries.push(Entry::TotalsSnapshot { totals: Totals { halted, ..self.totals } });
+        let histories = (0..).map(VenueId).zip(&self.venues);
+        entries.extend(histories.map(|(venue, facts)| Entry::History { venue, history: facts.history }));
         entries.extend(self.gate.throttle.snapshot());
         entries.extend(self.lasting_mode(at));
         for pair in &self.pairs {
@@ -207,7 +205,8 @@ impl Core {
         if !quote.tradable {
             // The last prices stay known for mending; the flag alone forbids entries.
             let last = &pair.quotes[leg];
-            next = Quote { tradable: false, ..*last };
+            let ticker = Ticker { status: quote.ticker.status, ..last.ticker };
+            next = Quote { tradable: false, ticker, ..*last };
         }
         pair.quotes[leg] = next;
     }
@@ -254,10 +253,14 @@ impl Core {
             Entry::Mode { mode, why, at } => self.apply_mode(*mode, *why, *at),
             Entry::Intent { intent } => {
                 self.seq = self.seq.max(intent.seq);
-                (self.totals.newest_epoch, self.totals.newest_seq) = (self.epoch, intent.seq);
-                self.totals.newest_at = intent.at;
-                for order in intent.orders.iter().flatten() {
-                    self.totals.nonce_high = self.totals.nonce_high.max(order.spec.nonce);
+                for IntentOrder { spec, .. } in intent.orders.iter().flatten() {
+                    self.totals.nonce_high = self.totals.nonce_high.max(spec.nonce);
+                    self.note_newest(spec, intent.at);
+                }
+            }
+            Entry::History { venue, history } => {
+                if let Some(facts) = self.venues.get_mut(venue.index()) {
+                    facts.history = *history;
                 }
             }
             Entry::Sent { .. } => self.totals.orders_sent += 1,

@@ -49,10 +49,14 @@ impl Core {
         self.measure(now, index, leg, asked, theirs, fx);
         let pair = &mut self.pairs[index];
         let ours = pair.book.legs[leg].qty;
+        if split(ours, theirs.qty).0.is_zero() {
+            pair.confirmed[leg] = pair.confirmed[leg].max(asked);
+        }
         if ours == theirs.qty {
             // A report asked for before our last change proves nothing.
             if asked > pair.touched {
                 (pair.differs[leg], pair.foreign[leg], pair.strangers[leg]) = (None, false, Qty::ZERO);
+                pair.lost[leg] &= !pair.shows_lost(leg, asked);
                 self.bury_if_dead(now, index, leg, asked, fx);
             }
             return;
@@ -84,7 +88,7 @@ impl Core {
             return;
         }
         // Whose it is its venue's history has still to say: nothing is opened meanwhile, and it is looked at again.
-        let unread = self.may_be_lost(now, pair.settings.venues[leg]);
+        let unread = self.may_be_lost(now, pair.settings.venues[leg]) && !pair.adopted;
         if !more.is_zero() && unread && pair.unproven(leg, now).is_zero() {
             return;
         }
@@ -136,7 +140,7 @@ impl Core {
     /// A venue shows what our books do not, or may do so: nothing is opened before it is explained or adopted.
     pub(super) fn is_strange(&self, pair: &Pair) -> bool {
         let suspect = |venue: &VenueId| self.venues[venue.index()].suspect != Nanos::NEVER;
-        let unread = |venue: &VenueId| self.awaits_past(*venue);
+        let unread = |venue: &VenueId| self.awaits_past(*venue) && !pair.adopted;
         pair.is_strange() || pair.settings.venues.iter().any(|venue| suspect(venue) || unread(venue))
     }
 
@@ -233,12 +237,13 @@ impl Core {
     fn take_unproven(&mut self, now: Nanos, index: usize, leg: usize, more: Qty, fx: &mut Effects) -> bool {
         let pair = &self.pairs[index];
         let open = pair.unproven(leg, now);
-        if split(open, more) != (open - more, Qty::ZERO) {
+        if !open.explains(more) {
             return false;
         }
         let (id, venue) = (pair.settings.id, pair.settings.venues[leg]);
         self.adjust(now, index, leg, more, None, fx);
-        self.record(Entry::Unproven { pair: id, leg: leg as u8, open: open - more, at: now }, fx);
+        self.record(Entry::Unproven { pair: id, leg: leg as u8, open: open.less(more), at: now }, fx);
+        self.pairs[index].lost[leg] = false;
         self.reopen(index);
         let what = Reason::cut("late fill of a cancelled order");
         fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
@@ -285,6 +290,7 @@ impl Core {
             (pair.differs[leg], pair.foreign[leg], pair.strangers[leg]) = (None, false, Qty::ZERO);
         }
         self.reopen(index);
+        self.settle_past(index, fx);
     }
 
     /// What is held now has to be settled: it is a pair, a lone leg, or nothing.

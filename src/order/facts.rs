@@ -1,6 +1,7 @@
 //! What is known of a venue at this moment, as the gate reads it. Owned by `core`; changed by what the venues tell.
 
 use super::health::MarginWatch;
+use crate::journal::entry::History;
 use crate::types::report::AccountReport;
 use crate::types::{Nanos, Usd, VenueMode};
 
@@ -33,10 +34,11 @@ pub struct VenueFacts {
     pub reconciled: bool,
     /// When a fill came of an order of ours that is in no slot any more.
     pub late_fill: Nanos,
-    /// Its history was read for orders that the journal has lost.
-    pub past_read: bool,
-    /// When it is next asked for that.
+    /// What the journal knows of its orders.
+    pub history: History,
+    /// When the rest is next asked for, and that it was told that it is not read.
     pub next_past: Nanos,
+    pub told_past: bool,
     /// When it was told that nobody can say what that fill did.
     pub told_late: Nanos,
     pub clock_offset_ms: i64,

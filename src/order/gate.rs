@@ -13,7 +13,8 @@ use crate::types::planted::planted;
 use crate::types::record::Refusal;
 use crate::types::settings::{RiskSettings, Upkeep, VenueSettings};
 use crate::types::{
-    Intent, MarketRules, Nanos, OrderSpec, Price, Purpose, Qty, Rate, Settings, Side, Usd, VenueId, VenueMode,
+    Intent, MarketRules, MarketStatus, Nanos, OrderSpec, Price, Purpose, Qty, Rate, Settings, Side, Usd,
+    VenueId, VenueMode,
 };
 
 /// Share of every rate budget that only closing orders may use (SAFETY §7, rate limits), of one in 10.
@@ -245,7 +246,8 @@ impl Gate {
         if !quote.tradable || !fresh {
             return Err(Refusal::Stale);
         }
-        if pair.is_halted(leg) { Err(Refusal::VenueState) } else { Ok(()) }
+        let told = quote.ticker.status != MarketStatus::Untold;
+        if !told || pair.is_halted(leg) { Err(Refusal::VenueState) } else { Ok(()) }
     }
 
     fn check_skew(&self, pair: &Pair) -> Result<(), Refusal> {

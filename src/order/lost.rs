@@ -4,11 +4,11 @@
 
 use super::core::{Core, Effect, Effects};
 use super::pair::Pair;
-use crate::journal::entry::{Entry, Totals};
+use crate::journal::entry::{Entry, History, Newest, Tail, Unproven};
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::report::{Ask, PastOrder};
-use crate::types::{Nanos, Qty, RecordKind, VenueId};
+use crate::types::{Nanos, OrderSpec, Qty, RecordKind, VenueId};
 
 /// How far before the journal's last order the histories are read, ms: clocks differ.
 const MARGIN_MS: u64 = 60_000;
@@ -25,47 +25,46 @@ const UNREAD_MS: u64 = 10_000;
 const READ_BY_MS: u64 = 3_000;
 const FOUND_BY_MS: u64 = 8_000;
 
-/// Where a journal ends whose run ended without a word.
-#[derive(Clone, Copy, Debug)]
-pub struct Tail {
-    /// The last run that it knows.
-    epoch: u32,
-    /// Run and number of its newest order.
-    newest: (u32, u32),
-    nonce: u64,
-    /// When that order left, less a margin.
-    since_ms: u64,
-    /// It was told that a history is not read.
-    told: bool,
-}
-
 impl Core {
-    /// Where the recovered journal ends. Call before anything of the new run.
-    pub(super) fn torn_tail(&self) -> Option<Tail> {
-        if self.paper || self.ended || self.epoch == 0 || planted("lost_tail_ignored") {
-            return None;
+    /// The recovered journal has ended, perhaps without a word: then both histories are to be read. What the run before
+    /// has not read is read with it. Call before anything of the new run.
+    pub(super) fn note_torn(&mut self, at: Nanos) {
+        if self.ended || self.epoch == 0 || planted("lost_tail_ignored") {
+            return;
         }
-        let Totals { newest_epoch, newest_seq, newest_at, nonce_high: nonce, .. } = self.totals;
-        let (at_ms, margin_ms) = match newest_at {
-            Nanos::NEVER => (u64::from(self.epoch) * 1_000, MARGIN_EMPTY_MS),
+        let (epoch, before_ms) = (self.epoch, at.ms());
+        let last = self.venues.iter().map(|facts| facts.history.newest.at).max().unwrap_or_default();
+        let (last_ms, margin_ms) = match last {
+            Nanos::NEVER => (u64::from(epoch) * 1_000, MARGIN_EMPTY_MS),
             at => (at.ms(), MARGIN_MS),
         };
-        let (newest, since_ms) = ((newest_epoch, newest_seq), at_ms.saturating_sub(margin_ms));
-        Some(Tail { epoch: self.epoch, newest, nonce, since_ms, told: false })
+        for History { newest, unread } in self.venues.iter_mut().map(|facts| &mut facts.history) {
+            let (newest, since_ms) = unread.map_or_else(
+                || (*newest, last_ms.saturating_sub(margin_ms)),
+                |older: Tail| (older.newest, older.since_ms),
+            );
+            *unread = Some(Tail { epoch, newest, since_ms, before_ms });
+        }
+    }
+
+    /// An intent of ours is known.
+    pub(super) fn note_newest(&mut self, spec: &OrderSpec, at: Nanos) {
+        let Some(facts) = self.venues.get_mut(spec.venue.index()) else { return };
+        facts.history.newest = Newest { epoch: spec.id.epoch, seq: spec.id.seq, nonce: spec.nonce, at };
     }
 
     /// Asks the venues for their histories until each has told it.
     pub(super) fn tick_past(&mut self, now: Nanos, fx: &mut Effects) {
-        let Some(tail) = &mut self.tail else { return };
-        let unread = now.ms_since(self.started) > UNREAD_MS;
-        for (venue, facts) in self.venues.iter_mut().enumerate().filter(|(_, facts)| !facts.past_read) {
-            let venue = VenueId(venue as u8);
+        let overdue = now.ms_since(self.started) > UNREAD_MS;
+        for venue in (0..self.venues.len()).map(|venue| VenueId(venue as u8)) {
+            let Some(tail) = self.unread(venue) else { continue };
+            let facts = &mut self.venues[venue.index()];
             if now >= facts.next_past {
                 facts.next_past = now.plus_ms(ASK_AGAIN_MS);
                 fx.push(Effect::Ask(Ask::PastOrders { venue, since_ms: tail.since_ms }));
             }
-            if unread && !tail.told {
-                tail.told = true;
+            if overdue && !facts.told_past {
+                facts.told_past = true;
                 let (pair, what) =
                     (Default::default(), Reason::cut("entries held: the history cannot be read"));
                 fx.push(Effect::Log(RecordKind::Alarm { pair, venue, what }));
@@ -75,40 +74,63 @@ impl Core {
 
     /// What the venue's history shows beyond the journal may be there more than our books hold.
     pub(super) fn take_past(&mut self, now: Nanos, venue: VenueId, orders: &[PastOrder], fx: &mut Effects) {
-        let Some(tail) = self.tail else { return };
-        if std::mem::replace(&mut self.venues[venue.index()].past_read, true) {
-            return;
-        }
-        let started_ms = self.started.ms();
+        let Some(tail) = self.unread(venue) else { return };
         for index in 0..self.pairs.len() {
-            let Some(leg) = self.pairs[index].leg_of(venue) else { continue };
-            let id = self.pairs[index].settings.id;
-            let lost = orders.iter().filter(|past| past.pair == id && tail.lacks(past, started_ms));
-            let open = lost.fold(Qty::ZERO, |sum, past| {
-                sum.saturating_add(Qty::from_raw(past.qty.raw() * past.side.sign()))
-            });
-            if !open.is_zero() {
+            let pair = &self.pairs[index];
+            let Some(leg) = pair.leg_of(venue) else { continue };
+            let lost = orders.iter().filter(|past| past.pair == pair.settings.id);
+            let open = lost
+                .filter(|past| lacks(&tail, past) && !is_known(pair, past))
+                .map(|past| Qty::from_raw(past.qty.raw() * past.side.sign()))
+                .fold(Unproven::default(), Unproven::with);
+            if !open.is_zero() && !pair.adopted {
                 self.find_lost(now, index, leg, open, fx);
             }
         }
+        self.close_past(venue, tail, fx);
     }
 
-    fn find_lost(&mut self, now: Nanos, index: usize, leg: usize, open: Qty, fx: &mut Effects) {
+    fn find_lost(&mut self, now: Nanos, index: usize, leg: usize, open: Unproven, fx: &mut Effects) {
         let pair = &mut self.pairs[index];
         let (id, venue, known) = (pair.settings.id, pair.settings.venues[leg], pair.unproven(leg, now));
         // A difference that was seen before is explained now.
         (pair.differs[leg], pair.foreign[leg], pair.strangers[leg]) = (None, false, Qty::ZERO);
         pair.lost[leg] = true;
-        let open = known.saturating_add(open);
+        let open = known.with(open.sold).with(open.bought);
         self.record(Entry::Unproven { pair: id, leg: leg as u8, open, at: now }, fx);
         let what = Reason::cut("orders left that the journal has lost: their fills are ours");
         fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
         fx.push(Effect::Ask(Ask::Account { venue }));
     }
 
+    /// The history was read up to this run: what it held is known, whatever becomes of this run.
+    fn close_past(&mut self, venue: VenueId, tail: Tail, fx: &mut Effects) {
+        let History { newest, .. } = self.venues[venue.index()].history;
+        let nonce = newest.nonce.max(tail.before_ms);
+        let read = Newest { epoch: tail.epoch, seq: u32::MAX, nonce, at: newest.at };
+        let history = History { newest: newest.max(read), unread: None };
+        self.record(Entry::History { venue, history }, fx);
+    }
+
+    /// A person took a pair as its venues hold it: once all of a venue are, nothing that was lost there matters.
+    pub(super) fn settle_past(&mut self, index: usize, fx: &mut Effects) {
+        self.pairs[index].adopted = true;
+        for venue in self.pairs[index].settings.venues {
+            let settled = |pair: &Pair| pair.leg_of(venue).is_none() || pair.adopted;
+            if let Some(tail) = self.unread(venue).filter(|_| self.pairs.iter().all(settled)) {
+                self.close_past(venue, tail, fx);
+            }
+        }
+    }
+
+    /// What is still to be read of a venue's history; nobody can be asked in paper mode.
+    fn unread(&self, venue: VenueId) -> Option<Tail> {
+        self.venues[venue.index()].history.unread.filter(|_| !self.paper)
+    }
+
     /// The venue's history has still to say whether the journal has lost something.
     pub(super) fn awaits_past(&self, venue: VenueId) -> bool {
-        self.tail.is_some() && !self.venues[venue.index()].past_read
+        self.unread(venue).is_some()
     }
 
     /// What is more on a leg than our books hold may be of an order that the journal has lost.
@@ -123,20 +145,24 @@ impl Core {
             let found = pair.lost[leg] && !pair.unproven(leg, now).is_zero();
             found || (ran_ms < READ_BY_MS && self.awaits_past(pair.settings.venues[leg]))
         };
-        self.tail.is_some() && ran_ms < FOUND_BY_MS && (0..2).any(open)
+        ran_ms < FOUND_BY_MS && (0..2).any(open)
     }
 }
 
-impl Tail {
-    /// An order of ours that the journal does not know. Where a venue keeps no name of ours its nonce tells: it lies
-    /// beyond the last one known, before this run, and by our clock.
-    fn lacks(&self, past: &PastOrder, started_ms: u64) -> bool {
-        match past.id {
-            Some(id) => id.epoch <= self.epoch && (id.epoch, id.seq) > self.newest,
-            None => {
-                let beyond = past.nonce > self.nonce && past.nonce < started_ms;
-                beyond && past.nonce.abs_diff(past.at_ms) <= NONCE_OFF_MS
-            }
+/// An order of ours that the journal does not know. Where a venue keeps no name of ours its nonce tells: it lies beyond
+/// the last one known, before the next run, and by our clock.
+fn lacks(tail: &Tail, past: &PastOrder) -> bool {
+    match past.id {
+        Some(id) => id.epoch <= tail.epoch && (id.epoch, id.seq) > (tail.newest.epoch, tail.newest.seq),
+        None => {
+            let beyond = past.nonce > tail.newest.nonce && past.nonce < tail.before_ms;
+            beyond && past.nonce.abs_diff(past.at_ms) <= NONCE_OFF_MS
         }
     }
+}
+
+/// A run that died before it had read the history may have sent it, and told its journal.
+fn is_known(pair: &Pair, past: &PastOrder) -> bool {
+    let mut orders = pair.orders.iter().flatten().filter(|order| order.spec.side == past.side);
+    orders.any(|order| past.id.map_or(order.spec.nonce == past.nonce, |id| id == order.id()))
 }

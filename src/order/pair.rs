@@ -5,7 +5,7 @@ use super::gate::floor_lot;
 use super::lately::Lately;
 use super::lifecycle::Order;
 use super::mend::Mend;
-use crate::journal::entry::{Entry, IntentEntry};
+use crate::journal::entry::{Entry, IntentEntry, Unproven};
 use crate::position::{Execution, PairBook};
 use crate::types::report::PositionReport;
 use crate::types::settings::PairSettings;
@@ -81,11 +81,15 @@ pub struct Pair {
     pub foreign: [bool; 2],
     /// How much of it is not, signed.
     pub strangers: [Qty; 2],
-    /// What the last order of a leg whose end left its fill untold may have filled beyond what the position had shown,
-    /// signed, and when it was closed.
-    unproven: [(Qty, Nanos); 2],
-    /// Orders of this leg were found that the journal has lost.
+    /// What orders of a leg whose end left their fill untold may have filled beyond what the position had shown, and
+    /// when the last was closed.
+    unproven: [(Unproven, Nanos); 2],
+    /// Orders of this leg were found that the journal has lost, and no position that has caught up was read since.
     pub lost: [bool; 2],
+    /// A person has said that what the venues hold is ours: what the journal may have lost is settled with it.
+    pub adopted: bool,
+    /// When a statement that shows all that our books hold of a leg was last asked for.
+    pub confirmed: [Nanos; 2],
     /// What the venue showed when it last differed from our books: a second look is due.
     pub differs: [Option<Difference>; 2],
     /// A leg's funding rate cannot be meant; it was said.
@@ -124,8 +128,10 @@ impl Pair {
             lone_ns: 0,
             foreign: [false; 2],
             strangers: [Qty::ZERO; 2],
-            unproven: [(Qty::ZERO, Nanos::NEVER); 2],
+            unproven: [(Unproven::default(), Nanos::NEVER); 2],
             lost: [false; 2],
+            adopted: false,
+            confirmed: [Nanos::NEVER; 2],
             differs: [None; 2],
             absurd_funding: [false; 2],
             silent_since: [Nanos::NEVER; 2],
@@ -320,9 +326,15 @@ impl Pair {
         self.foreign.contains(&true) || self.differs.iter().any(Option::is_some)
     }
 
-    /// What orders of ours that are over may have filled on a leg beyond our books, signed.
-    pub fn unproven(&self, leg: usize, now: Nanos) -> Qty {
-        if self.may_grow(leg, now, LATE_FILL_MS) { self.unproven[leg].0 } else { Qty::ZERO }
+    /// What orders of ours that are over may have filled on a leg beyond our books.
+    pub fn unproven(&self, leg: usize, now: Nanos) -> Unproven {
+        let open = self.lost[leg] || self.may_grow(leg, now, LATE_FILL_MS);
+        if open { self.unproven[leg].0 } else { Unproven::default() }
+    }
+
+    /// A position that was asked for then shows all that lost orders of the leg have done.
+    pub fn shows_lost(&self, leg: usize, asked: Nanos) -> bool {
+        asked >= self.unproven[leg].1.plus_ms(LAG_MS)
     }
 
     /// Reads may show more of a leg any moment: its last order has just ended without a word of what it filled.

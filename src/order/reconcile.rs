@@ -51,9 +51,10 @@ impl Core {
     /// it.
     fn note_rest(&mut self, fact: &Fact) {
         let (venue, answers) = match fact {
-            Fact::Order { venue, .. } | Fact::Account { venue, .. } | Fact::OpenOrders { venue, .. } => {
-                (*venue, true)
-            }
+            Fact::Order { venue, .. }
+            | Fact::Account { venue, .. }
+            | Fact::OpenOrders { venue, .. }
+            | Fact::PastOrders { venue, .. } => (*venue, true),
             Fact::Failed { ask } if is_private(ask) => (ask.venue(), false),
             // Not now, it says, or it lets nobody log in: the next close there waits for an answer to something else.
             Fact::Placed { venue, news: OrderNews::Rejected(reject), .. }
@@ -280,8 +281,10 @@ impl Core {
 /// A call about our account: where such a one gets no answer, no order gets there either.
 const fn is_private(ask: &Ask) -> bool {
     match ask {
-        Ask::Order { .. } | Ask::PastOrders { .. } | Ask::Account { .. } | Ask::OpenOrders { .. } => true,
+        Ask::Order { .. } | Ask::Account { .. } | Ask::OpenOrders { .. } => true,
         Ask::Place { .. } | Ask::Cancel { .. } | Ask::CancelAll { .. } => true,
+        // A history also fails for what it holds, again and again, and closes go on meanwhile.
+        Ask::PastOrders { .. } => false,
         Ask::Book { .. } | Ask::Rules { .. } | Ask::Link { .. } => false,
     }
 }

@@ -259,7 +259,8 @@ impl Core {
         let filled = done.filled;
         // Before the end: a death between the two leaves an order that is measured again.
         if filled < qty {
-            let open = Qty::from_raw((qty - filled).raw() * side.sign());
+            let rest = Qty::from_raw((qty - filled).raw() * side.sign());
+            let open = self.pairs[index].unproven(leg, now).with(rest);
             self.record(Entry::Unproven { pair, leg: leg as u8, open, at: now }, fx);
         }
         self.close(now, index, id, Reason::EMPTY, fx);

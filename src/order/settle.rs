@@ -273,6 +273,8 @@ impl Core {
             }
             let refused = match order.state {
                 OrderState::Rejected => 1,
+                // None of its connections was free.
+                OrderState::NeverAccepted if order.sent_at == Nanos::NEVER => 1,
                 // It was waited for as long as for two refusals.
                 OrderState::NeverAccepted => 2,
                 _ => 0,
@@ -371,7 +373,9 @@ impl Core {
         // A venue that takes nothing now will not take it in the next seconds either.
         let heavy = mend::heavy_leg(pair);
         let shut = self.venues[pair.settings.venues[heavy].index()].mode != VenueMode::Ok;
-        let refuses = shut || pair.is_halted(heavy) || pair.mend.put_off[heavy] >= PUT_OFF_MAX;
+        // What its venue still shows is there: an unwind is also refused because nothing is left of the leg.
+        let put_off = pair.mend.put_off[heavy] >= PUT_OFF_MAX && pair.confirmed[heavy] > pair.mend.began;
+        let refuses = shut || pair.is_halted(heavy) || put_off;
         let desperate = refuses || now.ms_since(pair.mend.progress) > self.no_progress_ms();
         mend::Means { closing, opening, completing: self.mode != Mode::Halted, desperate }
     }

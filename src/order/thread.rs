@@ -364,6 +364,7 @@ impl OrderThread {
         let outcome = if (failed || self.written >= self.meant) && !closes_unwritten {
             SendOutcome::Nothing(Reason::cut("it does not stand in the journal"))
         } else if stayed == Some(meant) {
+            self.written += 1;
             SendOutcome::Nothing(Reason::cut("its other leg could not leave"))
         } else {
             self.written += 1;

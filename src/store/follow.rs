@@ -78,6 +78,7 @@ impl Follow {
             Entry::TotalsSnapshot { .. }
             | Entry::Tally { .. }
             | Entry::Unproven { .. }
+            | Entry::History { .. }
             | Entry::Rules { .. }
             | Entry::Mode { .. }
             | Entry::Stopped { .. } => {}

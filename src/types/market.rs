@@ -36,6 +36,8 @@ pub enum MarketStatus {
     #[default]
     Trading,
     Halted,
+    /// A ticker has still to tell it on the present connection. Rules always know it.
+    Untold,
 }
 
 /// State of a whole venue (sheet `paradex`, 4.1 `/system/state`; a venue without the notion is always `Ok`).

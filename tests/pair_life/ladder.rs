@@ -79,6 +79,7 @@ fn a_leg_that_nobody_takes_is_hedged_again_on_the_other_venue() {
         assert_eq!(rig.sent[last].venue, V);
         refused = last;
         rig.reject(last, RejectClass::Definitive);
+        rig.account(V, "-1");
         rig.wait_ms(1_001);
         rig.quotes();
     }
@@ -271,6 +272,7 @@ fn a_leg_whose_venue_takes_no_orders_is_hedged_again_at_once() {
         if last > 3 {
             rig.reject(last, RejectClass::RetryLater);
         }
+        rig.account(V, "-1");
         rig.wait_ms(1_001);
         rig.quotes();
     }
@@ -369,5 +371,64 @@ fn an_exit_that_waited_is_made_anew() {
     rig.step(Input::Intent(wish));
     assert_eq!(rig.sent.len(), 2, "its limits are of a second ago");
     rig.step(Input::Intent(Intent { t_decide: rig.now, ..wish }));
+    assert_eq!(rig.sent.len(), 4);
+}
+
+/// An unwind is also refused because the leg is gone: nothing is opened beside one that its venue no longer shows.
+#[test]
+fn no_leg_is_brought_back_beside_one_that_nobody_has_seen_since() {
+    let mut rig = Rig::new();
+    half_closed(&mut rig);
+    rig.reject(2, RejectClass::Definitive);
+    for _ in 0..6 {
+        rig.wait_ms(1_001);
+        rig.quotes();
+        let last = rig.sent.len() - 1;
+        assert_eq!(rig.sent[last].purpose, Purpose::Unwind, "the account has not answered yet");
+        rig.reject(last, RejectClass::Definitive);
+    }
+    rig.account(V, "-1");
+    rig.wait_ms(1_001);
+    rig.quotes();
+    rig.reject(rig.sent.len() - 1, RejectClass::Definitive);
+    assert_eq!(rig.sent.last().unwrap().purpose, Purpose::Complete);
+}
+
+/// What a market's ticker says of it, on the quotes of a book that can be traded on or not.
+fn tell_status(rig: &mut Rig, status: MarketStatus, tradable: bool) {
+    let mut quote = rig.quoted(V, "100.30", "100.36");
+    (quote.ticker.status, quote.tradable) = (status, tradable);
+    rig.step(Input::Quote(quote));
+}
+
+#[test]
+fn a_market_whose_state_is_not_told_is_closed_by_its_rules_and_opened_by_nobody() {
+    for tradable in [true, false] {
+        let mut rig = Rig::new();
+        rig.opened();
+        tell_status(&mut rig, MarketStatus::Untold, tradable);
+        rig.asks.clear();
+        rig.wait_ms(1);
+        assert!(rig.asks.contains(&Ask::Rules { venue: V }), "it may be halted: its rules are read at once");
+        rig.step(Input::Command(Command::Halt { flatten: true, why: Reason::cut("test") }));
+        rig.wait_ms(1_000);
+        assert_eq!(rig.sent.len(), 4, "its rules say that it trades");
+    }
+    let mut rig = Rig::new();
+    tell_status(&mut rig, MarketStatus::Untold, true);
+    rig.enter();
+    assert!(rig.sent.is_empty());
+}
+
+#[test]
+fn a_halt_that_is_told_beside_a_book_without_prices_keeps_closes_back() {
+    let mut rig = Rig::new();
+    rig.opened();
+    tell_status(&mut rig, MarketStatus::Halted, false);
+    rig.step(Input::Command(Command::Halt { flatten: true, why: Reason::cut("test") }));
+    rig.wait_ms(1_000);
+    assert_eq!(rig.sent.len(), 2);
+    tell_status(&mut rig, MarketStatus::Trading, false);
+    rig.wait_ms(1_000);
     assert_eq!(rig.sent.len(), 4);
 }

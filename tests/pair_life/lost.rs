@@ -1,7 +1,7 @@
 //! Orders that left and that the journal does not know, because the machine died before the disk had them.
 
 use bot4::journal::entry::Entry;
-use bot4::order::core::{Core, Effects, Start};
+use bot4::order::core::{Core, Effects, Input, Start};
 use bot4::types::order::Reason;
 use bot4::types::report::{Ask, Fact, PastOrder};
 use bot4::types::*;
@@ -18,16 +18,21 @@ fn after_power_cut(orderly: bool) -> Rig {
     rig.fill(2, "g", "1", "100.11");
     rig.fill(3, "g", "1", "100.10");
     rig.now = rig.now.plus_ms(10_000);
+    begin(rig, 2, orderly)
+}
+
+/// The next run, two minutes after the last one ended in order or without a word.
+fn begin(mut rig: Rig, epoch: u32, orderly: bool) -> Rig {
     if orderly {
         rig.journal.push(Entry::Stopped { at: rig.now });
     }
     let mut core = Core::new(rig.core.settings().clone());
     rig.journal.iter().for_each(|entry| core.recover(entry));
     core.end_recovery(rig.now);
-    rig.journal = core.snapshot(2, 0, rig.now);
+    rig.journal = core.snapshot(epoch, 0, rig.now);
     let mut fx = Effects::new();
     rig.now = rig.now.plus_ms(120_000);
-    core.start(rig.now, Start { epoch: 2, mode: Mode::Active, paper: false }, &mut fx);
+    core.start(rig.now, Start { epoch, mode: Mode::Active, paper: false }, &mut fx);
     rig.core = core;
     rig.sent.clear();
     rig.carry_out(fx);
@@ -161,4 +166,120 @@ fn nothing_is_opened_before_both_histories_are_read_and_one_that_is_not_is_told(
     rig.quotes();
     assert_eq!(rig.exposure, ExposureState::MayEnter, "an orderly end loses nothing");
     assert!(!rig.asks.iter().any(|ask| matches!(ask, Ask::PastOrders { .. })));
+}
+
+/// The run that follows may end before it has read the histories, in order or not; the one after that reads them.
+#[test]
+fn what_one_run_has_not_read_the_next_one_does() {
+    for orderly in [true, false] {
+        let rig = after_power_cut(false);
+        let lost = past(&rig, 3, Side::Sell, "1")[0];
+        let mut rig = begin(rig, 3, orderly);
+        tell(&mut rig, P, Vec::new());
+        tell(&mut rig, V, vec![lost]);
+        shown(&mut rig, "-1", "0");
+        rig.wait_ms(3_000);
+        assert!(!is_foreign(&rig));
+        let [close] = rig.sent[..] else { panic!("{:?}", rig.sent) };
+        assert_eq!((close.venue, close.side, close.reduce_only), (V, Side::Buy, true));
+    }
+}
+
+/// One history was read and its leg is being closed when the machine dies again; what the other one has lost is older
+/// than the orders of that run.
+#[test]
+fn a_second_death_hides_nothing_of_the_first() {
+    let mut rig = after_power_cut(false);
+    let [sold, _] = past(&rig, 3, Side::Sell, "1");
+    let [_, bought] = past(&rig, 3, Side::Buy, "2");
+    tell(&mut rig, P, vec![bought]);
+    shown(&mut rig, "0", "2");
+    rig.wait_ms(4_000);
+    assert_eq!(rig.sent.len(), 1, "it is not waited for any longer");
+    rig.fill(0, "u", "2", "100.10");
+    let mut rig = begin(rig, 3, false);
+    tell(&mut rig, P, vec![bought]);
+    shown(&mut rig, "-1", "0");
+    tell(&mut rig, V, vec![sold]);
+    shown(&mut rig, "-1", "0");
+    rig.wait_ms(4_000);
+    assert!(!is_foreign(&rig));
+    let [close] = rig.sent[..] else { panic!("{:?}", rig.sent) };
+    assert_eq!((close.venue, close.side), (V, Side::Buy));
+}
+
+/// Once it was read, what a stranger does afterwards is not explained by it again.
+#[test]
+fn what_was_read_once_explains_nothing_in_the_next_run() {
+    let mut rig = after_power_cut(false);
+    let lost = past(&rig, 3, Side::Sell, "1");
+    tell(&mut rig, V, vec![lost[0]]);
+    tell(&mut rig, P, vec![lost[1]]);
+    shown(&mut rig, "0", "0");
+    rig.now = rig.now.plus_ms(90_000);
+    let mut rig = begin(rig, 3, false);
+    tell(&mut rig, V, vec![lost[0]]);
+    tell(&mut rig, P, vec![lost[1]]);
+    shown(&mut rig, "-1", "0");
+    assert!(is_foreign(&rig));
+}
+
+/// A lone leg whose unwinds missed: the history tells their size, and not that nothing of them has filled.
+#[test]
+fn orders_of_both_sides_that_were_lost_bound_a_leg_from_both_sides() {
+    for (sells, shows, foreign) in [(1, "1", false), (2, "1", false), (2, "-1", false), (1, "2", true)] {
+        let mut rig = after_power_cut(false);
+        let mut lost = vec![past(&rig, 3, Side::Buy, "1")[0]];
+        lost.extend((0..sells).map(|n| past(&rig, 4 + n, Side::Sell, "1")[0]));
+        tell(&mut rig, V, lost);
+        tell(&mut rig, P, Vec::new());
+        shown(&mut rig, shows, "0");
+        rig.wait_ms(4_000);
+        assert_eq!((is_foreign(&rig), rig.sent.len()), (foreign, usize::from(!foreign)), "{sells} {shows}");
+    }
+}
+
+/// Nonces that `bot4 flatten` has used in between say nothing of the orders before.
+#[test]
+fn orders_are_lost_also_where_flatten_has_closed_something_since() {
+    let rig = after_power_cut(false);
+    let lost = past(&rig, 3, Side::Sell, "1")[0];
+    let mut core = Core::new(rig.core.settings().clone());
+    rig.journal.iter().for_each(|entry| core.recover(entry));
+    core.raise_nonce(rig.now.ms() + 10_000);
+    let mut rig = rig;
+    rig.journal = core.snapshot(2, 0, rig.now);
+    let mut rig = begin(rig, 3, false);
+    tell(&mut rig, P, Vec::new());
+    tell(&mut rig, V, vec![lost]);
+    shown(&mut rig, "-1", "0");
+    assert!(!is_foreign(&rig));
+}
+
+/// While the account does not answer, nothing tells what a lost order has filled.
+#[test]
+fn what_was_lost_is_ours_however_late_its_position_is_read() {
+    let mut rig = after_power_cut(false);
+    let lost = past(&rig, 3, Side::Sell, "1")[0];
+    tell(&mut rig, V, vec![lost]);
+    tell(&mut rig, P, Vec::new());
+    rig.wait_ms(120_000);
+    shown(&mut rig, "-1", "0");
+    assert!(!is_foreign(&rig));
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, qty("-1"));
+}
+
+#[test]
+fn a_person_who_adopts_ends_the_wait_for_a_history() {
+    let mut rig = after_power_cut(false);
+    rig.wait_ms(12_000);
+    rig.step(Input::Command(Command::Adopt(PairId(0))));
+    shown(&mut rig, "0", "0");
+    rig.asks.clear();
+    rig.wait_ms(5_000);
+    assert!(!rig.asks.iter().any(|ask| matches!(ask, Ask::PastOrders { .. })));
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::MayEnter);
+    let ended = |entry: &Entry| matches!(entry, Entry::History { history, .. } if history.unread.is_none());
+    assert_eq!(rig.journal.iter().filter(|entry| ended(entry)).count(), 2, "and for the next run too");
 }

@@ -84,7 +84,8 @@ fn what_an_order_may_have_filled_is_written_before_its_end() {
     look_again(&mut rig, "0");
     let id = rig.sent[0].id;
     let at = |wanted: &dyn Fn(&Entry) -> bool| rig.journal.iter().position(wanted).unwrap();
-    let unproven = at(&|entry| matches!(entry, Entry::Unproven { leg: 0, open, .. } if *open == qty("-1")));
+    let unproven =
+        at(&|entry| matches!(entry, Entry::Unproven { leg: 0, open, .. } if open.sold == qty("-1")));
     let closed = at(&|entry| matches!(entry, Entry::Closed { id: ended, .. } if *ended == id));
     assert!(unproven < closed);
 }

@@ -273,12 +273,12 @@ fn what_an_earlier_connection_told_of_a_market_holds_no_more() {
         bench.quote().unwrap().ticker.status
     };
     bench.connect();
-    assert_eq!(status(&mut bench, "m100"), MarketStatus::Halted, "not told yet");
+    assert_eq!(status(&mut bench, "m100"), MarketStatus::Untold, "not told yet");
     bench.frame("t");
     assert_eq!(status(&mut bench, "m101"), MarketStatus::Trading);
     bench.frame("");
     bench.connect();
-    assert_eq!(status(&mut bench, "m102"), MarketStatus::Halted);
+    assert_eq!(status(&mut bench, "m102"), MarketStatus::Untold);
     bench.frame("t");
     assert_eq!(status(&mut bench, "m103"), MarketStatus::Trading);
 }

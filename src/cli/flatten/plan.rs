@@ -11,8 +11,8 @@ use crate::types::{BookUpdate, MarketRules, Nanos, Price, Qty, Rate, Side};
 /// an outcome may have filled, and what one whose end told no figures may have, shown late. Holds zero.
 pub(super) fn explained(pair: &Pair, leg: usize, now: Nanos) -> [Qty; 2] {
     let held = pair.book.legs[leg].qty.raw();
-    let late = held + pair.unproven(leg, now).raw();
-    let (mut low, mut high) = (held.min(late).min(0), held.max(late).max(0));
+    let late = pair.unproven(leg, now);
+    let (mut low, mut high) = ((held + late.sold.raw()).min(0), (held + late.bought.raw()).max(0));
     for order in pair.live_orders().filter(|order| order.leg == leg) {
         let open = (order.spec.qty - order.done.filled).raw() * order.spec.side.sign();
         low = low.min(held + open.min(0));
@@ -81,7 +81,7 @@ pub(super) fn clip(wanted: Qty, offer: Offer, rules: &MarketRules) -> Qty {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::entry::Entry;
+    use crate::journal::entry::{Entry, Unproven};
     use crate::types::{Level, PairId};
 
     fn qty(text: &str) -> Qty {
@@ -125,7 +125,8 @@ mod tests {
         };
         let mut pair = Pair::new(settings);
         let at = Nanos::from_ms(1_000);
-        pair.apply(&Entry::Unproven { pair: PairId(0), leg: 0, open: qty("-0.6"), at });
+        let open = Unproven::default().with(qty("-0.6"));
+        pair.apply(&Entry::Unproven { pair: PairId(0), leg: 0, open, at });
         assert_eq!(explained(&pair, 0, at.plus_ms(59_000)), [qty("-0.6"), qty("0")]);
         assert_eq!(explained(&pair, 0, at.plus_ms(61_000)), [qty("0"), qty("0")]);
         assert_eq!(explained(&pair, 1, at), [qty("0"), qty("0")]);

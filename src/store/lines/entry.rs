@@ -58,6 +58,7 @@ pub fn entry(names: &Names, entry: &Entry) -> Option<Line> {
         | Entry::TotalsSnapshot { .. }
         | Entry::Tally { .. }
         | Entry::Unproven { .. }
+        | Entry::History { .. }
         | Entry::Rules { .. }
         | Entry::OrderSnapshot { .. }
         | Entry::Intent { .. }

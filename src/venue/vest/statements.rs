@@ -177,17 +177,18 @@ pub fn open_orders(access: &Access, rows: &[OrderRow<'_>]) -> Result<Vec<OpenOrd
 }
 
 /// Orders of our markets among the rows that may have been executed, by the venue's id. A CANCELLED row does not always
-/// tell what was filled before the cancel, so that the size bounds it.
+/// tell what was filled before the cancel, so that the size bounds it. What has no nonce is not ours: each of ours has.
 pub fn past_orders(access: &Access, rows: &[OrderRow<'_>]) -> Result<Vec<(String, PastOrder)>, WireError> {
     let mut past = Vec::new();
     for row in rows.iter().filter(|row| row.status() != Status::Rejected) {
         let Some(pair) = row.symbol.and_then(|symbol| access.pair_of(symbol)) else { continue };
+        let Some(nonce) = row.nonce else { continue };
         let missing = |what: &'static str| WireError::new(what, b"", "told of every order in the history");
         let size = row.size.ok_or_else(|| missing("size"))?;
         let order = PastOrder {
             pair,
             id: None,
-            nonce: row.nonce.unwrap_or(0),
+            nonce,
             side: row.side().ok_or_else(|| missing("isBuy"))?,
             qty: json::qty_cut("size", size)?.abs(),
             at_ms: row.posted_ms().ok_or_else(|| missing("postTime"))?,
