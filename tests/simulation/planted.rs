@@ -50,7 +50,7 @@ pub const MISTAKES: &[(&str, Look)] = &[
     ("gives_up_after_three_tries", Often(&[], &[V::Part, V::RefuseCloses])),
     ("mode_holds_back_mending", Often(&[F::Operator], &[V::Part])),
     ("daily_loss_ignored", Often(&[], &[V::Part])),
-    ("lost_tail_ignored", Often(&[F::PowerCut], &[])),
+    ("lost_tail_ignored", Often(&[F::PowerCut, F::Hold], &[])),
     ("recovery_calls_orders_dead", Storm),
     ("recovery_skips_fills", Storm),
     ("lighter_leg_is_unwound", Often(&[], &[V::Part])),
