@@ -49,6 +49,12 @@ fn with_all_faults_no_promise_is_broken_and_all_comes_home() {
     assert!(batch::swarm(1, count("BOT4_SIM_SEEDS", 500), u64::MAX, 3_600, jobs()));
 }
 
+/// What a power cut takes from the journal is found in the histories, or nothing was there.
+#[test]
+fn the_power_fails_again_and_again_and_no_leg_stays_alone() {
+    assert!(batch::power(1, count("BOT4_SIM_POWER_HOURS", 100), 3_600, jobs()));
+}
+
 #[test]
 fn the_engine_dies_again_and_again_and_always_comes_home() {
     assert!(batch::storm(1, count("BOT4_SIM_CRASHES", 10_000), u64::MAX, jobs()));
@@ -72,6 +78,7 @@ fn seeds_that_found_something_find_nothing_any_more() {
             "swarm" => Options::swarm,
             "storm" => Options::storm,
             "busy" => Options::busy,
+            "power" => Options::power,
             other => panic!("no such kind: {other}"),
         };
         let outcome = simulate(&make(seed.parse().unwrap(), seconds.parse().unwrap()));

@@ -157,7 +157,7 @@ pub(crate) mod tests {
         let payload = "070000002a000000010807060504030201";
         assert_eq!(
             hex::encode(&encoded.bytes()[..CRC_AT]),
-            "74b0344a1100000006040000\
+            "74b0344a1100000006050000\
              0900000000000000"
         );
         assert_eq!(hex::encode(&encoded.bytes()[HEADER..]), payload);

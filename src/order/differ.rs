@@ -129,12 +129,11 @@ impl Core {
     }
 
     /// The venue has told of a liquidation or of a late fill, and this was asked for after it: the first sight counts;
-    /// but the news of a fill may itself be old, and then what was held a moment ago proves nothing.
+    /// but reads may lag, and what was held a moment ago proves nothing.
     fn is_suspect(&self, index: usize, leg: usize, shown: Qty, asked: Nanos) -> bool {
         let pair = &self.pairs[index];
         let facts = &self.venues[pair.settings.venues[leg].index()];
-        let old = facts.suspect <= facts.late_fill && pair.is_perhaps_old(leg, shown, asked);
-        facts.suspect != Nanos::NEVER && asked > facts.suspect && !old
+        facts.suspect != Nanos::NEVER && asked > facts.suspect && !pair.is_perhaps_old(leg, shown, asked)
     }
 
     /// A venue shows what our books do not, or may do so: nothing is opened before it is explained or adopted.

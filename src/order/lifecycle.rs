@@ -13,8 +13,9 @@ use crate::types::{ClientId, Fill, Nanos, OrderReport, OrderSpec, OrderState, Pr
 const CLEAN_READS: u32 = 2;
 /// So many of them, the last so long after the window, are proof without the position, and against an acknowledgement:
 /// a market that strangers trade in never shows ours alone, and history and fills that lag for so long would be an
-/// outage.
+/// outage. Where all of them are so late, as after a restart, fewer do.
 const CLEAN_READS_ALONE: u32 = 8;
+const CLEAN_READS_LATE: u32 = 3;
 const CLEAN_ALONE_MS: u64 = 25_000;
 /// After the receive window, before a read counts as clean: clocks differ and histories lag.
 const WINDOW_MARGIN_MS: u64 = 500;
@@ -69,8 +70,8 @@ pub struct Order {
     pub(super) queries: usize,
     pub(super) next_query: Nanos,
     clean_reads: u32,
-    /// When the last of them was asked for.
-    clean_until: Nanos,
+    /// And those of them that were asked long after it.
+    clean_late: u32,
     fills_seen: Vec<Fill>,
 }
 
@@ -126,7 +127,7 @@ impl Order {
             queries: 0,
             next_query: Nanos::NEVER,
             clean_reads: 0,
-            clean_until: Nanos::NEVER,
+            clean_late: 0,
             fills_seen,
         }
     }
@@ -322,7 +323,7 @@ impl Order {
     pub fn not_found(&mut self, asked: Nanos) -> bool {
         if asked > self.window_end() {
             self.clean_reads += 1;
-            self.clean_until = asked;
+            self.clean_late += u32::from(asked > self.window_end().plus_ms(CLEAN_ALONE_MS));
         }
         self.is_provably_dead()
     }
@@ -331,8 +332,8 @@ impl Order {
     pub fn is_provably_dead(&self) -> bool {
         let position = self.position_clean || planted("position_not_read");
         let read = self.clean_reads >= CLEAN_READS && position && !self.is_acknowledged();
-        let long = self.clean_until > self.window_end().plus_ms(CLEAN_ALONE_MS);
-        self.done.filled.is_zero() && (read || (long && self.clean_reads >= CLEAN_READS_ALONE))
+        let many = self.clean_late > 0 && self.clean_reads >= CLEAN_READS_ALONE;
+        self.done.filled.is_zero() && (read || many || self.clean_late >= CLEAN_READS_LATE)
     }
 
     /// The venue has it or had it, whatever is asked after since.
@@ -445,6 +446,9 @@ mod tests {
         }
         let late = order.window_end().plus_ms(CLEAN_ALONE_MS + 1);
         assert!(order.not_found(late));
+        let mut restarted = self::order();
+        let reads = [(); CLEAN_READS_LATE as usize].map(|()| restarted.not_found(late));
+        assert_eq!(reads, [false, false, true]);
         order.fill(&fill("a", 1), Nanos(5));
         assert!(!order.is_provably_dead(), "what has filled has arrived");
     }

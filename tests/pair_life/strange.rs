@@ -85,6 +85,7 @@ fn a_history_that_goes_back_halts_at_the_second_look() {
 fn a_liquidated_leg_is_believed_at_first_sight_and_the_other_closed_at_once() {
     let mut rig = Rig::new();
     rig.opened();
+    rig.later_ms(6_000);
     rig.asks.clear();
     rig.event(V, TraderEvent::Liquidation);
     assert_eq!(rig.core.mode(), Mode::Halted);
@@ -98,6 +99,21 @@ fn a_liquidated_leg_is_believed_at_first_sight_and_the_other_closed_at_once() {
     rig.fill(2, "u", "1", "99.98");
     rig.assert_home();
     assert!(rig.core.pairs()[0].book.is_flat());
+}
+
+/// The venue that lags may show what was there before the pair was opened.
+#[test]
+fn a_leg_that_has_just_been_opened_is_not_gone_at_first_sight() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.event(V, TraderEvent::Liquidation);
+    rig.account(V, "0");
+    rig.wait_ms(600);
+    rig.account(V, "0");
+    assert_eq!(rig.sent.len(), 2);
+    rig.now = rig.now.plus_ms(6_000);
+    rig.account(V, "0");
+    assert_eq!((rig.sent[2].venue, rig.sent[2].purpose), (P, Purpose::Unwind), "no read is so old any more");
 }
 
 /// An order that bears a name of ours and is in no slot of this run.

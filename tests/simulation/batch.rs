@@ -116,6 +116,21 @@ fn shortened_if_signed(options: Options) -> Options {
     Options { seconds, ..options }
 }
 
+/// Hours in which the power fails again and again.
+pub fn power(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
+    let sums = Sums::new(jobs);
+    each(
+        first,
+        jobs,
+        |seed| seed < first + count,
+        |seed| {
+            let options = shortened_if_signed(Options::power(seed, seconds));
+            sums.add(&options, &simulate(&options));
+        },
+    );
+    sums.print(false) == 0
+}
+
 /// Seeds with everything that goes wrong, so many or as many as begin in so many minutes. Rows of the catalogue that
 /// were never reached fail a large campaign.
 pub fn swarm(first: u64, count: u64, minutes: u64, seconds: u64, jobs: usize) -> bool {

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let good = match words.first().map(String::as_str) {
         Some("seed") => one(&words, number("--seed", 1), seconds),
         Some("swarm") => batch::swarm(first, number("--count", 100), minutes, seconds, jobs),
+        Some("power") => batch::power(first, number("--count", 100), seconds, jobs),
         Some("packets") => batch::packets(first, number("--count", 100), seconds, jobs),
         Some("storm") => batch::storm(first, number("--cycles", 10_000), minutes, jobs),
         Some("points") => batch::points(number("--scenarios", 2), jobs),
@@ -33,8 +34,8 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "campaign: one of seed --seed N [--calm|--storm|--busy|--packets] [--loud], swarm --count N, \
-                 packets --count N, storm --cycles N, points --scenarios N, twice --count N, \
+                "campaign: one of seed --seed N [--calm|--storm|--busy|--packets|--power] [--loud], swarm --count N, \
+                 power --count N, packets --count N, storm --cycles N, points --scenarios N, twice --count N, \
                  planted --count N --seeds N --only NAME,NAME; \
                  with --first N --seconds S --minutes M (no new seed after so long) --jobs N"
             );
@@ -52,6 +53,7 @@ fn one(words: &[String], seed: u64, seconds: u64) -> bool {
         () if has("--storm") => Options::storm,
         () if has("--busy") => Options::busy,
         () if has("--packets") => Options::packets,
+        () if has("--power") => Options::power,
         () => Options::swarm,
     };
     let options = Options { loud: has("--loud"), ..make(seed, seconds) };

@@ -249,6 +249,11 @@ impl Disk {
         }
     }
 
+    /// Part of the journal is not yet safe from a power cut.
+    pub fn is_behind(&self) -> bool {
+        self.durable_seq < self.seq
+    }
+
     /// The machine loses power: what was not synced may be lost, in part and in any order.
     pub fn cut_power(&mut self, rng: &mut Rng) {
         self.segments.iter_mut().for_each(|segment| segment.cut_power(rng));

@@ -155,7 +155,9 @@ impl Checker {
 
     /// What others did is forgotten once nothing of it is left.
     fn forget_strangers(&mut self, world: &mut World) {
-        if (self.strange || world.meddled) && self.truth.is_flat() && self.follow.held_pairs() == 0 {
+        // What a power cut has taken of the journal is told by the run that reads it.
+        let flat = self.truth.is_flat() && self.follow.held_pairs() == 0 && !world.power_lost;
+        if (self.strange || world.meddled) && flat {
             (self.strange, world.meddled) = (false, false);
         }
         for pair in 0..self.lone.since.len() {

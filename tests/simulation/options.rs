@@ -140,6 +140,28 @@ impl Options {
         }
     }
 
+    /// A run that trades as often as it may and whose machine loses power again and again, its disk being slow, with
+    /// some of what keeps the next run from finding out.
+    pub fn power(seed: u64, seconds: u64) -> Self {
+        use {FaultKind as F, VenueFault as V};
+        let mut rng = Rng::new(seed, "power");
+        let often = 40;
+        let mut faults = vec![(F::PowerCut, often), (F::Hold, often)];
+        for kind in [F::Crash, F::CrashNow, F::RestDown, F::Outage, F::BreakSends, F::Cut, F::DiskFull] {
+            if rng.chance(300_000) {
+                faults.push((kind, often));
+            }
+        }
+        let mut venue_faults = Vec::new();
+        for kind in [V::Hand, V::Force, V::Refuse, V::Part, V::Lag, V::Mode, V::Pending] {
+            if rng.chance(150_000) {
+                venue_faults.push((kind, often));
+            }
+        }
+        let durability = Durability::Process;
+        Self { faults, venue_faults, durability, ..Self::busy(seed, seconds) }
+    }
+
     /// A run that trades and in which single messages get lost, doubled or late and single connections are cut; all
     /// else is calm, since misses of the market and entries by the minute are reasons of their own to call someone.
     pub fn packets(seed: u64, seconds: u64) -> Self {
