@@ -34,9 +34,9 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "campaign: one of seed --seed N [--calm|--storm|--busy|--packets|--power] [--loud], swarm --count N, \
-                 power --count N, packets --count N, storm --cycles N, points --scenarios N, twice --count N, \
-                 planted --count N --seeds N --only NAME,NAME; \
+                "campaign: one of seed --seed N [--calm|--storm|--busy|--packets|--power] [--loud], \
+                 swarm --count N, power --count N, packets --count N, storm --cycles N, \
+                 points --scenarios N, twice --count N, planted --count N --seeds N --only NAME,NAME; \
                  with --first N --seconds S --minutes M (no new seed after so long) --jobs N"
             );
             return ExitCode::from(2);

@@ -427,8 +427,8 @@ impl Checker {
         self.last_seq = None;
     }
 
-    /// What was not synced may be gone with the power; what our orders left at the venues is ours all the same, but what
-    /// it has cost is estimated.
+    /// What was not synced may be gone with the power; what our orders left at the venues is ours all the same, but
+    /// what it has cost is estimated.
     pub fn lost_power(&mut self, world: &mut World) {
         world.meddled = true;
         self.strange_money |= world.disk.is_behind();
