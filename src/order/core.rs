@@ -89,6 +89,8 @@ pub struct Core {
     pub(super) holds: Holds,
     /// When this run began.
     pub(super) started: Nanos,
+    /// Orders that the journal has lost, by their nonces, where a venue keeps no name of ours.
+    pub(super) lost: Vec<(VenueId, u64)>,
     /// The last entry was the orderly end of a run.
     pub(super) ended: bool,
     told: Vec<ExposureState>,
@@ -115,6 +117,7 @@ impl Core {
             halt_flattens: false,
             holds: Holds::default(),
             started: Nanos::NEVER,
+            lost: Vec::new(),
             ended: false,
             settings,
         }

@@ -140,7 +140,9 @@ impl Core {
     pub(super) fn is_strange(&self, pair: &Pair) -> bool {
         let suspect = |venue: &VenueId| self.venues[venue.index()].suspect != Nanos::NEVER;
         let unread = |venue: &VenueId| self.awaits_past(*venue) && !pair.adopted;
-        pair.is_strange() || pair.settings.venues.iter().any(|venue| suspect(venue) || unread(venue))
+        let left_over = |venue: &VenueId| self.venues[venue.index()].left_over;
+        let strange = |venue: &VenueId| suspect(venue) || unread(venue) || left_over(venue);
+        pair.is_strange() || pair.settings.venues.iter().any(strange)
     }
 
     /// After such news a venue is asked at once and often, until a read has come that has caught up: those that got no

@@ -34,6 +34,8 @@ pub struct VenueFacts {
     pub reconciled: bool,
     /// When a fill came of an order of ours that is in no slot any more.
     pub late_fill: Nanos,
+    /// Orders of ours are open there that nobody waits for; they are being cancelled.
+    pub left_over: bool,
     /// What the journal knows of its orders.
     pub history: History,
     /// When the rest is next asked for, and that it was told that it is not read.

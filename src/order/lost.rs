@@ -79,10 +79,11 @@ impl Core {
             let pair = &self.pairs[index];
             let Some(leg) = pair.leg_of(venue) else { continue };
             let lost = orders.iter().filter(|past| past.pair == pair.settings.id);
-            let open = lost
-                .filter(|past| lacks(&tail, past) && !is_known(pair, past))
-                .map(|past| Qty::from_raw(past.qty.raw() * past.side.sign()))
-                .fold(Unproven::default(), Unproven::with);
+            let lost: Vec<&PastOrder> =
+                lost.filter(|past| lacks(&tail, past) && !is_known(pair, past)).collect();
+            let sizes = lost.iter().map(|past| Qty::from_raw(past.qty.raw() * past.side.sign()));
+            let open = sizes.fold(Unproven::default(), Unproven::with);
+            self.lost.extend(lost.iter().filter(|past| past.id.is_none()).map(|past| (venue, past.nonce)));
             if !open.is_zero() && !pair.adopted {
                 self.find_lost(now, index, leg, open, fx);
             }
@@ -100,7 +101,9 @@ impl Core {
         self.record(Entry::Unproven { pair: id, leg: leg as u8, open, at: now }, fx);
         let what = Reason::cut("orders left that the journal has lost: their fills are ours");
         fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
-        fx.push(Effect::Ask(Ask::Account { venue }));
+        // They may still be open.
+        self.venues[venue.index()].left_over = true;
+        fx.extend([Ask::OpenOrders { venue }, Ask::Account { venue }].map(Effect::Ask));
     }
 
     /// The history was read up to this run: what it held is known, whatever becomes of this run.

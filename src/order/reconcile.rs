@@ -135,7 +135,7 @@ impl Core {
         orders: &[OpenOrder],
         fx: &mut Effects,
     ) {
-        let mut ours_open = 0;
+        let (mut ours_open, mut left_over) = (0, false);
         for open in orders {
             let another = self.is_of_another_engine(now, open);
             if another {
@@ -147,11 +147,13 @@ impl Core {
             ours_open += 1;
             // What is in flight ends by its own deadlines, in a stop too: a cancelled close leaves its leg alone.
             if !self.is_live_here(open) {
+                left_over = true;
                 self.cancel_listed(now, venue, open, fx);
                 self.stop.iter_mut().for_each(|stop| stop.cancelled += 1);
             }
         }
         let facts = &mut self.venues[venue.index()];
+        facts.left_over = left_over;
         let first = !facts.reconciled && facts.account.is_some();
         facts.reconciled |= facts.account.is_some();
         if first {
@@ -186,12 +188,9 @@ impl Core {
 
     /// Ours by client id, by a nonce that we used, or because the whole account is ours.
     fn is_ours(&self, venue: VenueId, open: &OpenOrder) -> bool {
-        let by_nonce = open.nonce != 0
-            && self
-                .pairs
-                .iter()
-                .flat_map(|pair| pair.orders.iter().flatten())
-                .any(|order| order.spec.venue == venue && order.spec.nonce == open.nonce);
+        let specs = self.pairs.iter().flat_map(|pair| pair.orders.iter().flatten()).map(|order| order.spec);
+        let mut nonces = specs.map(|spec| (spec.venue, spec.nonce)).chain(self.lost.iter().copied());
+        let by_nonce = open.nonce != 0 && nonces.any(|used| used == (venue, open.nonce));
         open.id.is_some() || by_nonce || self.settings.dedicated_account || planted("strangers_cancelled")
     }
 

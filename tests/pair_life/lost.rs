@@ -2,8 +2,8 @@
 
 use bot4::journal::entry::Entry;
 use bot4::order::core::{Core, Effects, Input, Start};
-use bot4::types::order::Reason;
-use bot4::types::report::{Ask, Fact, PastOrder};
+use bot4::types::order::{Reason, VenueOrderId};
+use bot4::types::report::{Ask, Fact, OpenOrder, PastOrder};
 use bot4::types::*;
 
 use crate::rig::*;
@@ -282,4 +282,30 @@ fn a_person_who_adopts_ends_the_wait_for_a_history() {
     assert_eq!(rig.exposure, ExposureState::MayEnter);
     let ended = |entry: &Entry| matches!(entry, Entry::History { history, .. } if history.unread.is_none());
     assert_eq!(rig.journal.iter().filter(|entry| ended(entry)).count(), 2, "and for the next run too");
+}
+
+/// It may be pending at its venue for half a minute.
+#[test]
+fn a_lost_order_that_is_still_open_is_cancelled_and_nothing_is_opened_beside_it() {
+    let mut rig = after_power_cut(false);
+    let lost = past(&rig, 3, Side::Sell, "1")[0];
+    tell(&mut rig, V, vec![lost]);
+    tell(&mut rig, P, Vec::new());
+    assert!(rig.asks.contains(&Ask::OpenOrders { venue: V }));
+    shown(&mut rig, "0", "0");
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::Blocked, "nobody knows yet whether it is");
+    let venue_id = VenueOrderId::cut("0xab");
+    let list = |rig: &mut Rig, orders| {
+        let asked = rig.now;
+        rig.fact(Fact::OpenOrders { venue: V, asked, orders });
+    };
+    list(&mut rig, vec![OpenOrder { pair: Some(PairId(0)), venue_id, id: None, nonce: lost.nonce }]);
+    assert!(rig.cancels > 0);
+    let cancels = rig.cancels;
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::Blocked);
+    list(&mut rig, vec![OpenOrder { pair: Some(PairId(0)), venue_id, id: None, nonce: 77 }]);
+    rig.quotes();
+    assert_eq!((rig.exposure, rig.cancels), (ExposureState::MayEnter, cancels), "a stranger's is left alone");
 }

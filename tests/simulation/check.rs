@@ -425,13 +425,9 @@ impl Checker {
         world.meddled |= world.disk.gap;
         self.untold.clear();
         self.last_seq = None;
-    }
-
-    /// What was not synced may be gone with the power; what our orders left at the venues is ours all the same, but
-    /// what it has cost is estimated.
-    pub fn lost_power(&mut self, world: &mut World) {
-        world.meddled = true;
-        self.strange_money |= world.disk.is_behind();
+        // What was not synced may be gone with the power: what our orders left at the venues is ours all the same, but
+        // what it has cost is estimated.
+        self.strange_money |= world.power_lost && world.disk.is_behind();
     }
 
     /// A person has put the journal away.

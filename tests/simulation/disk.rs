@@ -121,7 +121,8 @@ impl Disk {
         if let Some((path, len)) = &found.last
             && let Some(last) = self.segments.iter_mut().find(|segment| self_path(segment) == *path)
         {
-            last.bytes.truncate(*len);
+            // A file is prepared with zeros: an entry that ends in them is whole before they were written.
+            last.bytes.resize(*len, 0);
             last.sealed = true;
             last.publish();
             last.durable = last.bytes.len();

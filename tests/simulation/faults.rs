@@ -36,6 +36,8 @@ pub enum FaultKind {
     CrashNow,
     /// The machine loses power.
     PowerCut,
+    /// It does at a random effect that comes next; in runs of that alone.
+    PowerCutNext,
     /// The disk of the journal is full for a while.
     DiskFull,
     /// The database lags for a while.
@@ -206,6 +208,11 @@ impl Faults {
             }
             FaultKind::CrashNow => deeds.push(Deed::CrashNow),
             FaultKind::PowerCut => deeds.push(Deed::CutPower),
+            FaultKind::PowerCutNext => {
+                world.crash_at = Some(world.effects + 1 + self.rng.next() % 60);
+                world.cuts_power = true;
+                world.tags.hit("K2");
+            }
             FaultKind::DiskFull => {
                 world.disk.full = true;
                 let until = now + self.span(1_000, 8);

@@ -146,7 +146,7 @@ impl Options {
         use {FaultKind as F, VenueFault as V};
         let mut rng = Rng::new(seed, "power");
         let often = 40;
-        let mut faults = vec![(F::PowerCut, often), (F::Hold, often)];
+        let mut faults = vec![(F::PowerCut, often), (F::PowerCutNext, often), (F::Hold, often)];
         for kind in [F::Crash, F::CrashNow, F::RestDown, F::Outage, F::BreakSends, F::Cut, F::DiskFull] {
             if rng.chance(300_000) {
                 faults.push((kind, often));

@@ -22,9 +22,11 @@ pub enum Look {
     Wire,
     /// The engine dies again and again.
     Storm,
+    /// The power fails again and again.
+    Power,
 }
 
-use Look::{Often, Storm, Swarm, Wire};
+use Look::{Often, Power, Storm, Swarm, Wire};
 
 pub const MISTAKES: &[(&str, Look)] = &[
     ("timeout_is_failure", Wire),
@@ -50,7 +52,7 @@ pub const MISTAKES: &[(&str, Look)] = &[
     ("gives_up_after_three_tries", Often(&[], &[V::Part, V::RefuseCloses])),
     ("mode_holds_back_mending", Often(&[F::Operator], &[V::Part])),
     ("daily_loss_ignored", Often(&[], &[V::Part])),
-    ("lost_tail_ignored", Often(&[F::PowerCut, F::Hold], &[])),
+    ("lost_tail_ignored", Power),
     ("recovery_calls_orders_dead", Storm),
     ("recovery_skips_fills", Storm),
     ("lighter_leg_is_unwound", Often(&[], &[V::Part])),
@@ -86,6 +88,7 @@ pub fn options(look: Look, seed: u64) -> Options {
     let options = match look {
         Swarm => Options::swarm(seed, TRY_S),
         Storm => Options::storm(seed, TRY_S),
+        Power => Options::power(seed, TRY_S),
         Wire => Options { wire_ppm: 120_000, ..Options::busy(seed, TRY_S) },
         Often(faults, venue_faults) => Options {
             faults: faults.iter().map(|&kind| (kind, 40)).collect(),

@@ -296,11 +296,8 @@ impl Run {
                 if self.engine.is_some() {
                     let world = &mut *lock(&self.world);
                     world.tags.hit("K2");
+                    world.cuts_power = true;
                     world.die("power cut");
-                    let mut rng = Rng::new(self.rng.next(), "power");
-                    world.disk.cut_power(&mut rng);
-                    world.power_lost = true;
-                    self.check.lost_power(world);
                 }
             }
             Deed::Command(command) => {
@@ -317,6 +314,12 @@ impl Run {
     /// The engine's process is gone.
     fn bury(&mut self) {
         let now = self.now();
+        let cut = std::mem::take(&mut lock(&self.world).cuts_power);
+        if cut {
+            let world = &mut *lock(&self.world);
+            world.disk.cut_power(&mut Rng::new(self.rng.next(), "power"));
+            (world.power_lost, world.meddled) = (true, true);
+        }
         if let Some(engine) = self.engine.take() {
             self.crashes += 1;
             self.check.crashed(&self.world, &engine);
@@ -381,7 +384,7 @@ impl Run {
                     self.check.journal_lost();
                 }
                 world.drop_wires();
-                (world.dead, world.crash_at) = (false, None);
+                (world.dead, world.crash_at, world.cuts_power) = (false, None, false);
                 self.next[STARTER] = now + after + self.faults.restart_pause(&mut self.rng);
                 world.disturb(self.next[STARTER]);
             }
@@ -393,7 +396,7 @@ impl Run {
         let now = self.now();
         self.faults.heal(&self.world, now);
         let world = &mut *lock(&self.world);
-        world.crash_at = None;
+        (world.crash_at, world.cuts_power) = (None, false);
         world.note("heal", format_args!(""));
     }
 

@@ -133,6 +133,7 @@ pub fn world(options: &Options) -> Shared {
         lifted_unwritten: false,
         moved: 0,
         power_lost: false,
+        cuts_power: false,
         effects: 0,
         crash_at: None,
         disturbed: START_NS,

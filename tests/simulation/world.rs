@@ -108,6 +108,8 @@ pub struct World {
     pub moved: i64,
     /// The last death was a power cut: what was not synced may be lost.
     pub power_lost: bool,
+    /// The next death will be one.
+    pub cuts_power: bool,
     /// Effects of the present run of the engine, and at which of them it dies.
     pub effects: u64,
     pub crash_at: Option<u64>,
