@@ -152,7 +152,7 @@ impl KeeperThread {
             }
             Ask::PastOrders { since_ms, .. } => {
                 let past = desk.past_orders(http, since_ms, asked);
-                past.map(|orders| Some(Fact::PastOrders { venue, orders }))
+                past.map(|orders| Some(Fact::PastOrders { venue, asked, orders }))
             }
             Ask::Cancel { target } => desk.cancel(http, &target, asked).map(|()| None),
             Ask::CancelAll { pair, .. } => desk.cancel_all(http, pair, asked).map(|()| None),

@@ -18,6 +18,9 @@ const MARGIN_EMPTY_MS: u64 = 3_600_000;
 const NONCE_OFF_MS: u64 = 5_000;
 /// A history without an answer is asked for again after this, ms.
 const ASK_AGAIN_MS: u64 = 2_000;
+/// One that was asked for so long after the start holds all that the run before has sent: what was in flight has
+/// arrived or lapsed, and reads lag no more, ms.
+const ARRIVED_MS: u64 = 6_000;
 /// A history that has no answer by then is told, and a position that nothing explains is called a stranger's, ms.
 const UNREAD_MS: u64 = 10_000;
 /// So long after a start a lone leg waits for the histories, ms; and where they show a lost order, for the positions
@@ -73,7 +76,14 @@ impl Core {
     }
 
     /// What the venue's history shows beyond the journal may be there more than our books hold.
-    pub(super) fn take_past(&mut self, now: Nanos, venue: VenueId, orders: &[PastOrder], fx: &mut Effects) {
+    pub(super) fn take_past(
+        &mut self,
+        now: Nanos,
+        venue: VenueId,
+        asked: Nanos,
+        orders: &[PastOrder],
+        fx: &mut Effects,
+    ) {
         let Some(tail) = self.unread(venue) else { return };
         for index in 0..self.pairs.len() {
             let pair = &self.pairs[index];
@@ -82,13 +92,21 @@ impl Core {
             let lost: Vec<&PastOrder> =
                 lost.filter(|past| lacks(&tail, past) && !is_known(pair, past)).collect();
             let sizes = lost.iter().map(|past| Qty::from_raw(past.qty.raw() * past.side.sign()));
-            let open = sizes.fold(Unproven::default(), Unproven::with);
-            self.lost.extend(lost.iter().filter(|past| past.id.is_none()).map(|past| (venue, past.nonce)));
-            if !open.is_zero() && !pair.adopted {
+            let total = sizes.fold(Unproven::default(), Unproven::with);
+            let nonces = lost.iter().filter(|past| past.id.is_none()).map(|past| (venue, past.nonce));
+            self.lost.extend(nonces);
+            let found = &mut self.pairs[index].found[leg];
+            let before = std::mem::replace(found, total);
+            if total != before && !self.pairs[index].adopted {
+                let open = Unproven { sold: total.sold - before.sold, bought: total.bought - before.bought };
                 self.find_lost(now, index, leg, open, fx);
             }
         }
-        self.close_past(venue, tail, fx);
+        // What they have filled is journalled first: another death would hide it.
+        let open = |pair: &Pair| pair.leg_of(venue).is_some_and(|leg| pair.lost[leg]);
+        if asked >= self.started.plus_ms(ARRIVED_MS) && !self.pairs.iter().any(open) {
+            self.close_past(venue, tail, fx);
+        }
     }
 
     fn find_lost(&mut self, now: Nanos, index: usize, leg: usize, open: Unproven, fx: &mut Effects) {
@@ -132,7 +150,7 @@ impl Core {
     }
 
     /// The venue's history has still to say whether the journal has lost something.
-    pub(super) fn awaits_past(&self, venue: VenueId) -> bool {
+    pub fn awaits_past(&self, venue: VenueId) -> bool {
         self.unread(venue).is_some()
     }
 

@@ -86,6 +86,8 @@ pub struct Pair {
     unproven: [(Unproven, Nanos); 2],
     /// Orders of this leg were found that the journal has lost, and no position that has caught up was read since.
     pub lost: [bool; 2],
+    /// All that those may have filled.
+    pub found: [Unproven; 2],
     /// A person has said that what the venues hold is ours: what the journal may have lost is settled with it.
     pub adopted: bool,
     /// When a statement that shows all that our books hold of a leg was last asked for.
@@ -130,6 +132,7 @@ impl Pair {
             strangers: [Qty::ZERO; 2],
             unproven: [(Unproven::default(), Nanos::NEVER); 2],
             lost: [false; 2],
+            found: [Unproven::default(); 2],
             adopted: false,
             confirmed: [Nanos::NEVER; 2],
             differs: [None; 2],

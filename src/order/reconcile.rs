@@ -26,7 +26,7 @@ impl Core {
             Fact::OpenOrders { venue, asked, orders } => {
                 self.take_open_orders(now, venue, asked, &orders, fx);
             }
-            Fact::PastOrders { venue, orders } => self.take_past(now, venue, &orders, fx),
+            Fact::PastOrders { venue, asked, orders } => self.take_past(now, venue, asked, &orders, fx),
             Fact::Rules { venue, pair, rules } => self.take_rules(now, venue, pair, rules, fx),
             Fact::Mode { venue, mode } => self.take_mode(now, venue, mode),
             Fact::Clock { venue, offset_ms } => self.take_clock(now, venue, offset_ms, fx),

@@ -219,6 +219,7 @@ pub enum Fact {
     },
     PastOrders {
         venue: VenueId,
+        asked: Nanos,
         orders: Vec<PastOrder>,
     },
     Rules {

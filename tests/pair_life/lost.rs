@@ -37,19 +37,26 @@ fn begin(mut rig: Rig, epoch: u32, orderly: bool) -> Rig {
     rig.sent.clear();
     rig.carry_out(fx);
     rig.connect_without_history();
+    // What was in flight has arrived.
+    rig.now = rig.now.plus_ms(ARRIVED_MS);
+    rig.wait_ms(1);
     rig.quotes();
     rig
 }
 
+/// So long after a start a history holds all that was in flight.
+const ARRIVED_MS: u64 = 6_000;
+
 /// What a venue's history shows of an order: at Vest by a nonce so long after the last one known, at Paradex by a name.
 fn past(rig: &Rig, seq: u32, side: Side, qty: &str) -> [PastOrder; 2] {
-    let at_ms = rig.now.ms() - 125_000;
+    let at_ms = rig.now.ms() - 131_000;
     let order = |id, nonce| PastOrder { pair: PairId(0), id, nonce, side, qty: self::qty(qty), at_ms };
     [order(None, at_ms), order(Some(ClientId { epoch: 1, seq, leg: 1 }), 0)]
 }
 
 fn tell(rig: &mut Rig, venue: VenueId, orders: Vec<PastOrder>) {
-    rig.fact(Fact::PastOrders { venue, orders });
+    let asked = rig.now;
+    rig.fact(Fact::PastOrders { venue, asked, orders });
 }
 
 /// Both accounts, twice, so that what they show is believed.
@@ -91,6 +98,7 @@ fn a_whole_pair_that_was_lost_is_no_lone_leg() {
     let mut rig = after_power_cut(false);
     let [sold, _] = past(&rig, 3, Side::Sell, "1");
     let [_, bought] = past(&rig, 3, Side::Buy, "1");
+    rig.now = rig.now.minus_ms(ARRIVED_MS);
     tell(&mut rig, V, vec![sold]);
     rig.account(V, "-1");
     rig.wait_ms(600);
@@ -215,7 +223,10 @@ fn what_was_read_once_explains_nothing_in_the_next_run() {
     let lost = past(&rig, 3, Side::Sell, "1");
     tell(&mut rig, V, vec![lost[0]]);
     tell(&mut rig, P, vec![lost[1]]);
+    rig.now = rig.now.plus_ms(6_000);
     shown(&mut rig, "0", "0");
+    tell(&mut rig, V, vec![lost[0]]);
+    tell(&mut rig, P, vec![lost[1]]);
     rig.now = rig.now.plus_ms(90_000);
     let mut rig = begin(rig, 3, false);
     tell(&mut rig, V, vec![lost[0]]);
@@ -306,6 +317,29 @@ fn a_lost_order_that_is_still_open_is_cancelled_and_nothing_is_opened_beside_it(
     rig.quotes();
     assert_eq!(rig.exposure, ExposureState::Blocked);
     list(&mut rig, vec![OpenOrder { pair: Some(PairId(0)), venue_id, id: None, nonce: 77 }]);
+    rig.now = rig.now.plus_ms(6_000);
+    shown(&mut rig, "0", "0");
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::Blocked, "the history is read once more");
+    tell(&mut rig, V, vec![lost]);
     rig.quotes();
     assert_eq!((rig.exposure, rig.cancels), (ExposureState::MayEnter, cancels), "a stranger's is left alone");
+}
+
+/// What was in flight when the machine died arrives while the histories are read for the first time.
+#[test]
+fn an_order_that_arrives_after_the_start_is_found_too() {
+    let rig = after_power_cut(false);
+    let lost = past(&rig, 3, Side::Sell, "1")[0];
+    let mut rig = begin(rig, 3, false);
+    let early = rig.now.minus_ms(5_000);
+    for orders in [Vec::new(), vec![lost]] {
+        rig.fact(Fact::PastOrders { venue: V, asked: early, orders });
+    }
+    tell(&mut rig, P, Vec::new());
+    tell(&mut rig, V, vec![lost]);
+    let open = rig.core.pairs()[0].unproven(0, rig.now);
+    assert_eq!((open.sold, open.bought), (qty("-1"), Qty::ZERO), "and counted once");
+    shown(&mut rig, "-1", "0");
+    assert!(!is_foreign(&rig));
 }

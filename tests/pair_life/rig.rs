@@ -186,7 +186,8 @@ impl Rig {
     pub fn connect_without_books(&mut self) {
         self.connect_without_history();
         for venue in [V, P] {
-            self.fact(Fact::PastOrders { venue, orders: Vec::new() });
+            let asked = self.now.plus_ms(60_000);
+            self.fact(Fact::PastOrders { venue, asked, orders: Vec::new() });
         }
     }
 
