@@ -123,15 +123,29 @@ impl Checker {
 
     /// I4: our books follow a venue only as far as someone else has touched what it holds, or where our journal was
     /// lost.
-    pub(super) fn adjusted(&mut self, world: &World, pair: PairId, by: &Adjustment) -> Result<(), Violation> {
+    pub(super) fn adjusted(
+        &mut self,
+        world: &World,
+        seq: u64,
+        pair: PairId,
+        by: &Adjustment,
+    ) -> Result<(), Violation> {
         self.strange_money = true;
         let late = (0..2).any(|venue| world.venue_clock_was_off(venue));
         let venue = self.config.settings.pairs[pair.index()].venues[usize::from(by.leg)].index();
         let change = by.side.sign() * by.qty.raw();
+        self.followed.push((seq, venue, pair.index(), change));
         if self.truth.adjust(venue, pair.index(), change) || world.meddled || late {
             return Ok(());
         }
         broken(format_args!("I4: {by:?} of {pair:?}, and nobody has touched so much of what the venue holds"))
+    }
+
+    /// A run begins with the entry of this number: what a power cut has taken beyond it the books follow anew.
+    pub(super) fn unfollow(&mut self, seq: u64) {
+        for (_, venue, pair, change) in self.followed.extract_if(.., |one| one.0 >= seq) {
+            self.truth.unfollow(venue, pair, change);
+        }
     }
 
     /// I4: an order that has ended for the engine has ended in its journal too.

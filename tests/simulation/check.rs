@@ -58,6 +58,8 @@ pub struct Checker {
     pub strange: bool,
     /// Others have moved money, or orders of ours whose price nobody told; never forgotten.
     pub(super) strange_money: bool,
+    /// What the books have followed of a venue: number of the entry, venue, pair, and by how much.
+    pub(super) followed: Vec<(u64, usize, usize, i64)>,
     /// What others have traded at the first venue: market, when, and how much, signed.
     pub(super) strangers: Vec<(usize, u64, i64)>,
     /// What the books of fills whose price was not told are off by, exactly; and the funding of one was not told.
@@ -104,6 +106,7 @@ impl Checker {
             lone: Lone::new(options, pairs),
             strange: false,
             strange_money: false,
+            followed: Vec::new(),
             strangers: Vec::new(),
             untold_money: 0,
             untold_funding: false,
@@ -159,6 +162,7 @@ impl Checker {
                 if *epoch > self.last_epoch {
                     self.last_intent = 0;
                 }
+                self.unfollow(seq);
                 self.last_epoch = *epoch;
                 self.journal_gone = false;
                 self.power_cut |= world.power_lost;
@@ -206,7 +210,7 @@ impl Checker {
             }
             Entry::Unknown { .. } => world.tags.hit("unknown"),
             Entry::Adjusted { pair, by, .. } => {
-                self.adjusted(world, *pair, by)?;
+                self.adjusted(world, seq, *pair, by)?;
                 world.tags.hit("adjusted");
             }
             Entry::PairOpened { .. } => self.pairs_opened += 1,

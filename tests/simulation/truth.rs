@@ -160,6 +160,13 @@ impl Truth {
         (one.sold..=one.bought).contains(&one.followed)
     }
 
+    /// That was lost again.
+    pub fn unfollow(&mut self, venue: usize, pair: usize, by: i64) {
+        let market = self.markets.get(pair).map_or(0, |both| both[venue]);
+        let known = self.venues[venue].outside.get_mut(market).filter(|one| one.at > 0);
+        known.into_iter().for_each(|one| one.followed -= by);
+    }
+
     /// What an order of ours has changed at the first venue counts as others' from now on.
     pub fn take_for_outside(&mut self, pair: usize, by: i64, now: u64) {
         let market = self.markets.get(pair).map_or(0, |both| both[0]);
