@@ -134,8 +134,13 @@ impl Checker {
         let late = (0..2).any(|venue| world.venue_clock_was_off(venue));
         let venue = self.config.settings.pairs[pair.index()].venues[usize::from(by.leg)].index();
         let change = by.side.sign() * by.qty.raw();
-        self.followed.push((seq, venue, pair.index(), change));
-        if self.truth.adjust(venue, pair.index(), change) || world.meddled || late {
+        if self.truth.adjust(venue, pair.index(), change) {
+            self.followed.push((seq, venue, pair.index(), change));
+            return Ok(());
+        }
+        if world.meddled || late {
+            // It follows what an order of ours has done that the journal does not know.
+            self.truth.adjust(venue, pair.index(), -change);
             return Ok(());
         }
         broken(format_args!("I4: {by:?} of {pair:?}, and nobody has touched so much of what the venue holds"))

@@ -437,6 +437,7 @@ impl Checker {
     /// A person has put the journal away.
     pub fn journal_lost(&mut self) {
         self.journal_gone = true;
+        self.followed.clear();
         self.know_nothing();
         self.last_seq = None;
     }

@@ -1,6 +1,7 @@
 //! Legs that are alone, by the venues' truth: how long each was, and that none is for too long. Part of the checker.
 
 use bot4::telemetry::alert::{Alert, Kind};
+use bot4::types::VenueId;
 
 use super::check::Checker;
 use super::engine::Engine;
@@ -75,7 +76,7 @@ impl Checker {
 
     /// I1: the time with one leg in which the engine runs and nothing excuses it. It goes on over a restart.
     pub(super) fn lone_legs(&mut self, world: &mut World, engine: Option<&Engine>) -> Result<(), Violation> {
-        self.forget_strangers(world);
+        self.forget_strangers(world, engine);
         world.look_for_excuses();
         let passed = world.now - std::mem::replace(&mut self.lone.looked, world.now).min(world.now);
         for pair in 0..self.lone.since.len() {
@@ -143,9 +144,8 @@ impl Checker {
         }
         let dust = self.truth.dust(world, pair);
         // Whose it is the venue's history has still to say, after a run that ended without a word.
-        let core = engine.order.core();
-        let reads = ours.settings.venues.iter().any(|&venue| core.awaits_past(venue));
-        (reads || ours.foreign.contains(&true)) && (self.strange || self.truth.is_outside(pair, dust))
+        (reads_past(engine) || ours.foreign.contains(&true))
+            && (self.strange || self.truth.is_outside(pair, dust))
     }
 
     /// What others did at a venue that is away is seen when that is back.
@@ -157,9 +157,10 @@ impl Checker {
     }
 
     /// What others did is forgotten once nothing of it is left.
-    fn forget_strangers(&mut self, world: &mut World) {
-        // What a power cut has taken of the journal is told by the run that reads it.
-        let flat = self.truth.is_flat() && self.follow.held_pairs() == 0 && !world.power_lost;
+    fn forget_strangers(&mut self, world: &mut World, engine: Option<&Engine>) {
+        // What a power cut has taken of the journal is told by the run that reads it, and by the venues' histories.
+        let flat = self.truth.is_flat() && self.follow.held_pairs() == 0 && self.follow.open_orders() == 0;
+        let flat = flat && !world.power_lost && engine.is_some_and(|engine| !reads_past(engine));
         if (self.strange || world.meddled) && flat {
             (self.strange, world.meddled) = (false, false);
         }
@@ -171,7 +172,13 @@ impl Checker {
             let id = self.config.settings.pairs[pair].id;
             if old && !self.holds(id) && !self.is_open(id) {
                 self.truth.forget(pair);
+                self.followed.retain(|one| one.2 != pair);
             }
         }
     }
+}
+
+/// It has still to read what the venues know of the run before.
+fn reads_past(engine: &Engine) -> bool {
+    (0..2).any(|venue| engine.order.core().awaits_past(VenueId(venue)))
 }
