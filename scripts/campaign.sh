@@ -14,6 +14,7 @@
 #
 #   scripts/campaign.sh simulation  --count 1000     seeds of the deterministic simulation, of --seconds 86400 each
 #   scripts/campaign.sh crash-cycles --count 1000000 simulated deaths and recoveries
+#   scripts/campaign.sh power-cuts  --count 1000     hours in which the power fails again and again
 #   scripts/campaign.sh crash-points --count 50      scenarios, killed at every effect and again in the recovery
 #   scripts/campaign.sh determinism --count 200      seeds twice, and once in the debug build
 #   scripts/campaign.sh packets     --count 1000     hours in which single messages are lost: who is called, and for what
@@ -65,7 +66,7 @@ case $name in
     crash-cycles) : "${count:=1000000}" ;;
     crash-points) : "${count:=50}" ;;
     determinism) : "${count:=200}" ;;
-    planted | packets) : "${count:=1000}" ;;
+    planted | packets | power-cuts) : "${count:=1000}" ;;
     *) usage ;;
 esac
 export BOT4_SEED=$seed BOT4_WORKERS=$workers
@@ -119,6 +120,7 @@ campaign() {
         crash-cycles) simulate simulation storm --cycles "$count" --minutes "$minutes" ;;
         crash-points) simulate simulation points --scenarios "$count" ;;
         determinism) determinism ;;
+        power-cuts) simulate simulation power --count "$count" ;;
         packets) simulate simulation packets --count "$count" ;;
         planted) simulate simulation planted --count "$count" ;;
         fuzz) BOT4_FUZZ_INPUTS=$count run_units panic ;;

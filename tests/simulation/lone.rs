@@ -139,7 +139,11 @@ impl Checker {
         if waits || (world.excuses(heavy) && (!brought || world.excuses(1 - heavy))) {
             return true;
         }
-        if world.now < self.lone.unseen[pair] {
+        // What a power cut took of a leg only its own venue knows.
+        let core = engine.order.core();
+        let unread =
+            (0..2).any(|venue| core.awaits_past(VenueId(venue)) && world.excuses(usize::from(venue)));
+        if unread || world.now < self.lone.unseen[pair] {
             return true;
         }
         let dust = self.truth.dust(world, pair);
