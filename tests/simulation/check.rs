@@ -415,6 +415,10 @@ impl Checker {
                     self.late = self.late.take().or(changes.err());
                 }
                 Entry::Filled { id, fill, .. } => self.count_untold(world, *id, fill),
+                Entry::Adjusted { pair, by, .. } => {
+                    let adjusted = self.adjusted(world, 0, *pair, by);
+                    self.late = self.late.take().or(adjusted.err());
+                }
                 Entry::PairClosed { ledger, at, .. } => self.limits.closed(ledger, *at),
                 _ => {}
             }
