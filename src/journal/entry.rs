@@ -114,6 +114,12 @@ impl Unproven {
         }
     }
 
+    /// What either of them holds.
+    #[must_use]
+    pub fn widened(self, other: Self) -> Self {
+        Self { sold: self.sold.min(other.sold), bought: self.bought.max(other.bought) }
+    }
+
     /// So much, signed, may be of these orders.
     pub fn explains(self, more: Qty) -> bool {
         !more.is_zero() && self.sold <= more && more <= self.bought

@@ -1,6 +1,7 @@
 //! Orders that left and that the journal does not know: the machine died before the disk had them (SAFETY 2.2, K2). The
-//! venues' histories since the journal's last order are read once; what bears a name of that run beyond the last one
-//! known is ours, and what it may have filled is mended like any late fill. Part of `order::core`.
+//! venues' histories since the journal's last order are read until all that was in flight has arrived; what bears a
+//! name of that run beyond the last one known is ours, and what it may have filled is mended like any late fill. A run
+//! that ends before leaves that to the next one. Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
 use super::pair::Pair;
@@ -85,6 +86,7 @@ impl Core {
         fx: &mut Effects,
     ) {
         let Some(tail) = self.unread(venue) else { return };
+        self.lost.retain(|(of, _)| *of != venue);
         for index in 0..self.pairs.len() {
             let pair = &self.pairs[index];
             let Some(leg) = pair.leg_of(venue) else { continue };
@@ -93,6 +95,7 @@ impl Core {
                 lost.filter(|past| lacks(&tail, past) && !is_known(pair, past)).collect();
             let sizes = lost.iter().map(|past| Qty::from_raw(past.qty.raw() * past.side.sign()));
             let total = sizes.fold(Unproven::default(), Unproven::with);
+            let total = total.widened(self.pairs[index].found[leg]);
             let nonces = lost.iter().filter(|past| past.id.is_none()).map(|past| (venue, past.nonce));
             self.lost.extend(nonces);
             let found = &mut self.pairs[index].found[leg];
