@@ -22,7 +22,7 @@ const ASK_AGAIN_MS: u64 = 2_000;
 /// One that was asked for so long after the start holds all that the run before has sent: what was in flight has
 /// arrived or lapsed, and reads lag no more, ms.
 const ARRIVED_MS: u64 = 6_000;
-/// A history that has no answer by then is told, and a position that nothing explains is called a stranger's, ms.
+/// A history that has not come by then is told, and a position that nothing explains is called a stranger's, ms.
 const UNREAD_MS: u64 = 10_000;
 /// So long after a start a lone leg waits for the histories, ms; and where they show a lost order, for the positions
 /// that tell what it filled: those are believed once reads lag no more.
@@ -62,12 +62,13 @@ impl Core {
         let overdue = now.ms_since(self.started) > UNREAD_MS;
         for venue in (0..self.venues.len()).map(|venue| VenueId(venue as u8)) {
             let Some(tail) = self.unread(venue) else { continue };
+            let finds = self.finds_lost(venue);
             let facts = &mut self.venues[venue.index()];
             if now >= facts.next_past {
                 facts.next_past = now.plus_ms(ASK_AGAIN_MS);
                 fx.push(Effect::Ask(Ask::PastOrders { venue, since_ms: tail.since_ms }));
             }
-            if overdue && !facts.told_past {
+            if overdue && !finds && !facts.told_past {
                 facts.told_past = true;
                 let (pair, what) =
                     (Default::default(), Reason::cut("entries held: the history cannot be read"));
@@ -106,10 +107,14 @@ impl Core {
             }
         }
         // What they have filled is journalled first: another death would hide it.
-        let open = |pair: &Pair| pair.leg_of(venue).is_some_and(|leg| pair.lost[leg]);
-        if asked >= self.started.plus_ms(ARRIVED_MS) && !self.pairs.iter().any(open) {
+        if asked >= self.started.plus_ms(ARRIVED_MS) && !self.finds_lost(venue) {
             self.close_past(venue, tail, fx);
         }
+    }
+
+    /// Lost orders were found there, and a position has still to show what they filled.
+    fn finds_lost(&self, venue: VenueId) -> bool {
+        self.pairs.iter().any(|pair| pair.leg_of(venue).is_some_and(|leg| pair.lost[leg]))
     }
 
     fn find_lost(&mut self, now: Nanos, index: usize, leg: usize, open: Unproven, fx: &mut Effects) {
