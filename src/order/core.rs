@@ -90,7 +90,7 @@ pub struct Core {
     /// When this run began.
     pub(super) started: Nanos,
     /// Orders that the journal has lost, by their nonces, where a venue keeps no name of ours.
-    pub(super) lost: Vec<(VenueId, u64)>,
+    pub(super) lost_nonces: Vec<(VenueId, u64)>,
     /// The last entry was the orderly end of a run.
     pub(super) ended: bool,
     told: Vec<ExposureState>,
@@ -117,7 +117,7 @@ impl Core {
             halt_flattens: false,
             holds: Holds::default(),
             started: Nanos::NEVER,
-            lost: Vec::new(),
+            lost_nonces: Vec::new(),
             ended: false,
             settings,
         }

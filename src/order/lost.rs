@@ -87,7 +87,7 @@ impl Core {
         fx: &mut Effects,
     ) {
         let Some(tail) = self.unread(venue) else { return };
-        self.lost.retain(|(of, _)| *of != venue);
+        self.lost_nonces.retain(|(of, _)| *of != venue);
         for index in 0..self.pairs.len() {
             let pair = &self.pairs[index];
             let Some(leg) = pair.leg_of(venue) else { continue };
@@ -98,7 +98,7 @@ impl Core {
             let total = sizes.fold(Unproven::default(), Unproven::with);
             let total = total.widened(self.pairs[index].found[leg]);
             let nonces = lost.iter().filter(|past| past.id.is_none()).map(|past| (venue, past.nonce));
-            self.lost.extend(nonces);
+            self.lost_nonces.extend(nonces);
             let found = &mut self.pairs[index].found[leg];
             let before = std::mem::replace(found, total);
             if total != before && !self.pairs[index].adopted {

@@ -189,7 +189,7 @@ impl Core {
     /// Ours by client id, by a nonce that we used, or because the whole account is ours.
     fn is_ours(&self, venue: VenueId, open: &OpenOrder) -> bool {
         let specs = self.pairs.iter().flat_map(|pair| pair.orders.iter().flatten()).map(|order| order.spec);
-        let mut nonces = specs.map(|spec| (spec.venue, spec.nonce)).chain(self.lost.iter().copied());
+        let mut nonces = specs.map(|spec| (spec.venue, spec.nonce)).chain(self.lost_nonces.iter().copied());
         let by_nonce = open.nonce != 0 && nonces.any(|used| used == (venue, open.nonce));
         open.id.is_some() || by_nonce || self.settings.dedicated_account || planted("strangers_cancelled")
     }

@@ -267,13 +267,19 @@ fn orders_are_lost_also_where_flatten_has_closed_something_since() {
     assert!(!is_foreign(&rig));
 }
 
-/// While the account does not answer, nothing tells what a lost order has filled.
-#[test]
-fn what_was_lost_is_ours_however_late_its_position_is_read() {
+/// A sell at Vest was lost, and both histories were read.
+fn with_a_lost_sell() -> (Rig, PastOrder) {
     let mut rig = after_power_cut(false);
     let lost = past(&rig, 3, Side::Sell, "1")[0];
     tell(&mut rig, V, vec![lost]);
     tell(&mut rig, P, Vec::new());
+    (rig, lost)
+}
+
+/// While the account does not answer, nothing tells what a lost order has filled.
+#[test]
+fn what_was_lost_is_ours_however_late_its_position_is_read() {
+    let (mut rig, _) = with_a_lost_sell();
     rig.wait_ms(120_000);
     shown(&mut rig, "-1", "0");
     assert!(!is_foreign(&rig));
@@ -298,10 +304,7 @@ fn a_person_who_adopts_ends_the_wait_for_a_history() {
 /// It may be pending at its venue for half a minute.
 #[test]
 fn a_lost_order_that_is_still_open_is_cancelled_and_nothing_is_opened_beside_it() {
-    let mut rig = after_power_cut(false);
-    let lost = past(&rig, 3, Side::Sell, "1")[0];
-    tell(&mut rig, V, vec![lost]);
-    tell(&mut rig, P, Vec::new());
+    let (mut rig, lost) = with_a_lost_sell();
     assert!(rig.asks.contains(&Ask::OpenOrders { venue: V }));
     shown(&mut rig, "0", "0");
     rig.quotes();

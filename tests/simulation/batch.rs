@@ -116,34 +116,39 @@ fn shortened_if_signed(options: Options) -> Options {
     Options { seconds, ..options }
 }
 
-/// Hours in which the power fails again and again.
-pub fn power(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
-    let sums = Sums::new(jobs);
-    each(
-        first,
-        jobs,
-        |seed| seed < first + count,
-        |seed| {
-            let options = shortened_if_signed(Options::power(seed, seconds));
-            sums.add(&options, &simulate(&options));
-        },
-    );
-    sums.print(false) == 0
-}
-
-/// Seeds with everything that goes wrong, so many or as many as begin in so many minutes. Rows of the catalogue that
-/// were never reached fail a large campaign.
-pub fn swarm(first: u64, count: u64, minutes: u64, seconds: u64, jobs: usize) -> bool {
+/// Seeds of one kind, so many or as many as begin in so many minutes; `look` sees each before it is summed up.
+fn run_all(
+    (first, count, minutes): (u64, u64, u64),
+    jobs: usize,
+    make: impl Fn(u64) -> Options + Sync,
+    look: impl Fn(&Options, &Outcome) + Sync,
+) -> Sums {
     let sums = Sums::new(jobs);
     each(
         first,
         jobs,
         |seed| seed < first + count && sums.is_before(minutes),
         |seed| {
-            let options = shortened_if_signed(Options::swarm(seed, seconds));
-            sums.add(&options, &simulate(&options));
+            let options = shortened_if_signed(make(seed));
+            let outcome = simulate(&options);
+            look(&options, &outcome);
+            sums.add(&options, &outcome);
         },
     );
+    sums
+}
+
+/// Hours in which the power fails again and again.
+pub fn power(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
+    let make = |seed| Options::power(seed, seconds);
+    run_all((first, count, u64::MAX), jobs, make, |_, _| {}).print(false) == 0
+}
+
+/// Seeds with everything that goes wrong, so many or as many as begin in so many minutes. Rows of the catalogue that
+/// were never reached fail a large campaign.
+pub fn swarm(first: u64, count: u64, minutes: u64, seconds: u64, jobs: usize) -> bool {
+    let make = |seed| Options::swarm(seed, seconds);
+    let sums = run_all((first, count, minutes), jobs, make, |_, _| {});
     let violations = sums.print(true);
     let missing = sums.sum.lock().unwrap().0.tags.missing();
     let codes = missing_codes(&sums.sum.lock().unwrap().0.tags);
@@ -156,20 +161,13 @@ pub fn swarm(first: u64, count: u64, minutes: u64, seconds: u64, jobs: usize) ->
 /// Seeds in which single messages get lost and single connections are cut: a person is called for a leg that truly is
 /// alone or a limit that is reached, and for nothing else.
 pub fn packets(first: u64, count: u64, seconds: u64, jobs: usize) -> bool {
-    let sums = Sums::new(jobs);
-    each(
-        first,
-        jobs,
-        |seed| seed < first + count,
-        |seed| {
-            let options = shortened_if_signed(Options::packets(seed, seconds));
-            let outcome = simulate(&options);
-            if false_alarms(&outcome) > 0 {
-                println!("FALSE ALARM {:?}, founded {}\n  {options}", outcome.alerts, outcome.founded);
-            }
-            sums.add(&options, &outcome);
-        },
-    );
+    let look = |options: &Options, outcome: &Outcome| {
+        if false_alarms(outcome) > 0 {
+            println!("FALSE ALARM {:?}, founded {}\n  {options}", outcome.alerts, outcome.founded);
+        }
+    };
+    let make = |seed| Options::packets(seed, seconds);
+    let sums = run_all((first, count, u64::MAX), jobs, make, look);
     let violations = sums.print(false);
     let sum = &sums.sum.lock().unwrap().0;
     let packets = sum.tags.count("packet") - sum.tags.count("rule without its message");
