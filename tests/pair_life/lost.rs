@@ -1,6 +1,6 @@
 //! Orders that left and that the journal does not know, because the machine died before the disk had them.
 
-use bot4::journal::entry::Entry;
+use bot4::journal::entry::{Entry, IntentEntry, IntentOrder};
 use bot4::order::core::{Core, Effects, Input, Start};
 use bot4::types::order::{Reason, VenueOrderId};
 use bot4::types::report::{Ask, Fact, OpenOrder, PastOrder};
@@ -345,4 +345,52 @@ fn an_order_that_arrives_after_the_start_is_found_too() {
     assert_eq!((open.sold, open.bought), (qty("-1"), Qty::ZERO), "and counted once");
     shown(&mut rig, "-1", "0");
     assert!(!is_foreign(&rig));
+}
+
+/// What is known to be settled is not waited for: a list has to say that nothing of it is open.
+#[test]
+fn nothing_is_opened_before_a_list_shows_that_no_lost_order_is_open() {
+    let (mut rig, lost) = with_a_lost_sell();
+    rig.now = rig.now.plus_ms(6_000);
+    shown(&mut rig, "0", "0");
+    tell(&mut rig, V, vec![lost]);
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::Blocked);
+    let asked = rig.now;
+    rig.fact(Fact::OpenOrders { venue: V, asked, orders: Vec::new() });
+    rig.quotes();
+    assert_eq!(rig.exposure, ExposureState::MayEnter);
+}
+
+#[test]
+fn a_history_that_was_read_is_not_told_to_be_unread() {
+    let (mut rig, _) = with_a_lost_sell();
+    rig.wait_ms(12_000);
+    let unread = Reason::cut("entries held: the history cannot be read");
+    assert_eq!(rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == unread)), 0);
+}
+
+/// The run that died before it had read the history has sent an order itself: what is older is still looked for, and
+/// its own order is none of the lost.
+#[test]
+fn an_order_of_the_run_in_between_hides_none_and_is_none() {
+    let mut rig = after_power_cut(false);
+    let lost = past(&rig, 3, Side::Sell, "1")[0];
+    let mut other = Rig::new();
+    other.enter();
+    let (id, nonce, at) = (ClientId { epoch: 2, seq: 1, leg: 0 }, rig.now.ms() - 1_000, rig.now);
+    let spec = OrderSpec { id, nonce, ..other.sent[0] };
+    let order = IntentOrder { spec, leg: 0, expected: spec.limit };
+    let (mid, edge, before) = (spec.limit, Rate::ZERO, [Qty::ZERO; 2]);
+    let orders = [Some(order), None];
+    let intent =
+        IntentEntry { seq: 1, pair: PairId(0), kind: None, edge, basis: edge, mid, orders, before, at };
+    let (state, reason) = (OrderState::NoFill, Reason::EMPTY);
+    rig.journal.push(Entry::Intent { intent });
+    rig.journal.push(Entry::Closed { id, state, filled: Qty::ZERO, reason, at });
+    let own = PastOrder { nonce, side: spec.side, at_ms: nonce, ..lost };
+    let mut rig = begin(rig, 3, false);
+    tell(&mut rig, V, vec![lost, own]);
+    let open = rig.core.pairs()[0].unproven(0, rig.now);
+    assert_eq!((open.sold, open.bought), (qty("-1"), Qty::ZERO));
 }
