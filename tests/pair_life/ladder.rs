@@ -394,6 +394,24 @@ fn no_leg_is_brought_back_beside_one_that_nobody_has_seen_since() {
     assert_eq!(rig.sent.last().unwrap().purpose, Purpose::Complete);
 }
 
+/// No connection was free, which the next one may be: four times are as much as four refusals, and two are not.
+#[test]
+fn an_order_that_could_not_leave_is_one_refusal() {
+    let mut rig = Rig::new();
+    half_closed(&mut rig);
+    rig.jammed = Some(V);
+    rig.reject(2, RejectClass::Definitive);
+    let purposes = |rig: &Rig| rig.sent[4..].iter().map(|spec| spec.purpose).collect::<Vec<_>>();
+    for _ in 0..40 {
+        rig.account(V, "-1");
+        rig.quotes();
+        rig.wait_ms(97);
+    }
+    let sent = purposes(&rig);
+    let tries = sent.iter().take_while(|purpose| **purpose == Purpose::Unwind).count();
+    assert_eq!((tries, sent.get(tries)), (4, Some(&Purpose::Complete)), "{sent:?}");
+}
+
 /// What a market's ticker says of it, on the quotes of a book that can be traded on or not.
 fn tell_status(rig: &mut Rig, status: MarketStatus, tradable: bool) {
     let mut quote = rig.quoted(V, "100.30", "100.36");

@@ -128,6 +128,8 @@ pub struct Rig {
     pub now: Nanos,
     pub journal: Vec<Entry>,
     pub sent: Vec<OrderSpec>,
+    /// Venue none of whose connections is free: what is sent there does not leave.
+    pub jammed: Option<VenueId>,
     pub cancels: usize,
     /// Name by which the last cancel went.
     pub cancelled: VenueOrderId,
@@ -160,6 +162,7 @@ impl Rig {
             now: Nanos::from_ms(1_800_000_000_000),
             journal: Vec::new(),
             sent: Vec::new(),
+            jammed: None,
             cancels: 0,
             cancelled: VenueOrderId::EMPTY,
             asks: Vec::new(),
@@ -221,7 +224,10 @@ impl Rig {
                     assert!(self.has_intent(spec.id), "no byte leaves before its intent is written (I2)");
                     assert!(self.sent.iter().all(|other| other.id != spec.id), "no identity twice (I3)");
                     self.sent.push(spec);
-                    let outcome = SendOutcome::Written { at: self.now, nth: 0 };
+                    let outcome = match self.jammed == Some(spec.venue) {
+                        true => SendOutcome::Nothing(Reason::cut("no connection is free")),
+                        false => SendOutcome::Written { at: self.now, nth: 0 },
+                    };
                     self.core.sent(self.now, spec.id, outcome, &mut fx);
                 }
                 Effect::Cancel(target) => {

@@ -316,3 +316,24 @@ fn what_no_read_has_shown_yet_is_looked_for_often_and_mended_within_two_seconds(
     rig.wait_ms(501);
     assert!(!rig.asks.contains(&Ask::Account { venue: V }), "in the end it is left to the regular look");
 }
+
+/// Of two orders that ended so within a minute, what the first may have filled is still ours when the second ends.
+#[test]
+fn a_second_untold_end_forgets_nothing_of_the_first() {
+    let mut rig = cut();
+    rig.account(V, "0");
+    look_again(&mut rig, "0");
+    let at = rig.now;
+    let sold = |rig: &Rig| rig.core.pairs()[0].unproven(0, at).sold;
+    assert_eq!(sold(&rig), qty("-1"));
+    let next = rig.sent.len() - 1;
+    assert_eq!((rig.sent[next].venue, rig.sent[next].side), (V, Side::Sell));
+    rig.reject(next, RejectClass::Ambiguous);
+    rig.wait_ms(1);
+    for _ in 0..2 {
+        rig.cancelled_untold(next);
+        rig.account(V, "0");
+        rig.wait_ms(201);
+    }
+    assert_eq!(sold(&rig), qty("-2"));
+}
