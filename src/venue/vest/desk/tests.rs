@@ -239,7 +239,12 @@ fn what_may_have_been_executed_is_read_from_each_market_since_then() {
     let asked = |symbol| format!("/orders?symbol={symbol}&startTime=500&limit=1000&time={}", NOW.ms());
     assert_eq!(http.paths(), [asked("BTC-PERP"), asked("ETH-PERP")]);
     let nameless = rows.replace(r#""id":"0x1","#, "");
-    for unread in [r#"[{"id":"0xa","symbol":"BTC-PERP","isBuy":true,"status":"FILLED"}]"#, "{}", &nameless] {
-        assert!(desk().past_orders(&mut Script::new(&[(200, unread)]), 500, NOW).is_err(), "{unread}");
+    let sizeless =
+        r#"[{"id":"0xa","nonce":7,"symbol":"BTC-PERP","isBuy":true,"status":"FILLED","postTime":9}]"#;
+    let read = |reply| desk().past_orders(&mut Script::new(&[(200, reply), (200, "[]")]), 500, NOW);
+    for unread in [sizeless, "{}", &nameless] {
+        assert!(read(unread).is_err(), "{unread}");
     }
+    let not_ours = sizeless.replace(r#""nonce":7,"#, "");
+    assert_eq!(read(&not_ours).unwrap().len(), 0, "each of ours has a nonce");
 }
