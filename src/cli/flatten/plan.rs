@@ -12,7 +12,8 @@ use crate::types::{BookUpdate, MarketRules, Nanos, Price, Qty, Rate, Side};
 pub(super) fn explained(pair: &Pair, leg: usize, now: Nanos) -> [Qty; 2] {
     let held = pair.book.legs[leg].qty.raw();
     let late = pair.unproven(leg, now);
-    let (mut low, mut high) = ((held + late.sold.raw()).min(0), (held + late.bought.raw()).max(0));
+    let (low, high) = (held.saturating_add(late.sold.raw()), held.saturating_add(late.bought.raw()));
+    let (mut low, mut high) = (low.min(0), high.max(0));
     for order in pair.live_orders().filter(|order| order.leg == leg) {
         let open = (order.spec.qty - order.done.filled).raw() * order.spec.side.sign();
         low = low.min(held + open.min(0));
