@@ -37,6 +37,7 @@ use crate::journal::recover::{Recovered, can_be_salvaged, readable, recover, sal
 use crate::journal::used::{flatten_dir, used};
 use crate::journal::{self, FileJournal, Supply};
 use crate::order::core::Core;
+use crate::order::misplaced::misplaced;
 use crate::store::{Level, Output, Redactor, Target};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::lock::InstanceLock;
@@ -44,7 +45,7 @@ use crate::sys::process;
 use crate::sys::signals::Signals;
 use crate::telemetry;
 use crate::types::order::Reason;
-use crate::types::{Mode, Pool, Secret};
+use crate::types::{Mode, Nanos, Pool, Secret};
 use crate::venue::paper::PaperTrader;
 use crate::venue::{Desk, Feed, Presigner, REGISTRY, SetupError, Trader};
 use startup::Opening;
@@ -81,7 +82,7 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let _lock = InstanceLock::take(&config.journal.dir).map_err(|error| error.to_string())?;
     let url = Secret::new(config.database_url(&credentials).to_owned());
     let database = Target::parse(&url, config.store.ca_file.as_deref()).map_err(|error| error.to_string())?;
-    let left = if options.live { held_before(&config) } else { None };
+    let left = held_before(&config, options.live, clock.now())?;
     let held = left.is_some();
     let answers = restore::check_database(&database, held)?;
     let patience = startup::Patience { signals: &signals, held: left.as_ref() };
@@ -192,7 +193,7 @@ struct Opened {
 
 /// Number of this run, part of every order's name: after the last one, and not before the seconds since 1970, so that a
 /// run whose journal was lost uses no name again.
-pub fn next_epoch(last: u32, now: crate::types::Nanos) -> u32 {
+pub fn next_epoch(last: u32, now: Nanos) -> u32 {
     let seconds = u32::try_from(now.ms() / 1_000).unwrap_or(u32::MAX);
     seconds.max(last.saturating_add(1))
 }
@@ -207,15 +208,21 @@ fn outlast_this_second(clock: &SystemClock) {
 
 /// What the run before left, where a pair, a leg or an order may be open: then nobody else looks after it. Of a damaged
 /// journal that is not known.
-fn held_before(config: &Config) -> Option<Core> {
+///
+/// # Errors
+/// It holds a pair that the configuration has not, or not there.
+fn held_before(config: &Config, live: bool, now: Nanos) -> Result<Option<Core>, String> {
     let (entries, damaged) = match recover(&config.journal.dir) {
         Ok(recovered) => (recovered.entries, false),
         Err(error) if can_be_salvaged(&error) => (readable(&*config.journal.dir).unwrap_or_default(), true),
-        Err(_) => return None,
+        Err(_) => return Ok(None),
     };
+    if let Some(misplaced) = misplaced(&config.settings, &entries, live, now) {
+        return Err(misplaced.to_string());
+    }
     let mut core = Core::new(config.settings.clone());
     entries.iter().for_each(|entry| core.recover(entry));
-    (damaged || core.holds_something()).then_some(core)
+    Ok((live && (damaged || core.holds_something())).then_some(core))
 }
 
 /// The file `HALT` for as long as no journal says that the engine is halted: a death between the old one and the new
@@ -315,7 +322,6 @@ fn open_journal(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Nanos;
 
     #[test]
     fn no_run_takes_the_number_of_another() {

@@ -174,6 +174,33 @@ fn sigterm_keeps_a_hedged_pair_that_the_next_run_closes() {
     assert!(bench.control().truth().vest.is_flat());
 }
 
+/// L11: the journal names pairs by their places, and what is held must stay where it is.
+#[test]
+fn a_held_pair_that_the_configuration_has_no_longer_is_refused_by_name() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.open_pair();
+    assert_eq!(bench.stop(), 0, "{}", bench.tail());
+    let whole = fs::read_to_string(&bench.config).unwrap();
+    let edited = whole.replace("name = \"BTC\"", "name = \"XBT\"");
+    fs::write(&bench.config, edited.replace("dedicated_account = true", "dedicated_account = false"))
+        .unwrap();
+    let wants =
+        "[[pairs]] number 1: got XBT (BTC-PERP / BTC-USD-PERP), expected BTC (BTC-PERP / BTC-USD-PERP)";
+    for (verb, args, code) in [("run", vec!["--live"], 3), ("flatten", vec![], 1)] {
+        let said = bench.command(verb).args(args).stderr(Stdio::piped()).output().unwrap();
+        let text = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+        assert!(text.contains(wants), "{verb}: {text}");
+        assert_eq!(said.status.code(), Some(code), "{verb}: {text}");
+    }
+    assert_ne!(bench.control().truth().vest.position(VEST), 0, "nothing was touched");
+    fs::write(&bench.config, whole).unwrap();
+    bench.start();
+    bench.close_pair();
+    assert_eq!(bench.stop(), 0, "{}", bench.tail());
+    bench.assert_home();
+}
+
 #[test]
 fn a_second_sigint_leaves_no_leg_alone_and_no_order_open() {
     let mut bench = Bench::new();

@@ -10,6 +10,7 @@ use super::error::{ConfigError, shown};
 use super::node::{Entry, Node, Value};
 use super::overlay;
 use super::url::{self, BaseUrl, Scheme};
+use crate::types::limits::NAME_MAX;
 use crate::types::money::{DecimalError, parse_fixed};
 use crate::types::{Qty, Rate, Secret, Usd};
 
@@ -181,8 +182,9 @@ impl<'a> Section<'a> {
     /// A text without control characters that is not empty.
     pub fn name(&self, key: &str) -> Result<String, ConfigError> {
         const WANTED: &str = "a name of 1 to 32 printable characters";
+        const _: () = assert!(NAME_MAX == 32);
         let text = self.text_wanted(key, WANTED)?;
-        let good = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let good = (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !good {
             return Err(self.refused(key, shown(text), WANTED.to_owned()));
         }

@@ -15,7 +15,7 @@ use super::fields::{FieldError, PAYLOAD_MAX, Reader, Writer};
 /// First bytes of every frame.
 pub const MAGIC: u32 = 0x4a34_b074;
 /// Version of the format that is written; the only one that is read.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 /// Bytes of a frame's header.
 pub const HEADER: usize = 24;
 /// Largest frame, bytes.
@@ -157,7 +157,7 @@ pub(crate) mod tests {
         let payload = "070000002a000000010807060504030201";
         assert_eq!(
             hex::encode(&encoded.bytes()[..CRC_AT]),
-            "74b0344a1100000006050000\
+            "74b0344a1100000006060000\
              0900000000000000"
         );
         assert_eq!(hex::encode(&encoded.bytes()[HEADER..]), payload);

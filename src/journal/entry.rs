@@ -2,12 +2,14 @@
 //! state; so nothing that matters may change without an entry.
 
 use crate::position::{Adjustment, Ledger, PairBook};
+use crate::types::limits::NAME_MAX;
 use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
+use crate::types::settings::PairSettings;
 use crate::types::tally::{Counted, Tally};
 use crate::types::{
     ClientId, Direction, Fill, IntentKind, MarketRules, Nanos, OrderSpec, OrderState, PairId, Price, Qty,
-    Rate, Usd, VenueId,
+    Rate, Text, Usd, VenueId,
 };
 
 /// One fact. Fixed size, `Copy`; `journal::codec` gives it bytes.
@@ -58,6 +60,31 @@ pub enum Entry {
     Tally { of: Counted, venue: VenueId, tally: Tally },
     /// What of a venue's history is known, at the start of a segment and once it was read.
     History { venue: VenueId, history: History },
+    /// Which markets a pair's number stands for, at the start of a segment: the configuration may be edited.
+    Named { pair: PairId, markets: Markets },
+}
+
+/// A name or a symbol of the configuration, which allows no longer one.
+pub type Name = Text<NAME_MAX>;
+
+/// What a pair is called and what it trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Markets {
+    pub name: Name,
+    /// Venues of leg 0 and leg 1 and their symbols.
+    pub venues: [VenueId; 2],
+    pub symbols: [Name; 2],
+}
+
+impl Markets {
+    pub fn of(pair: &PairSettings) -> Self {
+        let [first, second] = &pair.symbols;
+        Self {
+            name: Name::cut(&pair.name),
+            venues: pair.venues,
+            symbols: [Name::cut(first), Name::cut(second)],
+        }
+    }
 }
 
 /// What orders of ours that are over may still show of a leg beyond our books: at most so much of either sign.

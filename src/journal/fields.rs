@@ -1,7 +1,7 @@
 //! How each field of an [`Entry`] lies in bytes: little-endian, in the order written here, no padding. Called
 //! by `codec` alone. A change of order, width or meaning is a new version of the format.
 
-use super::entry::{Done, Entry, History, IntentEntry, IntentOrder, Newest, Tail, Totals, Unproven};
+use super::entry::{Done, Entry, History, IntentEntry, IntentOrder, Markets, Newest, Tail, Totals, Unproven};
 use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::limits::{PAIRS_MAX, VENUES_MAX};
 use crate::types::message::{Mode, StopReason};
@@ -191,6 +191,7 @@ structs! {
     Newest { epoch, seq, nonce, at }
     Tail { epoch, newest, since_ms, before_ms }
     History { newest, unread }
+    Markets { name, venues, symbols }
 }
 
 tags! {
@@ -234,6 +235,7 @@ entries! {
     20 Unproven { pair, leg, open, at }
     21 Rules { pair, leg, rules, at }
     22 History { venue, history }
+    23 Named { pair, markets }
 }
 
 impl Field for Nanos {

@@ -1,6 +1,8 @@
 //! One entry of every kind, for tests of whoever writes, reads or follows the journal.
 
-use super::entry::{Done, Entry, History, IntentEntry, IntentOrder, Newest, Tail, Totals, Unproven};
+use super::entry::{
+    Done, Entry, History, IntentEntry, IntentOrder, Markets, Name, Newest, Tail, Totals, Unproven,
+};
 use crate::position::{Adjustment, Ledger, LegBook, PairBook};
 use crate::types::message::{Mode, StopReason};
 use crate::types::order::{Reason, VenueOrderId};
@@ -70,6 +72,11 @@ fn rules() -> MarketRules {
         ends_ms: Some(1_800_000_000_000),
         status: MarketStatus::Halted,
     }
+}
+
+fn markets() -> Markets {
+    let symbols = ["ETH-PERP", "ETH-USD-PERP"].map(Name::cut);
+    Markets { name: Name::cut("ETH"), venues: [VenueId(0), VenueId(1)], symbols }
 }
 
 /// One unit filled at `price` (whole dollars), fee 0.02.
@@ -171,6 +178,7 @@ pub fn all() -> Vec<Entry> {
         Entry::Unproven { pair: PairId(1), leg: 1, open: Unproven::default().with(Qty::from_raw(-6)), at },
         Entry::History { venue: VenueId(1), history: History { newest, unread: Some(tail) } },
         Entry::Rules { pair: PairId(1), leg: 0, rules: rules(), at },
+        Entry::Named { pair: PairId(1), markets: markets() },
         Entry::Stopped { at },
     ]);
     entries

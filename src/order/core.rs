@@ -2,13 +2,14 @@
 //! thread around it moves bytes. Nothing here reads a clock, a socket or a file, and whatever matters is journalled
 //! before it is acted on (`Effect::Append` stands before the `Effect::Send` it permits).
 
+use super::bygone::Bygones;
 use super::facts::VenueFacts;
 use super::gate::{Approved, Gate};
 use super::lifecycle::Order;
 use super::pair::{Pair, Phase};
 use super::shelf::Shelf;
 use super::stop::Stop;
-use crate::journal::entry::{Entry, IntentOrder, Totals};
+use crate::journal::entry::{Entry, IntentOrder, Markets, Totals};
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::ready::{Made, Ready};
@@ -93,6 +94,8 @@ pub struct Core {
     pub(super) lost_nonces: Vec<(VenueId, u64)>,
     /// The last entry was the orderly end of a run.
     pub(super) ended: bool,
+    /// Orders that have left their slots.
+    pub(super) bygones: Bygones,
     told: Vec<ExposureState>,
 }
 
@@ -119,6 +122,7 @@ impl Core {
             started: Nanos::NEVER,
             lost_nonces: Vec::new(),
             ended: false,
+            bygones: Bygones::default(),
             settings,
         }
     }
@@ -165,6 +169,7 @@ impl Core {
         entries.extend(self.gate.throttle.snapshot());
         entries.extend(self.lasting_mode(at));
         for pair in &self.pairs {
+            entries.push(Entry::Named { pair: pair.settings.id, markets: Markets::of(&pair.settings) });
             if !planted("snapshot_forgets_books") {
                 entries.push(Entry::PairSnapshot { pair: pair.settings.id, book: pair.book });
             }
@@ -191,6 +196,8 @@ impl Core {
     /// One step. Effects are appended to `fx` and must be carried out in order.
     pub fn step(&mut self, now: Nanos, input: Input, fx: &mut Effects) {
         match input {
+            // After its end nobody looks after what a run would begin.
+            Input::Intent(_) | Input::Tick if self.is_stopped() => {}
             Input::Quote(quote) => self.take_quote(&quote),
             Input::Intent(intent) => self.take_intent(now, &intent, fx),
             Input::Trader(venue, event) => self.take_news(now, venue, event, fx),
@@ -242,6 +249,9 @@ impl Core {
     pub(super) fn record(&mut self, entry: Entry, fx: &mut Effects) {
         fx.push(Effect::Append(entry));
         self.apply(&entry);
+        if !self.ended {
+            self.reopen_stop();
+        }
     }
 
     fn apply(&mut self, entry: &Entry) {
@@ -276,8 +286,11 @@ impl Core {
             }
             _ => {}
         }
-        if let Some(pair) = pair_of(entry, &self.pairs) {
-            self.pairs[pair].apply(entry);
+        if let Some(pair) = pair_of(entry, &self.pairs).and_then(|pair| self.pairs.get_mut(pair)) {
+            if matches!(entry, Entry::Intent { .. } | Entry::PairClosed { .. }) {
+                pair.orders.iter().flatten().for_each(|order| self.bygones.note(order));
+            }
+            pair.apply(entry);
         }
     }
 

@@ -137,6 +137,10 @@ impl Core {
         if pair.phase != Phase::Idle || pair.has_live_orders() || pair.book.is_flat() {
             return;
         }
+        // The wish may be older than the news that one of the markets takes nothing.
+        if !self.takes_both_closes(pair) {
+            return;
+        }
         let seq = self.next_seq();
         // A close of all that is hedged takes a residual along.
         let whole = intent.qty >= pair.book.hedged();

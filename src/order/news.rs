@@ -144,15 +144,23 @@ impl Core {
         {
             return self.meet_another_engine(now, venue, fx);
         }
-        let ours = matches!(key, OrderKey::Client(_));
-        if matches!(news, OrderNews::Fill(_) | OrderNews::Busted(_)) && ours {
+        let late = match news {
             // Mostly a fill that a query had told before: an alarm only if the position holds more than the books.
-            self.venues[venue.index()].late_fill = now;
-            self.suspect(now, venue, fx);
-        } else if matches!(news, OrderNews::Busted(_)) && !planted("bust_ignored") {
-            // A bust names the fill alone, and a fill of a run before is not known by its name.
-            self.suspect(now, venue, fx);
+            OrderNews::Fill(_) => matches!(key, OrderKey::Client(_)),
+            // It names the fill alone, and a fill of a run before is not known by its name.
+            OrderNews::Busted(_) => !planted("bust_ignored"),
+            OrderNews::Closed { filled, .. } => self.bygones.have_outgrown(venue, key, filled),
+            _ => false,
+        };
+        if late {
+            self.suspect_late(now, venue, fx);
         }
+    }
+
+    /// An order of ours that is in no slot has filled, or a fill of it was taken back: what is more on a leg is of it.
+    fn suspect_late(&mut self, now: Nanos, venue: VenueId, fx: &mut Effects) {
+        self.venues[venue.index()].late_fill = now;
+        self.suspect(now, venue, fx);
     }
 
     /// What is held may have changed without an order of this run: the venue is asked at once.
@@ -415,7 +423,7 @@ impl Core {
             }
             _ => {}
         }
-        if reject.class == RejectClass::Definitive {
+        if matches!(reject.class, RejectClass::Definitive | RejectClass::TooLarge) {
             // A step or a bound may have changed since the rules were read (SAFETY V7).
             fx.push(Effect::Ask(Ask::Rules { venue }));
         }
@@ -430,7 +438,7 @@ impl Core {
         if planted("bust_ignored") {
             return;
         }
-        let Some(fill) = order.seen_fill(fill) else { return self.suspect(now, venue, fx) };
+        let Some(fill) = order.seen_fill(fill) else { return self.suspect_late(now, venue, fx) };
         self.record(Entry::Busted { id, fill, at: now }, fx);
         let pair = self.pairs[index].settings.id;
         fx.push(Effect::Log(RecordKind::Alarm {

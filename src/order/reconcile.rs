@@ -72,7 +72,7 @@ impl Core {
     pub(super) fn look_for_rest(&mut self, now: Nanos, fx: &mut Effects) {
         for (facts, settings) in self.venues.iter_mut().zip(&self.settings.venues) {
             let venue = settings.id;
-            let held_back = !facts.ready && !facts.rest_answers && facts.mode == VenueMode::Ok;
+            let held_back = !facts.ready && !facts.rest_answers && facts.mode.takes_closes();
             let holds = |pair: &Pair| {
                 pair.leg_of(venue).is_some() && (!pair.book.is_flat() || pair.has_live_orders())
             };
@@ -92,6 +92,7 @@ impl Core {
         report: &AccountReport,
         fx: &mut Effects,
     ) {
+        self.tell_nameless(venue, report.foreign_markets, fx);
         let facts = &mut self.venues[venue.index()];
         facts.stated = facts.stated.max(Some(asked));
         // Of money that was read a while ago more is known since.
@@ -108,6 +109,16 @@ impl Core {
             }
         }
         self.looked(venue, asked);
+    }
+
+    /// On an account of its own, a position at a market that no pair names is nobody's: perhaps of a pair that the
+    /// configuration had (SAFETY L11).
+    fn tell_nameless(&mut self, venue: VenueId, markets: u32, fx: &mut Effects) {
+        let known = self.venues[venue.index()].account.map_or(0, |account| account.foreign_markets);
+        if self.settings.dedicated_account && markets > known {
+            let what = Reason::cut("a position at a market that no pair names: close it by hand");
+            fx.push(Effect::Log(RecordKind::Alarm { pair: PairId(0), venue, what }));
+        }
     }
 
     /// Says once that entries are held because an account cannot be read, and once that it can.
@@ -163,7 +174,7 @@ impl Core {
             let open_orders = orders.len() as u32;
             fx.push(Effect::Log(RecordKind::Reconciled { venue, open_orders, positions }));
         }
-        self.verified(now, venue, asked, ours_open, fx);
+        self.verified(venue, asked, ours_open);
     }
 
     /// By name; an order that bears no name of ours (which a whole account of ours allows) goes with its market, where

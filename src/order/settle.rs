@@ -372,7 +372,7 @@ impl Core {
             [0, 1].map(|leg| rested(leg) && beside(leg) && self.takes_orders(pair.settings.venues[leg]));
         // A venue that takes nothing now will not take it in the next seconds either.
         let heavy = mend::heavy_leg(pair);
-        let shut = self.venues[pair.settings.venues[heavy].index()].mode != VenueMode::Ok;
+        let shut = !self.venues[pair.settings.venues[heavy].index()].mode.takes_closes();
         // What its venue still shows is there: an unwind is also refused because nothing is left of the leg.
         let put_off = pair.mend.put_off[heavy] >= PUT_OFF_MAX && pair.confirmed[heavy] > pair.mend.began;
         let refuses = shut || pair.is_halted(heavy) || put_off;
@@ -390,7 +390,7 @@ impl Core {
     pub fn takes_closes(&self, venue: VenueId) -> bool {
         let facts = &self.venues[venue.index()];
         let by_rest = facts.rest_answers && self.settings.venues[venue.index()].closes_by_rest;
-        (facts.ready || by_rest) && matches!(facts.mode, VenueMode::Ok)
+        (facts.ready || by_rest) && facts.mode.takes_closes()
     }
 
     /// Both legs can be closed now: one that goes into a market that is halted leaves the other alone.

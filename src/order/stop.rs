@@ -1,9 +1,9 @@
 //! The end of a run: no entries, resolve, cancel, close when asked to, and only then verify by query on every venue
-//! that nothing of ours is open (SAFETY L8). Part of `order::core`.
+//! that nothing of ours is open and that it holds what our books say (SAFETY L8). Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
 use super::mend;
-use super::pair::{Pair, Phase};
+use super::pair::{LAG_MS, Pair, Phase};
 use crate::journal::entry::Entry;
 use crate::types::report::Ask;
 use crate::types::{Intent, IntentKind, Nanos, Price, Qty, Rate, RecordKind, StopReason, VenueId};
@@ -66,16 +66,20 @@ impl Core {
         if stop.flatten {
             self.flatten_pairs(now, fx);
         }
-        let quiet = (0..self.pairs.len()).all(|index| self.is_quiet(index));
+        let quiet = (0..self.pairs.len()).all(|index| self.is_quiet(now, index));
+        let (paper, venues) = (self.paper, &self.venues);
         let Some(stop) = &mut self.stop else { return };
         if !quiet {
             stop.quiet_since = Nanos::NEVER;
+            stop.verified.fill(paper);
             return;
         }
         if stop.quiet_since == Nanos::NEVER {
             stop.quiet_since = now;
         }
-        if stop.verified.iter().all(|&verified| verified) {
+        // A position that is not what our books say has ended the quiet.
+        let stated = venues.iter().all(|facts| paper || facts.stated >= Some(stop.quiet_since));
+        if stated && stop.verified.iter().all(|&verified| verified) {
             stop.done = true;
             let orders = stop.cancelled;
             fx.push(Effect::Log(RecordKind::Cancelled { orders }));
@@ -83,17 +87,32 @@ impl Core {
         }
         if now >= stop.next_ask {
             stop.next_ask = now.plus_ms(VERIFY_EVERY_MS);
-            for venue in 0..stop.verified.len() {
-                fx.push(Effect::Ask(Ask::OpenOrders { venue: VenueId(venue as u8) }));
+            for venue in (0..stop.verified.len()).map(|venue| VenueId(venue as u8)) {
+                fx.extend([Ask::OpenOrders { venue }, Ask::Account { venue }].map(Effect::Ask));
             }
         }
     }
 
     /// Nothing in flight, nothing unknown, legs matched; and flat when the stop asks for it.
-    fn is_quiet(&self, index: usize) -> bool {
+    fn is_quiet(&self, now: Nanos, index: usize) -> bool {
         let pair = &self.pairs[index];
         let flat = !self.stop.as_ref().is_some_and(|stop| stop.flatten) || !pair.opened;
-        pair.phase == Phase::Idle && !pair.has_live_orders() && flat
+        pair.phase == Phase::Idle && !pair.has_live_orders() && flat && self.doubted_leg(now, pair).is_none()
+    }
+
+    /// A leg of which its venue may still show something else than our books: a difference was seen once, an order
+    /// ended without a word of what it filled, or what a death has hidden was not read.
+    fn doubted_leg(&self, now: Nanos, pair: &Pair) -> Option<usize> {
+        let doubted = |leg: usize| {
+            let hidden = pair.lost[leg] || pair.may_grow(leg, now, LAG_MS);
+            pair.differs[leg].is_some() || hidden || self.awaits_past(pair.settings.venues[leg])
+        };
+        (0..2).find(|&leg| !self.paper && doubted(leg))
+    }
+
+    /// What came in after the end is no end any more: it is looked at again.
+    pub(super) fn reopen_stop(&mut self) {
+        self.stop.iter_mut().for_each(|stop| stop.done = false);
     }
 
     /// Closes what is held, pair by pair, each whenever it can be.
@@ -145,14 +164,7 @@ impl Core {
     }
 
     /// A list of open orders came in: does it prove that a venue holds none of ours any more?
-    pub(super) fn verified(
-        &mut self,
-        _now: Nanos,
-        venue: VenueId,
-        asked: Nanos,
-        ours_open: u32,
-        _fx: &mut Effects,
-    ) {
+    pub(super) fn verified(&mut self, venue: VenueId, asked: Nanos, ours_open: u32) {
         let Some(stop) = &mut self.stop else { return };
         if stop.quiet_since != Nanos::NEVER && asked >= stop.quiet_since {
             stop.verified[venue.index()] = ours_open == 0;
@@ -165,7 +177,7 @@ impl Core {
     }
 
     /// What stands in the way of a clean end, for the operator; empty when nothing does.
-    pub fn remains(&self) -> Vec<String> {
+    pub fn remains(&self, now: Nanos) -> Vec<String> {
         let mut lines = Vec::new();
         for pair in &self.pairs {
             for order in pair.live_orders() {
@@ -173,6 +185,10 @@ impl Core {
             }
             if pair.opened && self.stop.as_ref().is_some_and(|stop| stop.flatten) {
                 lines.push(format!("{}: {} are still held", pair.settings.name, pair.book.hedged()));
+            }
+            if let Some(leg) = self.doubted_leg(now, pair) {
+                let (name, leg) = (&pair.settings.name, &pair.settings.symbols[leg]);
+                lines.push(format!("{name}: what is held of {leg} is not known for certain"));
             }
             if pair.is_lone() {
                 lines.push(format!("{}: net position {}", pair.settings.name, pair.book.net()));

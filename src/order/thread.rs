@@ -12,14 +12,15 @@ use crate::journal::entry::Entry;
 use crate::journal::{Journal, JournalError};
 use crate::sys::clock::Clock;
 use crate::sys::ring::{Rx, Tx};
+use crate::types::limits::PAIRS_MAX;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::ready::{Made, Ready};
 use crate::types::record::{Refusal, Role};
 use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
-    Command, Exposure, Intent, IntentKind, MarketRules, Nanos, OrderSpec, PairId, Quote, Record, RecordKind,
-    VenueId,
+    ClientId, Command, Exposure, Intent, IntentKind, MarketRules, Nanos, OrderSpec, PairId, Quote, Record,
+    RecordKind, VenueId,
 };
 use crate::venue::{Answer, REGISTRY, SendError, Trader};
 
@@ -28,6 +29,9 @@ const TICK_NS: u64 = 1_000_000;
 
 /// Orders signed ahead that are put on the shelf in one turn, so that a whole ladder holds up nothing.
 const READY_PER_TURN: usize = 16;
+
+/// A fresh segment that could not be had is asked for again after this, ms: a full disk stays full for a while.
+const ROTATE_AGAIN_MS: u64 = 1_000;
 
 /// A turn that comes so long after the last one was held up, ms.
 const STALL_MS: u64 = 1_000;
@@ -80,9 +84,10 @@ pub struct OrderThread {
     next_tick: Nanos,
     last_turn: Nanos,
     trust: Trust,
-    /// Orders that stand in the journal, and orders given to a trader: the second never passes the first.
-    meant: u64,
-    written: u64,
+    /// By pair and leg, the order that stands in the journal and has not been given to a trader yet: no other leaves.
+    meant: [[Option<ClientId>; 2]; PAIRS_MAX],
+    /// No earlier than this is another segment tried.
+    next_rotation: Nanos,
     config_hash: u64,
     /// Bytes of room under which nothing is opened.
     journal_free_min: u64,
@@ -118,8 +123,8 @@ impl OrderThread {
             next_tick: Nanos::NEVER,
             last_turn: Nanos::NEVER,
             trust: Trust::Whole,
-            meant: 0,
-            written: 0,
+            meant: [[None; 2]; PAIRS_MAX],
+            next_rotation: Nanos::NEVER,
             config_hash,
             journal_free_min: core_free_min,
             board,
@@ -289,6 +294,7 @@ impl OrderThread {
             done += 1;
             match effect {
                 Effect::Append(entry @ Entry::Intent { .. }) if planted("intent_after_send") => {
+                    self.permit(&entry);
                     late = Some(entry);
                 }
                 Effect::Append(entry) => self.append(&entry),
@@ -316,16 +322,20 @@ impl OrderThread {
         {
             return;
         }
-        match (self.journal.append(entry), entry) {
-            (Ok(()), Entry::Intent { intent }) => {
-                self.meant += intent.orders.iter().flatten().count() as u64;
-            }
-            (Ok(()), _) => {}
-            (Err(error), _) => {
+        match self.journal.append(entry) {
+            Ok(()) => self.permit(entry),
+            Err(error) => {
                 let gap = matches!(error, JournalError::Full { .. });
                 self.trust = self.trust.max(if gap { Trust::Gap } else { Trust::Lost });
                 tracing::error!(event_type = "JOURNAL", "{error}");
             }
+        }
+    }
+
+    /// The orders of an intent that stands in the journal may leave.
+    fn permit(&mut self, entry: &Entry) {
+        if let Entry::Intent { intent } = entry {
+            self.meant[intent.pair.index()] = intent.orders.map(|order| order.map(|order| order.spec.id));
         }
     }
 
@@ -341,14 +351,19 @@ impl OrderThread {
     /// Goes on in a fresh journal segment, at a moment when nothing is in flight. It opens with all that is known, also
     /// with what found no room before it.
     fn rotate(&mut self, now: Nanos) {
-        if !self.journal.wants_rotation() || self.core.pairs().iter().any(Pair::has_live_orders) {
+        let wanted = self.journal.wants_rotation() || self.trust == Trust::Gap;
+        let busy = || self.core.pairs().iter().any(Pair::has_live_orders);
+        if !wanted || now < self.next_rotation || busy() {
             return;
         }
         let opening = self.core.snapshot(self.core.epoch(), self.config_hash, now);
         match self.journal.rotate(&opening) {
-            Ok(()) if self.trust == Trust::Gap => (self.trust, self.written) = (Trust::Whole, self.meant),
+            Ok(()) if self.trust == Trust::Gap => self.trust = Trust::Whole,
             Ok(()) => {}
-            Err(error) => tracing::error!(event_type = "JOURNAL", "{error}"),
+            Err(error) => {
+                self.next_rotation = now.plus_ms(ROTATE_AGAIN_MS);
+                tracing::error!(event_type = "JOURNAL", "{error}");
+            }
         }
     }
 
@@ -361,13 +376,13 @@ impl OrderThread {
         let meant = (spec.id.epoch, spec.id.seq);
         let failed = self.trust != Trust::Whole;
         let closes_unwritten = failed && spec.purpose.reduce_only();
-        let outcome = if (failed || self.written >= self.meant) && !closes_unwritten {
+        let mut written = self.meant.get_mut(spec.pair.index()).into_iter().flatten();
+        let written = written.find_map(|order| order.take_if(|id| *id == spec.id)).is_some();
+        let outcome = if (failed || !written) && !closes_unwritten {
             SendOutcome::Nothing(Reason::cut("it does not stand in the journal"))
         } else if stayed == Some(meant) {
-            self.written += 1;
             SendOutcome::Nothing(Reason::cut("its other leg could not leave"))
         } else {
-            self.written += 1;
             self.write_spec(&spec, nth)
         };
         self.core.sent(now, spec.id, outcome, &mut self.effects);

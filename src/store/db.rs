@@ -14,7 +14,7 @@ use super::schema;
 use super::sql::{Database, DbError, Statement, Target};
 use crate::journal::Tail;
 use crate::journal::entry::Entry;
-use crate::types::{Nanos, PairId, Rate};
+use crate::types::{Nanos, Rate};
 
 /// Entries of one transaction at most.
 const BATCH: usize = 256;
@@ -71,7 +71,8 @@ struct Session {
 struct Batch {
     statements: Vec<Statement>,
     entries: usize,
-    opened: Vec<(PairId, Rate)>,
+    /// Pairs that were opened, by their names.
+    opened: Vec<(String, Rate)>,
 }
 
 impl DbThread {
@@ -138,8 +139,7 @@ impl DbThread {
         }
         self.failures = 0;
         self.tell_lag(now);
-        for &(pair, spread) in &batch.opened {
-            let pair = self.names.pair(pair);
+        for (pair, spread) in &batch.opened {
             tracing::info!(
                 event_type = "POSITION_SAVED",
                 pair,
@@ -202,7 +202,7 @@ impl Session {
             batch.entries += 1;
             batch.statements.extend(changes);
             if let Entry::PairOpened { pair, spread, .. } = frame.entry {
-                batch.opened.push((pair, spread));
+                batch.opened.push((self.projector.names.pair(pair).to_owned(), spread));
             }
         }
         batch.statements.push(schema::set_marker(self.journal, self.next_seq));
@@ -218,7 +218,7 @@ mod tests {
     use crate::journal::{FileJournal, Journal, Options, recover, samples};
     use crate::store::names::tests::names;
     use crate::store::read;
-    use crate::types::Usd;
+    use crate::types::{PairId, Usd};
 
     fn journal(dir: &Path, entries: &[Entry]) -> FileJournal {
         let found = recover::recover(dir).unwrap();

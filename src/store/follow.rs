@@ -79,6 +79,7 @@ impl Follow {
             | Entry::Tally { .. }
             | Entry::Unproven { .. }
             | Entry::History { .. }
+            | Entry::Named { .. }
             | Entry::Rules { .. }
             | Entry::Mode { .. }
             | Entry::Stopped { .. } => {}

@@ -1,6 +1,7 @@
 //! What things are called for people: given at start by `topology`, read by everything that writes text or
 //! rows.
 
+use crate::journal::entry::Markets;
 use crate::types::{PairId, VenueId};
 
 /// Names of the configured pairs and of the venues of the registry, indexed by their ids.
@@ -32,6 +33,14 @@ const UNKNOWN: &str = "unknown";
 impl Names {
     pub fn pair(&self, id: PairId) -> &str {
         self.pairs.get(id.index()).map_or(UNKNOWN, |pair| &pair.name)
+    }
+
+    /// The journal goes by the names of the configuration of its time.
+    pub fn rename(&mut self, id: PairId, markets: &Markets) {
+        while self.pairs.len() <= id.index() {
+            self.pairs.push(PairName { name: UNKNOWN.to_owned(), venues: markets.venues });
+        }
+        self.pairs[id.index()] = PairName { name: markets.name.to_string(), venues: markets.venues };
     }
 
     pub fn venue(&self, id: VenueId) -> &'static str {

@@ -13,7 +13,7 @@ use crate::types::{ClientId, Direction, Fill, Nanos, PairId, Price, Rate};
 /// Turns entries into statements; holds what the entries so far add up to.
 pub struct Projector {
     pub follow: Follow,
-    names: Names,
+    pub names: Names,
     journal: i64,
 }
 
@@ -34,6 +34,7 @@ impl Projector {
             Entry::PairOpened { pair, direction, spread, at, .. } => {
                 changes.push(self.open(key, pair, direction, spread, at));
             }
+            Entry::Named { pair, ref markets } => self.names.rename(pair, markets),
             Entry::PairHeld { pair, spread } => changes.extend(self.hold(key, pair, spread)),
             Entry::PairClosed { pair, reason, spread, ledger, at } => {
                 changes.push(self.close(pair, reason, spread, &ledger, at));

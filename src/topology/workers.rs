@@ -68,10 +68,10 @@ impl Worker for OrderWorker {
         self.thread.poll(now)
     }
 
-    fn on_stop(&mut self, _now: Nanos) {
+    fn on_stop(&mut self, now: Nanos) {
         self.thread.close();
         // `main` may have given up listening; the lines are for it alone.
-        let _ = self.remains.send(self.thread.core().remains());
+        let _ = self.remains.send(self.thread.core().remains(now));
     }
 }
 

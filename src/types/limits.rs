@@ -33,6 +33,8 @@ pub const TCP_USER_TIMEOUT_MS: u32 = 10_000;
 pub const ORDER_BYTES_MAX: usize = 2048;
 /// Bytes of a venue's order id; Vest's may be a 66-character hash (sheet `vest`, 4.1).
 pub const VENUE_ORDER_ID_MAX: usize = 80;
+/// Bytes of the name of a pair and of a market's symbol.
+pub const NAME_MAX: usize = 32;
 /// Bytes of a venue's code or reason kept for logs (SAFETY 5.5 caps venue text).
 pub const REASON_MAX: usize = 64;
 /// Live orders one pair can have at once: two legs, and a mending order is only sent when they are terminal.

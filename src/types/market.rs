@@ -48,6 +48,15 @@ pub enum VenueMode {
     PostOnly,
     CancelOnly,
     Maintenance,
+    /// A word that no sheet knows: nothing is opened, and whether it takes closes is tried.
+    Untold,
+}
+
+impl VenueMode {
+    /// A close that goes there may be taken.
+    pub const fn takes_closes(self) -> bool {
+        matches!(self, Self::Ok | Self::Untold)
+    }
 }
 
 /// Reference prices and funding of one market.

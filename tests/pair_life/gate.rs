@@ -142,6 +142,7 @@ fn a_venue_that_is_not_itself_is_not_entered() {
     let down = fact(|venue| Fact::Mode { venue, mode: VenueMode::Maintenance });
     let posts = fact(|venue| Fact::Mode { venue, mode: VenueMode::PostOnly });
     let cancels = fact(|venue| Fact::Mode { venue, mode: VenueMode::CancelOnly });
+    let untold = fact(|venue| Fact::Mode { venue, mode: VenueMode::Untold });
     let near = fact(|venue| Fact::Clock { venue, offset_ms: 250 });
     let ahead = fact(|venue| Fact::Clock { venue, offset_ms: 251 });
     let behind = fact(|venue| Fact::Clock { venue, offset_ms: -251 });
@@ -152,8 +153,9 @@ fn a_venue_that_is_not_itself_is_not_entered() {
         rig.step(Input::Quote(quote));
     };
     let (state, clock) = (Some(Refusal::VenueState), Some(Refusal::ClockOffset));
-    let rows: [(&str, Event, Option<Refusal>); 8] = [
+    let rows: [(&str, Event, Option<Refusal>); 9] = [
         ("maintenance", &down, state),
+        ("a state that no sheet knows", &untold, state),
         ("post only", &posts, state),
         ("cancel only", &cancels, state),
         ("market halted", &halted, state),

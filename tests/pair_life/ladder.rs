@@ -2,7 +2,7 @@
 
 use bot4::order::core::Input;
 use bot4::types::order::Reason;
-use bot4::types::report::{Ask, Fact};
+use bot4::types::report::{Ask, Fact, TraderEvent};
 use bot4::types::*;
 
 use crate::rig::*;
@@ -344,6 +344,41 @@ fn no_close_leaves_while_one_of_its_markets_is_halted() {
     halt_market(&mut rig, MarketStatus::Trading);
     rig.wait_ms(1_000);
     assert_eq!(rig.sent.len(), 4);
+}
+
+/// The wish has waited in its ring while the news came.
+#[test]
+fn a_wish_of_before_the_market_shut_is_not_followed() {
+    let exit = |rig: &mut Rig| {
+        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+        rig.sent.len()
+    };
+    let shut: [fn(&mut Rig); 3] = [
+        |rig| halt_market(rig, MarketStatus::Halted),
+        |rig| rig.fact(Fact::Mode { venue: P, mode: VenueMode::CancelOnly }),
+        |rig| rig.event(P, TraderEvent::Ready(false)),
+    ];
+    for shut in shut {
+        let mut rig = Rig::new();
+        rig.opened();
+        shut(&mut rig);
+        assert_eq!(exit(&mut rig), 2);
+    }
+    // Of a state that no sheet knows nobody can say that it takes no closes.
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.fact(Fact::Mode { venue: P, mode: VenueMode::Untold });
+    assert_eq!(exit(&mut rig), 4);
+}
+
+/// A size may be refused because the step has changed.
+#[test]
+fn after_a_refused_size_the_rules_are_read() {
+    let mut rig = Rig::new();
+    half_closed(&mut rig);
+    rig.asks.clear();
+    rig.reject(2, RejectClass::TooLarge);
+    assert!(rig.asks.contains(&Ask::Rules { venue: V }));
 }
 
 #[test]

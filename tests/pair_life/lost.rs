@@ -22,7 +22,7 @@ fn after_power_cut(orderly: bool) -> Rig {
 }
 
 /// The next run, two minutes after the last one ended in order or without a word.
-fn begin(mut rig: Rig, epoch: u32, orderly: bool) -> Rig {
+pub fn begin(mut rig: Rig, epoch: u32, orderly: bool) -> Rig {
     if orderly {
         rig.journal.push(Entry::Stopped { at: rig.now });
     }

@@ -13,6 +13,7 @@ mod mending;
 mod newest;
 mod owed;
 mod rig;
+mod stopping;
 mod strange;
 mod told;
 mod trouble;
@@ -84,65 +85,6 @@ fn a_position_that_is_not_ours_blocks_entries_and_is_not_touched() {
     rig.account(V, "0");
     rig.wait_ms(300);
     assert_eq!(rig.exposure, ExposureState::MayEnter);
-}
-
-#[test]
-fn stop_with_flatten_ends_flat_and_verified() {
-    let mut rig = Rig::new();
-    rig.opened();
-    rig.step(Input::Command(Command::Stop { flatten: true }));
-    rig.wait_ms(2);
-    assert_eq!(rig.sent.len(), 4);
-    rig.fill(2, "a", "1", "100.36");
-    rig.fill(3, "b", "1", "99.98");
-    rig.wait_ms(2);
-    assert!(!rig.core.is_stopped(), "not before both venues were asked");
-    for venue in [V, P] {
-        let asked = rig.now;
-        rig.fact(Fact::OpenOrders { venue, asked, orders: Vec::new() });
-    }
-    rig.wait_ms(2);
-    assert!(rig.core.is_stopped());
-    rig.assert_home();
-}
-
-/// A close that is cancelled on its way leaves the other leg alone.
-#[test]
-fn a_stop_cancels_no_order_that_is_in_flight() {
-    let mut rig = Rig::of(Settings { dedicated_account: true, ..settings(Legs::Together) });
-    rig.opened();
-    rig.step(Input::Command(Command::Stop { flatten: true }));
-    rig.wait_ms(2);
-    rig.ack(2);
-    let listed = |rig: &Rig, nth: usize| {
-        let OrderSpec { id, nonce, .. } = rig.sent[nth];
-        OpenOrder { pair: Some(PairId(0)), venue_id: VenueOrderId::EMPTY, id: Some(id), nonce }
-    };
-    let (asked, orders) = (rig.now, vec![listed(&rig, 2)]);
-    rig.fact(Fact::OpenOrders { venue: V, asked, orders });
-    assert_eq!(rig.cancels, 0, "it ends by its own deadline");
-    rig.fill(2, "a", "1", "100.36");
-    rig.fill(3, "b", "1", "99.98");
-    rig.wait_ms(2);
-    let (asked, orders) = (rig.now, vec![listed(&rig, 2)]);
-    rig.fact(Fact::OpenOrders { venue: V, asked, orders });
-    assert_eq!(rig.cancels, 1, "nothing of ours may rest there any more");
-    assert!(!rig.core.is_stopped());
-}
-
-#[test]
-fn stop_without_flatten_keeps_a_hedged_pair() {
-    let mut rig = Rig::new();
-    rig.opened();
-    rig.step(Input::Command(Command::Stop { flatten: false }));
-    rig.wait_ms(2);
-    for venue in [V, P] {
-        let asked = rig.now;
-        rig.fact(Fact::OpenOrders { venue, asked, orders: Vec::new() });
-    }
-    rig.wait_ms(2);
-    assert!(rig.core.is_stopped());
-    assert_eq!((rig.sent.len(), rig.net()), (2, Qty::ZERO));
 }
 
 #[test]

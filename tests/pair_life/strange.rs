@@ -289,6 +289,63 @@ fn a_bust_of_a_fill_that_nobody_knows_any_more_asks_what_is_held() {
     }
 }
 
+/// A pair that was opened and closed, and what its slots held is forgotten.
+fn closed() -> Rig {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(2, "g", "1", "100.11");
+    rig.fill(3, "g", "1", "100.10");
+    rig.later_ms(10_000);
+    rig
+}
+
+/// The leg of this venue is there again, as the account shows twice: it is brought home, and a person has to look.
+fn comes_back(rig: &mut Rig, venue: VenueId, held: &str) {
+    (0..2).for_each(|_| {
+        rig.account(venue, held);
+        rig.wait_ms(600);
+    });
+    let home = *rig.sent.last().unwrap();
+    assert_eq!((home.venue, home.purpose, rig.sent.len()), (venue, Purpose::Unwind, 5));
+    assert_eq!(rig.core.mode(), Mode::Halted);
+    rig.fill(4, "u", "1", if venue == V { "100.36" } else { "99.98" });
+    rig.assert_home();
+}
+
+#[test]
+fn a_bust_of_a_close_that_nobody_knows_any_more_brings_its_leg_back() {
+    let mut rig = closed();
+    let (key, news) = (OrderKey::Venue(VenueOrderId::EMPTY), OrderNews::Busted(VenueOrderId::cut("g")));
+    rig.event(P, TraderEvent::Order { key, news, t_venue: Nanos::NEVER });
+    comes_back(&mut rig, P, "1");
+}
+
+/// Vest has no client ids: the nonce says whose it is.
+#[test]
+fn a_late_execution_of_an_order_that_has_left_its_slot_is_ours_by_its_nonce() {
+    let told = |rig: &mut Rig, nonce: u64, filled: &str| {
+        let (filled, average, fee) = (qty(filled), price("100.30"), Usd::ZERO);
+        let news = OrderNews::Closed { filled, average, fee, reason: Reason::cut("FILLED") };
+        let (key, t_venue) = (OrderKey::Nonce(nonce), Nanos::NEVER);
+        rig.event(V, TraderEvent::Order { key, news, t_venue });
+    };
+    let mut rig = closed();
+    let nonce = rig.sent[0].nonce;
+    told(&mut rig, nonce, "2");
+    comes_back(&mut rig, V, "-1");
+    // What was booked already, and what no order of ours has as its nonce, explains nothing.
+    for (nonce, filled) in [(nonce, "1"), (nonce + 77, "2")] {
+        let mut rig = closed();
+        told(&mut rig, nonce, filled);
+        rig.account(V, "-1");
+        rig.wait_ms(600);
+        rig.account(V, "-1");
+        assert_eq!(rig.sent.len(), 4);
+        assert!(rig.core.pairs()[0].foreign[0], "it is a stranger's");
+    }
+}
+
 #[test]
 fn a_row_that_still_shows_a_busted_fill_brings_nothing_back() {
     let mut rig = Rig::new();

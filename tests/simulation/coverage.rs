@@ -160,7 +160,11 @@ pub const TABLE: &[(&str, By, &str)] = &[
         "two instances",
     ),
     ("L10", Ci("tests/pair_life/strange.rs::orders_of_another_engine_halt_and_are_left_alone"), "two hosts"),
-    ("L11", Ci("tests/config.rs::an_unknown_key_is_refused_with_the_nearest_one"), "bad configuration"),
+    (
+        "L11",
+        Ci("tests/failures_machine.rs::a_held_pair_that_the_configuration_has_no_longer_is_refused_by_name"),
+        "bad configuration",
+    ),
     ("L12", Ci("tests/config.rs::hard_ceilings_cannot_be_lifted"), "deadly configuration"),
     ("L13", Simulation, "thread held up"),
     ("L14", Ci("src/sys/process.rs::locking_memory_works_or_says_what_to_set"), "memory"),

@@ -427,7 +427,7 @@ impl Run {
 
     /// What stands in the way of a clean end.
     pub fn remains(&self) -> Vec<String> {
-        self.engine.as_ref().map(|engine| engine.order.core().remains()).unwrap_or_default()
+        self.engine.as_ref().map(|engine| engine.order.core().remains(Nanos(self.now()))).unwrap_or_default()
     }
 
     /// After a stop with flatten: both venues hold nothing of ours (I7), and the money adds up (I17).

@@ -10,8 +10,9 @@ use crate::journal::entry::{Entry, IntentEntry, IntentOrder};
 use crate::journal::recover::recover;
 use crate::journal::tail::Tail;
 use crate::journal::used::{flatten_dir, nonces as nonces_of, used};
-use crate::journal::{self, FileJournal, Journal, JournalError, Supply};
+use crate::journal::{self, FileJournal, Journal, Supply};
 use crate::order::core::Core;
+use crate::order::misplaced::misplaced;
 use crate::order::pair::Pair;
 use crate::sys::lock::{InstanceLock, LockError};
 use crate::topology;
@@ -41,8 +42,11 @@ impl Books {
         Self { core: Core::new(settings.clone()), nonces: HashSet::new(), next_seq: 0, tail: None }
     }
 
-    fn read(dir: &Path, settings: &Settings) -> Result<Self, JournalError> {
-        let found = recover(dir)?;
+    fn read(dir: &Path, settings: &Settings, now: Nanos) -> Result<Self, String> {
+        let found = recover(dir).map_err(|error| error.to_string())?;
+        if let Some(misplaced) = misplaced(settings, &found.entries, false, now) {
+            return Err(misplaced.to_string());
+        }
         let tail = Tail::open(dir, found.next_seq).ok();
         let mut books = Self { next_seq: found.next_seq, tail, ..Self::empty(settings) };
         found.entries.iter().for_each(|entry| books.take(entry, settings));
@@ -88,7 +92,7 @@ impl Trail {
     /// by, unless the account is dedicated.
     pub(super) fn open(config: &Config, now: Nanos, say: &mut Say<'_>) -> Result<Self, Failure> {
         let dedicated = config.settings.dedicated_account;
-        let engine = match Books::read(&config.journal.dir, &config.settings) {
+        let engine = match Books::read(&config.journal.dir, &config.settings, now) {
             Ok(books) => books,
             Err(error) if dedicated => {
                 say.line(&format!("{error}: everything on the accounts is taken"))?;
@@ -220,7 +224,7 @@ mod tests {
     fn what_the_engine_writes_meanwhile_is_its_own() {
         let (dir, settings) = (tempfile::tempdir().unwrap(), settings());
         let (mut journal, mut supply) = begin(dir.path(), 1, NOW).unwrap();
-        let mut books = Books::read(dir.path(), &settings).unwrap();
+        let mut books = Books::read(dir.path(), &settings, NOW).unwrap();
         let held = |books: &Books| books.core.pairs()[0].book.legs.map(|leg| leg.qty.raw());
         assert_eq!(held(&books), [0, 0]);
         let enter = IntentKind::Enter(Direction::A);

@@ -59,6 +59,7 @@ pub fn entry(names: &Names, entry: &Entry) -> Option<Line> {
         | Entry::Tally { .. }
         | Entry::Unproven { .. }
         | Entry::History { .. }
+        | Entry::Named { .. }
         | Entry::Rules { .. }
         | Entry::OrderSnapshot { .. }
         | Entry::Intent { .. }

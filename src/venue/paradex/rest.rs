@@ -256,7 +256,7 @@ impl MarketJson<'_> {
     }
 }
 
-/// State of the venue from `GET /system/state`.
+/// State of the venue from `GET /system/state`. One that the documents do not list may be anything.
 pub fn mode(body: &[u8]) -> Result<VenueMode, WireError> {
     let StateJson { status } = json::read("/system/state", body)?;
     match &*status {
@@ -264,7 +264,7 @@ pub fn mode(body: &[u8]) -> Result<VenueMode, WireError> {
         "post_only" => Ok(VenueMode::PostOnly),
         "cancel_only" => Ok(VenueMode::CancelOnly),
         "maintenance" => Ok(VenueMode::Maintenance),
-        other => Err(WireError::new("/system/state", other.as_bytes(), "a documented status")),
+        _ => Ok(VenueMode::Untold),
     }
 }
 
@@ -392,7 +392,8 @@ mod tests {
     #[test]
     fn states_and_times() {
         assert_eq!(mode(br#"{"status":"cancel_only"}"#), Ok(VenueMode::CancelOnly));
-        assert!(mode(br#"{"status":"splendid"}"#).is_err());
+        assert_eq!(mode(br#"{"status":"splendid"}"#), Ok(VenueMode::Untold));
+        assert!(mode(br#"{"state":"ok"}"#).is_err());
         for text in [r#"{"server_time":"1681493415023"}"#, r#"{"server_time":1681493415023}"#] {
             assert_eq!(time_ms(text.as_bytes()), Ok(1_681_493_415_023));
         }
