@@ -28,7 +28,7 @@ pub struct Mend {
     /// The last progress (a fill), for the latch after ten seconds without any.
     pub progress: Nanos,
     pub last_completed: bool,
-    /// Leg whose venue refused the last mending order.
+    /// Leg whose venue refused the last mending order, or let it pass at the widest collar.
     pub refused: Option<usize>,
     /// Refusals in a row by the venue of a leg; "later" counts more.
     pub put_off: [u32; 2],

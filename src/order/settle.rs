@@ -262,15 +262,17 @@ impl Core {
 
     /// An unwind that was sent at a price and did not fill widens the next one's collar.
     fn count_miss(&mut self, index: usize, fx: &mut Effects) {
+        let bands = self.settings.upkeep.mending.unwind_bands.len();
         let pair = &mut self.pairs[index];
         for order in pair.orders.iter().flatten() {
             if Some(order.id()) != pair.mend.last {
                 continue;
             }
             pair.mend.last = None;
-            if order.spec.purpose == Purpose::Unwind && order.state == OrderState::NoFill {
-                pair.mend.missed_unwinds += 1;
-            }
+            let missed = order.spec.purpose == Purpose::Unwind && order.state == OrderState::NoFill;
+            pair.mend.missed_unwinds += u32::from(missed);
+            // The collar was at its widest: this venue trades elsewhere than its book says.
+            let beyond = missed && pair.mend.missed_unwinds as usize > bands + 1;
             let refused = match order.state {
                 OrderState::Rejected => 1,
                 // None of its connections was free.
@@ -280,7 +282,7 @@ impl Core {
                 _ => 0,
             };
             pair.mend.put_off[order.leg] += refused;
-            pair.mend.refused = (refused > 0).then_some(order.leg);
+            pair.mend.refused = (refused > 0 || beyond).then_some(order.leg);
             if order.spec.reduce_only && order.done.filled.is_zero() {
                 // Perhaps there is nothing left to reduce.
                 fx.push(Effect::Ask(Ask::Account { venue: order.spec.venue }));

@@ -94,6 +94,29 @@ fn a_leg_that_nobody_takes_is_hedged_again_on_the_other_venue() {
     assert!(matches!(rig.exposure, ExposureState::Held { .. }), "a whole pair again, sought to be closed");
 }
 
+/// Its venue trades beyond every collar of ours: its book tells other prices than it deals at.
+#[test]
+fn a_leg_that_every_order_misses_is_hedged_again_on_the_other_venue() {
+    let mut rig = Rig::new();
+    half_closed(&mut rig);
+    rig.close(2, "0");
+    let from = rig.now;
+    while rig.sent.last().unwrap().purpose == Purpose::Unwind {
+        let last = rig.sent.len() - 1;
+        assert!(rig.now.ms_since(from) < 20_000, "it is asked for ever");
+        rig.close(last, "0");
+        rig.account(V, "-1");
+        rig.wait_ms(401);
+        rig.quotes();
+    }
+    let waited = rig.now.ms_since(from);
+    assert!((10_000..12_000).contains(&waited), "after {waited} ms without progress");
+    let last = rig.sent.len() - 1;
+    assert_eq!((rig.sent[last].purpose, rig.sent[last].venue), (Purpose::Complete, P));
+    rig.fill(last, "h", "1", "100.02");
+    rig.assert_home();
+}
+
 #[test]
 fn an_unwind_stays_inside_the_band_that_its_venue_takes() {
     let mut rig = Rig::new();
