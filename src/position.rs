@@ -141,6 +141,18 @@ impl PairBook {
             Purpose::Exit => self.exit_cost += off(expected),
             Purpose::Complete | Purpose::Unwind => self.unwinds += off(price),
         }
+        self.follow_what_is_held();
+    }
+
+    /// The direction is that of what is held: of two legs on one side, as a person may have adopted them, either may be
+    /// left. While both are there they have none, and the last one stays.
+    fn follow_what_is_held(&mut self) {
+        let heavy = usize::from(self.legs[1].qty.abs() > self.legs[0].qty.abs());
+        let [held, other] = [heavy, 1 - heavy].map(|leg| self.legs[leg].qty.raw().signum());
+        if held != 0 && held * other <= 0 && self.direction.is_some() {
+            let is_a = Direction::A.open_side(heavy).sign() == held;
+            self.direction = Some(if is_a { Direction::A } else { Direction::B });
+        }
     }
 
     /// No leg holds anything.

@@ -9,7 +9,8 @@
 //! | `order_rules` | `order` → `spread`, `signer` | `KEEPER_RING` | drop: refreshed every five minutes |
 //! | `spread_signer` | `spread` → `signer` | `NEAR_RING` | drop: told again within moments |
 //! | `signer_order` | `signer` → `order` | `READY_RING` | drop: signed again within 200 ms |
-//! | `order_keeper[v]`, `keeper_order[v]` | `order` ↔ `keeper:<venue>` | `KEEPER_RING` | drop: asked again |
+//! | `order_keeper[v]` | `order` → `keeper:<venue>` | `KEEPER_RING` | one pending slot, newest wins |
+//! | `keeper_order[v]` | `keeper:<venue>` → `order` | `KEEPER_RING` | drop: asked again |
 //! | `md_keeper[v]`, `keeper_md[v]` | `md:<venue>` ↔ `keeper:<venue>` | `COMMAND_RING` | drop: stays wanted |
 //! | `main_order` | `main` → `order` | `COMMAND_RING` | refused to the operator |
 //! | `*_store` | everyone → `store` | `RECORD_RING` | drop and count |

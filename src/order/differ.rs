@@ -62,9 +62,8 @@ impl Core {
             return;
         }
         if pair.foreign[leg] && split(ours, theirs.qty).0.is_zero() {
-            // A stranger's share that no order of ours can have changed is as large as it is now.
-            if asked > pair.touched && !pair.live_orders().any(|order| order.leg == leg) {
-                pair.strangers[leg] = theirs.qty - ours;
+            if asked > pair.touched {
+                self.share(now, index, leg, asked, theirs.qty - ours, fx);
             }
             return;
         }
@@ -93,11 +92,27 @@ impl Core {
             return;
         }
         self.pairs[index].differs[leg] = None;
+        self.pairs[index].shared_at[leg] = asked;
         if !gone.is_zero() && !planted("gone_leg_ignored") {
             self.lose(now, index, leg, gone, fx);
         }
         if !more.is_zero() {
             self.find_more(now, index, leg, more, fx);
+        }
+    }
+
+    /// A stranger's share of a leg, as a position shows it that our last change is in. One that no order of ours can
+    /// have changed is as large as it is now; one that was known before an order left, and is the same, says that
+    /// nothing of that order has filled.
+    fn share(&mut self, now: Nanos, index: usize, leg: usize, asked: Nanos, more: Qty, fx: &mut Effects) {
+        let pair = &mut self.pairs[index];
+        let sent = pair.live_orders().find(|order| order.leg == leg).map(|order| order.sent_at);
+        match sent {
+            None => (pair.strangers[leg], pair.shared_at[leg]) = (more, asked),
+            Some(sent) if sent > pair.shared_at[leg] && more == pair.strangers[leg] => {
+                self.bury_if_dead(now, index, leg, asked, fx);
+            }
+            Some(_) => {}
         }
     }
 

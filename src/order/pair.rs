@@ -79,8 +79,9 @@ pub struct Pair {
     pub lone_ns: u64,
     /// The venue shows a position that is not ours: no entries until adopted.
     pub foreign: [bool; 2],
-    /// How much of it is not, signed.
+    /// How much of it is not, signed, and when what last told so was asked for.
     pub strangers: [Qty; 2],
+    pub shared_at: [Nanos; 2],
     /// What orders of a leg whose end left their fill untold may have filled beyond what the position had shown, and
     /// when the last was closed.
     unproven: [(Unproven, Nanos); 2],
@@ -130,6 +131,7 @@ impl Pair {
             lone_ns: 0,
             foreign: [false; 2],
             strangers: [Qty::ZERO; 2],
+            shared_at: [Nanos::NEVER; 2],
             unproven: [(Unproven::default(), Nanos::NEVER); 2],
             lost: [false; 2],
             found: [Unproven::default(); 2],

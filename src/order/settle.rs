@@ -272,7 +272,7 @@ impl Core {
             let missed = order.spec.purpose == Purpose::Unwind && order.state == OrderState::NoFill;
             pair.mend.missed_unwinds += u32::from(missed);
             // The collar was at its widest: this venue trades elsewhere than its book says.
-            let beyond = missed && pair.mend.missed_unwinds as usize > bands + 1;
+            let beyond = missed && pair.mend.missed_unwinds as usize > bands;
             let refused = match order.state {
                 OrderState::Rejected => 1,
                 // None of its connections was free.
@@ -281,7 +281,7 @@ impl Core {
                 OrderState::NeverAccepted => 2,
                 _ => 0,
             };
-            pair.mend.put_off[order.leg] += refused;
+            pair.mend.put_off[order.leg] += refused + u32::from(beyond);
             pair.mend.refused = (refused > 0 || beyond).then_some(order.leg);
             if order.spec.reduce_only && order.done.filled.is_zero() {
                 // Perhaps there is nothing left to reduce.

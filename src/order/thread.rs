@@ -81,6 +81,8 @@ pub struct OrderThread {
     asked: Vec<[bool; Role::ALL.len()]>,
     /// Exposures that did not fit, newest per pair.
     untold: Vec<Option<Exposure>>,
+    /// A question of each venue that did not fit, the newest but for books: who asked has counted it as asked.
+    unasked: Vec<Option<Ask>>,
     next_tick: Nanos,
     last_turn: Nanos,
     trust: Trust,
@@ -112,6 +114,7 @@ impl OrderThread {
         Self {
             core,
             asked: vec![[false; Role::ALL.len()]; traders.len()],
+            unasked: vec![None; traders.len()],
             traders,
             journal,
             clock,
@@ -435,12 +438,14 @@ impl OrderThread {
     }
 
     fn ask(&mut self, ask: Ask) {
-        // A full ring is counted by the ring; every deadline asks again.
-        let _ = self.rings.asks[ask.venue().index()].push(ask);
+        let venue = ask.venue().index();
+        let refused = self.rings.asks[venue].push(ask).err();
+        self.unasked[venue] = refused.filter(|ask| !matches!(ask, Ask::Book { .. })).or(self.unasked[venue]);
     }
 
     fn ask_links(&mut self) {
         for venue in 0..self.traders.len() {
+            self.unasked[venue].take().into_iter().for_each(|ask| self.ask(ask));
             let missing = self.traders[venue].missing();
             for role in Role::ALL {
                 let slot = role as usize;

@@ -2,7 +2,7 @@
 
 use bot4::order::core::Input;
 use bot4::types::order::Reason;
-use bot4::types::report::{Ask, Fact, TraderEvent};
+use bot4::types::report::{Ask, Fact};
 use bot4::types::*;
 
 use crate::rig::*;
@@ -110,7 +110,7 @@ fn a_leg_that_every_order_misses_is_hedged_again_on_the_other_venue() {
         rig.quotes();
     }
     let waited = rig.now.ms_since(from);
-    assert!((10_000..12_000).contains(&waited), "after {waited} ms without progress");
+    assert!((3_000..6_000).contains(&waited), "after {waited} ms");
     let last = rig.sent.len() - 1;
     assert_eq!((rig.sent[last].purpose, rig.sent[last].venue), (Purpose::Complete, P));
     rig.fill(last, "h", "1", "100.02");
@@ -266,7 +266,7 @@ fn half_closed(rig: &mut Rig) {
     rig.fill(3, "g", "1", "100.10");
 }
 
-fn halt_market(rig: &mut Rig, status: MarketStatus) {
+pub fn halt_market(rig: &mut Rig, status: MarketStatus) {
     rig.fact(Fact::Rules { venue: V, pair: PairId(0), rules: MarketRules { status, ..rules() } });
 }
 
@@ -367,31 +367,6 @@ fn no_close_leaves_while_one_of_its_markets_is_halted() {
     halt_market(&mut rig, MarketStatus::Trading);
     rig.wait_ms(1_000);
     assert_eq!(rig.sent.len(), 4);
-}
-
-/// The wish has waited in its ring while the news came.
-#[test]
-fn a_wish_of_before_the_market_shut_is_not_followed() {
-    let exit = |rig: &mut Rig| {
-        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
-        rig.sent.len()
-    };
-    let shut: [fn(&mut Rig); 3] = [
-        |rig| halt_market(rig, MarketStatus::Halted),
-        |rig| rig.fact(Fact::Mode { venue: P, mode: VenueMode::CancelOnly }),
-        |rig| rig.event(P, TraderEvent::Ready(false)),
-    ];
-    for shut in shut {
-        let mut rig = Rig::new();
-        rig.opened();
-        shut(&mut rig);
-        assert_eq!(exit(&mut rig), 2);
-    }
-    // Of a state that no sheet knows nobody can say that it takes no closes.
-    let mut rig = Rig::new();
-    rig.opened();
-    rig.fact(Fact::Mode { venue: P, mode: VenueMode::Untold });
-    assert_eq!(exit(&mut rig), 4);
 }
 
 /// A size may be refused because the step has changed.

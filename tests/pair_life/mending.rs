@@ -152,6 +152,45 @@ fn ack_lost_and_not_accepted_is_dead_only_after_window_reads_and_position() {
     rig.assert_home();
 }
 
+/// A close without an answer, whose venue shows ours and a stranger's share; that was seen before it left, or after.
+fn dead_beside_a_stranger(known_before: bool) -> bool {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.later_ms(6_000);
+    let appears = |rig: &mut Rig| {
+        (0..2).for_each(|_| {
+            rig.account(V, "-3");
+            rig.wait_ms(501);
+        });
+        assert!(rig.core.pairs()[0].foreign[0]);
+    };
+    if known_before {
+        appears(&mut rig);
+        rig.quotes();
+    }
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(3, "g", "1", "100.10");
+    rig.reject(2, RejectClass::Ambiguous);
+    rig.wait_ms(2_000);
+    rig.not_found(2);
+    rig.not_found(2);
+    rig.account(V, "-2");
+    assert_eq!(rig.sent.len(), 4, "it may have filled");
+    if !known_before {
+        rig.wait_ms(6_000);
+        appears(&mut rig);
+    }
+    rig.quotes();
+    rig.account(V, "-3");
+    rig.sent.len() > 4
+}
+
+#[test]
+fn a_share_that_was_known_before_an_order_left_and_is_the_same_says_that_nothing_filled() {
+    assert!(dead_beside_a_stranger(true));
+    assert!(!dead_beside_a_stranger(false), "it may hide a fill");
+}
+
 /// Acknowledged, in doubt because its cancel was answered strangely, and not known to any read since.
 fn acknowledged_and_missing() -> Rig {
     let mut rig = Rig::new();

@@ -10,10 +10,10 @@ use bot4::journal::{Journal, JournalError};
 use bot4::order::board::Board;
 use bot4::order::thread::{OrderThread, Rings};
 use bot4::sys::clock::{Clock, ManualClock};
-use bot4::sys::ring::{Tx, ring};
+use bot4::sys::ring::{Rx, Tx, ring};
 use bot4::types::order::Reason;
 use bot4::types::record::Role;
-use bot4::types::report::CancelSpec;
+use bot4::types::report::{Ask, CancelSpec};
 use bot4::venue::{ReadyLink, SendError, Trader};
 
 use super::*;
@@ -82,6 +82,8 @@ struct Threaded {
     order: OrderThread,
     wishes: Tx<Intent>,
     commands: Tx<Command>,
+    /// What the first venue is asked; there is room for one question.
+    asked: Rx<Ask>,
     /// Orders that the venues got.
     orders: Arc<AtomicUsize>,
     dated: Arc<AtomicU64>,
@@ -108,11 +110,11 @@ impl Threaded {
     ) -> Self {
         let (orders, dated) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
         let (mut quotes, mut traders) = (Vec::new(), Vec::<Box<dyn Trader>>::new());
-        let mut asks = Vec::new();
+        let (asks, asked): (Vec<_>, Vec<_>) = lanes.iter().map(|_| ring(1)).unzip();
+        let asked = asked.into_iter().next().unwrap();
         for lanes in lanes {
             let (quotes_tx, quotes_rx) = ring(8);
             quotes.push(quotes_rx);
-            asks.push(ring(64).0);
             let (orders, dated) = (Arc::clone(&orders), Arc::clone(&dated));
             let venue = Moving { quotes: quotes_tx, on_the_way: late.take(), orders, dated, lanes };
             traders.push(Box::new(venue));
@@ -125,7 +127,7 @@ impl Threaded {
         let (board, clock) = (Arc::new(Board::default()), Box::new(clock));
         let now = rig.now;
         let order = OrderThread::new(rig.core, Effects::new(), 0, board, traders, journal, clock, rings);
-        Self { order, wishes, commands, orders, dated, now }
+        Self { order, wishes, commands, asked, orders, dated, now }
     }
 
     fn turn(&mut self) {
@@ -267,4 +269,19 @@ fn a_pair_is_closed_though_the_journal_cannot_be_synced() {
     assert!(thread.wishes.push(Intent { t_decide: thread.now, ..wish }).is_ok());
     thread.turn();
     assert_eq!(thread.orders(), 2, "both legs close");
+}
+
+/// Who asks counts a question as asked, and asks again only after a while.
+#[test]
+fn a_question_that_finds_its_ring_full_waits_for_room() {
+    let mut thread = Threaded::new(Rig::new(), Box::new(MemoryJournal::default()), None);
+    while thread.asked.pop().is_some() {
+        thread.turn();
+    }
+    let adopts = |thread: &mut Threaded| thread.command(Command::Adopt(PairId(0)));
+    (0..2).for_each(|_| adopts(&mut thread));
+    let account = Some(Ask::Account { venue: V });
+    assert_eq!(thread.asked.pop(), account);
+    thread.turn();
+    assert_eq!(thread.asked.pop(), account, "it came as soon as there was room");
 }

@@ -457,3 +457,24 @@ fn two_legs_on_the_same_side_both_go() {
     rig.fill(rig.sent.len() - 1, "p", "1", "99.98");
     rig.assert_home();
 }
+
+/// The direction is that of the leg that is left, whichever was adopted first.
+#[test]
+fn what_is_left_of_two_legs_on_the_same_side_can_be_hedged() {
+    let mut rig = Rig::new();
+    rig.fact(Fact::Mode { venue: P, mode: VenueMode::Maintenance });
+    rig.step(Input::Command(Command::Adopt(PairId(0))));
+    rig.account(V, "-0.6");
+    rig.account(P, "-0.3");
+    rig.wait_ms(1);
+    assert_eq!(rig.core.pairs()[0].book.direction, Some(Direction::B));
+    rig.fill(0, "u", "0.6", "100.36");
+    assert_eq!(rig.core.pairs()[0].book.direction, Some(Direction::A));
+    rig.quotes();
+    rig.wait_ms(1_001);
+    let hedge = *rig.sent.last().unwrap();
+    assert_eq!((hedge.venue, hedge.side, hedge.purpose), (V, Side::Buy, Purpose::Complete));
+    rig.fill(1, "h", "0.3", "100.36");
+    assert_eq!(rig.net(), Qty::ZERO);
+    rig.assert_replay();
+}

@@ -5,6 +5,7 @@ use bot4::types::record::Role;
 use bot4::types::report::{Ask, Fact, TraderEvent};
 use bot4::types::*;
 
+use crate::ladder::halt_market;
 use crate::rig::*;
 
 #[test]
@@ -160,4 +161,29 @@ fn a_venue_where_closes_wait_for_rest_is_asked_soon_and_not_at_each_tick() {
     rig.account(P, "1");
     assert!(rig.core.takes_closes(P));
     assert_eq!(asked(&mut rig, 1_000), 0, "it has answered");
+}
+
+/// The wish has waited in its ring while the news came.
+#[test]
+fn a_wish_of_before_the_market_shut_is_not_followed() {
+    let exit = |rig: &mut Rig| {
+        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+        rig.sent.len()
+    };
+    let shut: [fn(&mut Rig); 3] = [
+        |rig| halt_market(rig, MarketStatus::Halted),
+        |rig| rig.fact(Fact::Mode { venue: P, mode: VenueMode::CancelOnly }),
+        |rig| rig.event(P, TraderEvent::Ready(false)),
+    ];
+    for shut in shut {
+        let mut rig = Rig::new();
+        rig.opened();
+        shut(&mut rig);
+        assert_eq!(exit(&mut rig), 2);
+    }
+    // Of a state that no sheet knows nobody can say that it takes no closes.
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.fact(Fact::Mode { venue: P, mode: VenueMode::Untold });
+    assert_eq!(exit(&mut rig), 4);
 }

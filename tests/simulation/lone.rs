@@ -132,11 +132,14 @@ impl Checker {
         // An order whose end only its venue knows is waited for; else either venue offers a way home, the lighter one
         // where the pair has a direction in which it may be brought.
         let waits = (0..2).any(|venue| live(venue) && world.excuses(venue));
-        let held = [0, 1].map(|venue| self.truth.position(venue, pair));
+        // What the engine rightly calls a stranger's is no leg of ours.
+        let others = self.truth.outside_net(pair);
+        let theirs = |venue: usize| if ours.foreign[venue] { others[venue] } else { 0 };
+        let held = [0, 1].map(|venue| self.truth.position(venue, pair) - theirs(venue));
         let heavy = usize::from(held[1].abs() > held[0].abs());
-        let brought = held[1 - heavy].signum() * held[heavy].signum() <= 0
-            && ours.book.direction.is_some_and(|way| way.close_side(heavy).sign() == -held[heavy].signum());
-        if waits || (world.excuses(heavy) && (!brought || world.excuses(1 - heavy))) {
+        let brought = held[1 - heavy].signum() * held[heavy].signum() <= 0 && ours.book.direction.is_some();
+        let shut = |light: usize| world.excuses(light) || self.truth.is_poor(world, light, pair);
+        if waits || (world.excuses(heavy) && (!brought || shut(1 - heavy))) {
             return true;
         }
         // What a power cut took of a leg only its own venue knows.

@@ -55,7 +55,13 @@ impl Link for SimLink {
         }
         match world.wires[self.id].state {
             State::Cut => return Err(lost("reset")),
-            State::Dark => return Ok(()),
+            State::Dark => {
+                let venue = world.wires[self.id].venue;
+                if matches!(kind_of(message), "order" | "cancel") {
+                    world.excuse_link(venue);
+                }
+                return Ok(());
+            }
             State::Up => {}
         }
         let venue = world.wires[self.id].venue;

@@ -130,6 +130,17 @@ impl Truth {
         self.outside(pair).iter().map(|one| one.bought - one.sold).sum()
     }
 
+    /// The account of a venue has no margin for the smallest order that halving leads to.
+    pub fn is_poor(&self, world: &World, venue: usize, pair: usize) -> bool {
+        let Some(both) = self.markets.get(pair) else { return false };
+        let exchange = world.venues[venue].exchange();
+        let market = &exchange.spec().markets[both[venue]];
+        let price = i128::from(exchange.ticker(both[venue], 0).index);
+        let step = i128::from(market.step) * price / 100_000_000;
+        let needed = 2 * step.max(i128::from(market.min_notional)) * i128::from(market.imf) / 100_000_000;
+        i128::from(exchange.account(0, world.us()).free) < needed
+    }
+
     fn outside(&self, pair: usize) -> [Outside; 2] {
         let both = self.markets.get(pair).copied().unwrap_or_default();
         [0, 1].map(|venue| self.venues[venue].outside.get(both[venue]).copied().unwrap_or_default())

@@ -51,11 +51,13 @@ impl Exchange {
                 }
             }
         }
-        if let Some(due_us) = again {
-            let copy = Box::new(NewOrder { held: true, ..order.clone() });
+        let copy = again.map(|due_us| (due_us, Box::new(NewOrder { held: true, ..order.clone() })));
+        let result = self.take_in(now_us, order, plan);
+        // Nobody carries once more what was told to be refused; a refusal that was not heard is another matter.
+        let unheard = ack.lost || ack.instead.is_some();
+        if let Some((due_us, copy)) = copy.filter(|_| result.is_ok() || unheard) {
             self.schedule(due_us, Work::Again(copy));
         }
-        let result = self.take_in(now_us, order, plan);
         ack.answer(result)
     }
 
@@ -443,17 +445,26 @@ mod tests {
     #[test]
     fn a_refused_order_does_not_arrive_again() {
         let mut bench = Bench::new(Style::OrderBook);
-        for refuses in [false, true] {
+        let reject = Action::Reject { code: "X".to_owned(), message: String::new() };
+        // Taken; refused by a fault; refused by the venue itself, whose answer is heard or lost.
+        let cases = [
+            (None, Mode::Ok, 2),
+            (Some(reject), Mode::Ok, 1),
+            (None, Mode::Halt, 1),
+            (Some(Action::DropAck), Mode::Halt, 2),
+        ];
+        for (fault, mode, arrivals) in cases {
             let before = bench.exchange.arrivals().len();
             bench.exchange.add_fault(Rule::once(Class::Order, Action::DuplicateRequest { ms: 50 }));
-            if refuses {
-                let (code, message) = ("X".to_owned(), String::new());
-                bench.exchange.add_fault(Rule::once(Class::Order, Action::Reject { code, message }));
+            if let Some(fault) = fault {
+                bench.exchange.add_fault(Rule::once(Class::Order, fault));
             }
+            bench.exchange.set_mode(bench.now_us, mode);
             let order = bench.order(Side::Buy, 1_000_000, 73_000);
             bench.submit(order);
+            bench.exchange.set_mode(bench.now_us, Mode::Ok);
             bench.pass(SECOND);
-            assert_eq!(bench.exchange.arrivals().len() - before, if refuses { 1 } else { 2 });
+            assert_eq!(bench.exchange.arrivals().len() - before, arrivals, "{mode:?}");
         }
     }
 }
