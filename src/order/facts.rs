@@ -51,6 +51,8 @@ pub struct VenueFacts {
     pub key_expires_ms: Option<u64>,
     /// When it was last said how long that is.
     pub key_told: Nanos,
+    /// That was too little.
+    pub key_low: bool,
     /// Worst-case notional held and in flight on this venue, over all pairs.
     pub gross: Usd,
     /// Initial margin that `gross` asks for: the account as last stated may not know of all of it yet.

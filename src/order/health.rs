@@ -104,15 +104,17 @@ impl Core {
         }
     }
 
-    /// What is left of the keys, each hour.
+    /// What is left of the keys: each hour, and at once when it becomes too little.
     pub(super) fn tick_keys(&mut self, now: Nanos, fx: &mut Effects) {
         let warn_h = u64::from(self.settings.upkeep.keys.warn_h);
         for (venue, facts) in self.venues.iter_mut().enumerate() {
             let Some(at_ms) = facts.key_expires_ms else { continue };
-            if facts.key_told == Nanos::NEVER || now.ms_since(facts.key_told) >= HOUR_MS {
+            let hours = at_ms.saturating_sub(now.ms()) / HOUR_MS;
+            let (venue, low) = (VenueId(venue as u8), hours < warn_h);
+            let was_low = std::mem::replace(&mut facts.key_low, low);
+            let due = facts.key_told == Nanos::NEVER || now.ms_since(facts.key_told) >= HOUR_MS;
+            if due || low && !was_low {
                 facts.key_told = now;
-                let hours = at_ms.saturating_sub(now.ms()) / HOUR_MS;
-                let (venue, low) = (VenueId(venue as u8), hours < warn_h);
                 fx.push(Effect::Log(RecordKind::KeyLeft { venue, hours, low }));
             }
         }

@@ -137,6 +137,23 @@ fn a_key_that_lapses_is_told_each_hour_and_stops_entries_in_time() {
 }
 
 #[test]
+fn a_key_is_told_within_a_second_of_its_72nd_hour_and_each_hour_after() {
+    let (mut rig, hour) = (Rig::new(), 3_600_000);
+    let crossing = rig.now.plus_ms(1_805_000);
+    rig.fact(Fact::KeyExpiry { venue: V, at_ms: crossing.ms() + 72 * hour });
+    let mut told = Vec::new();
+    for _ in 0..3 * 3_600 {
+        rig.now = rig.now.plus_ms(999);
+        rig.wait_ms(1);
+        let low = |log: &RecordKind| matches!(log, RecordKind::KeyLeft { low: true, .. });
+        told.extend(rig.logs.drain(..).filter(low).map(|_| rig.now.ms_since(crossing)));
+    }
+    assert_eq!(told.len(), 3, "{told:?}");
+    let late = |at: usize| told[at] - at as u64 * hour;
+    assert!((0..3).all(|at| late(at) <= 1_000), "{told:?}");
+}
+
+#[test]
 fn a_market_that_ends_soon_is_not_entered_and_left_in_time() {
     let mut rig = held();
     let hour = 3_600_000;
