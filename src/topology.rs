@@ -170,7 +170,10 @@ fn open_venues(
         let wires = wires(section, clock, false)?;
         let mut http = wires.http();
         let ask = || startup::open(section.id, desk.as_mut(), &mut http, clock, live, leverage);
-        let opening = patience.ask(section.id, ask).map_err(|error| error.to_string())?;
+        let mut opening = patience.ask(section.id, ask).map_err(|error| error.to_string())?;
+        if live {
+            opening = opening.with_key(section.id, desk.key_life());
+        }
         parts.push(Part { feed, trader, presigner, desk, opening });
     }
     Ok(parts)

@@ -110,6 +110,7 @@ pub(crate) mod fakes {
             registrations: vec![
                 Some(Registration {
                     verb: "register-one",
+                    expiry_key: "ONE_EXPIRY",
                     register: |_, request| {
                         let primary = request.primary_key.expose();
                         let (prefix, expiry_ms) = (request.env_prefix, request.expiry_ms);

@@ -2,7 +2,7 @@
 
 use super::health::MarginWatch;
 use crate::journal::entry::History;
-use crate::types::report::AccountReport;
+use crate::types::report::{AccountReport, KeyLife};
 use crate::types::{Nanos, Usd, VenueMode};
 
 /// What is known of one venue.
@@ -47,8 +47,8 @@ pub struct VenueFacts {
     /// Readings in a row beyond what halts.
     pub clock_beyond: u32,
     pub margin: MarginWatch,
-    /// When the key that signs orders there lapses, ms since the epoch; `None` = never, or not known.
-    pub key_expires_ms: Option<u64>,
+    /// How long the key lives that signs orders there.
+    pub key: KeyLife,
     /// When it was last said how long that is.
     pub key_told: Nanos,
     /// That was too little.

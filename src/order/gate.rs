@@ -210,7 +210,7 @@ impl Gate {
         if !mode_ok || planned.is_some_and(|at| near_maintenance(now, at, &self.upkeep)) {
             return Err(Refusal::VenueState);
         }
-        if venue.key_expires_ms.is_some_and(|at| at < self.needed_until(now)) {
+        if !venue.key.lasts_until(self.needed_until(now)) {
             return Err(Refusal::KeyExpiry);
         }
         let off_ms = venue.clock_offset_ms.unsigned_abs();

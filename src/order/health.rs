@@ -8,7 +8,7 @@ use super::pair::{Pair, Phase};
 use crate::spread::view::is_absurd;
 use crate::types::money::RATE_ONE;
 use crate::types::order::Reason;
-use crate::types::report::{AccountReport, Ask};
+use crate::types::report::{AccountReport, Ask, KeyLife};
 use crate::types::settings::MarginSettings;
 use crate::types::{Nanos, Price, Qty, Rate, RecordKind, StopReason, Usd, VenueId};
 
@@ -108,9 +108,12 @@ impl Core {
     pub(super) fn tick_keys(&mut self, now: Nanos, fx: &mut Effects) {
         let warn_h = u64::from(self.settings.upkeep.keys.warn_h);
         for (venue, facts) in self.venues.iter_mut().enumerate() {
-            let Some(at_ms) = facts.key_expires_ms else { continue };
-            let hours = at_ms.saturating_sub(now.ms()) / HOUR_MS;
-            let (venue, low) = (VenueId(venue as u8), hours < warn_h);
+            let hours = match facts.key {
+                KeyLife::Endless => continue,
+                KeyLife::Until(at_ms) => Some(at_ms.saturating_sub(now.ms()) / HOUR_MS),
+                KeyLife::Untold => None,
+            };
+            let (venue, low) = (VenueId(venue as u8), hours.is_none_or(|hours| hours < warn_h));
             let was_low = std::mem::replace(&mut facts.key_low, low);
             let due = facts.key_told == Nanos::NEVER || now.ms_since(facts.key_told) >= HOUR_MS;
             if due || low && !was_low {

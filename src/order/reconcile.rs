@@ -30,9 +30,9 @@ impl Core {
             Fact::Rules { venue, pair, rules } => self.take_rules(now, venue, pair, rules, fx),
             Fact::Mode { venue, mode } => self.take_mode(now, venue, mode),
             Fact::Clock { venue, offset_ms } => self.take_clock(now, venue, offset_ms, fx),
-            Fact::KeyExpiry { venue, at_ms } => {
+            Fact::KeyExpiry { venue, life } => {
                 let facts = &mut self.venues[venue.index()];
-                (facts.key_expires_ms, facts.key_told) = (Some(at_ms), Nanos::NEVER);
+                (facts.key, facts.key_told) = (life, Nanos::NEVER);
             }
             Fact::Unprepared { .. } if self.comes_to_active() => {
                 self.set_mode(now, Mode::Paused, UNPREPARED, fx);

@@ -6,7 +6,7 @@ use crate::store::line::{Level, Line};
 use crate::store::{Names, lines};
 use crate::types::order::Reason;
 use crate::types::{Mode, Nanos, PairId, Qty, Rate, Usd, VenueId};
-use crate::venue::REGISTRATIONS;
+use crate::venue::{REGISTRATIONS, Registration};
 
 use super::watch::UNLATCH_COMMAND;
 
@@ -149,13 +149,25 @@ pub(super) fn margin_low(at: Nanos, venue: VenueId, free: Rate, wanted: Usd, red
     Alert { venue: Some(venue), usd: Some(wanted), ..alert }
 }
 
-pub(super) fn key_lapses(at: Nanos, venue: VenueId, hours: u64) -> Alert {
-    let what = format!("the signing key lapses in {hours} hours");
-    let doing = "opens nothing once the key would not outlive a pair; closing is never held back";
+/// `hours` are left of the key; `None` = nobody has said.
+pub(super) fn key_lapses(at: Nanos, venue: VenueId, hours: Option<u64>) -> Alert {
     let registration = REGISTRATIONS.get(venue.index()).copied().flatten();
-    let next = registration.map_or_else(
-        || "make a new key on the venue's own page, put it into .env, restart".to_owned(),
-        |registration| format!("bot4 {}, on the machine of the primary key; then restart", registration.verb),
-    );
+    let what = match hours {
+        Some(hours) => format!("the signing key lapses in {hours} hours"),
+        None => "nobody has said when the signing key lapses".to_owned(),
+    };
+    let doing = match hours {
+        Some(_) => "opens nothing once the key would not outlive a pair; closing is never held back",
+        None => "opens nothing there, since the key might not outlive a pair; closing is never held back",
+    };
+    let next = match (registration, hours) {
+        (None, _) => "make a new key on the venue's own page, put it into .env, restart".to_owned(),
+        (Some(Registration { verb, .. }), Some(_)) => {
+            format!("bot4 {verb}, on the machine of the primary key; then restart")
+        }
+        (Some(Registration { verb, expiry_key, .. }), None) => {
+            format!("put {expiry_key} into .env, as bot4 {verb} printed it; then restart")
+        }
+    };
     Alert { venue: Some(venue), ..Alert::new(Kind::KeyExpiry, at, what, doing, &next) }
 }

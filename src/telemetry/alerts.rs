@@ -443,9 +443,10 @@ mod tests {
         let (free, wanted) = (Rate::from_bps(3_100), Usd::from_raw(1_500_000_000));
         watch.on_record(&record(1, RecordKind::MarginLow { venue, free, wanted, reducing: false }));
         watch.on_record(&record(2, RecordKind::MarginLow { venue, free, wanted, reducing: false }));
-        watch.on_record(&record(3, RecordKind::KeyLeft { venue, hours: 80, low: false }));
-        watch.on_record(&record(3, RecordKind::KeyLeft { venue, hours: 71, low: true }));
-        watch.on_record(&record(3, RecordKind::KeyLeft { venue: VenueId(1), hours: 71, low: true }));
+        watch.on_record(&record(3, RecordKind::KeyLeft { venue, hours: Some(80), low: false }));
+        watch.on_record(&record(3, RecordKind::KeyLeft { venue, hours: Some(71), low: true }));
+        watch.on_record(&record(3, RecordKind::KeyLeft { venue: VenueId(1), hours: Some(71), low: true }));
+        watch.on_record(&record(3_600_003, RecordKind::KeyLeft { venue, hours: None, low: true }));
         watch.on_record(&record(4, RecordKind::ClockOffset { venue, ms: 60, blocks: false }));
         watch.on_record(&record(4, RecordKind::ClockOffset { venue, ms: 300, blocks: true }));
         let lines: Vec<String> = watch.take().map(|alert| alert.line(&names()).finish()).collect();
@@ -453,6 +454,7 @@ mod tests {
             "send 15 USD there",
             "bot4 register-",
             "into .env, restart",
+            "put VEST_SIGNER_EXPIRY_MS into .env, as bot4 register-vest printed it; then restart",
             "timedatectl; restart bot4; then bot4 check",
         ];
         assert_eq!(lines.len(), said.len(), "{lines:?}");

@@ -318,7 +318,7 @@ impl Observer for Telemetry {
             RecordKind::Margin { venue, free, runway } => {
                 self.venues[venue.index()].margin = Some((free, runway));
             }
-            RecordKind::KeyLeft { venue, hours, .. } => self.venues[venue.index()].key_hours = Some(hours),
+            RecordKind::KeyLeft { venue, hours, .. } => self.venues[venue.index()].key_hours = hours,
             RecordKind::EntryExecuted { decision_to_terminal_ns, fill_skew_ns, .. }
             | RecordKind::ExitExecuted { decision_to_terminal_ns, fill_skew_ns, .. } => {
                 self.times.decision_to_terminal.add(decision_to_terminal_ns);

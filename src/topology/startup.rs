@@ -12,7 +12,7 @@ use crate::sys::clock::Clock;
 use crate::sys::rest::Http;
 use crate::sys::signals::Signals;
 use crate::types::order::Reason;
-use crate::types::report::Fact;
+use crate::types::report::{Fact, KeyLife};
 use crate::types::{Command, MarketRules, Mode, Nanos, PairId, Rate, VenueId};
 use crate::venue::{Desk, DeskError, REGISTRY};
 
@@ -28,6 +28,20 @@ pub struct Opening {
 }
 
 impl Opening {
+    /// With how long the venue's signing key lives, which the operator says and not the venue (SAFETY C8).
+    #[must_use]
+    pub fn with_key(mut self, venue: VenueId, life: KeyLife) -> Self {
+        if life == KeyLife::Untold {
+            let title = REGISTRY[venue.index()].title;
+            tracing::warn!(
+                event_type = "KEY_EXPIRY",
+                "{title}: nobody has said when the signing key lapses: nothing is opened there (.env.example)"
+            );
+        }
+        self.facts.push(Fact::KeyExpiry { venue, life });
+        self
+    }
+
     /// Of a venue that tells nothing: by the rules that it told the run before. While the engine runs it is asked
     /// again; nothing is opened before a person says so.
     pub fn unanswered(venue: VenueId, before: &Core) -> Self {
@@ -58,12 +72,6 @@ pub fn open(
     facts.push(Fact::Mode { venue, mode: desk.mode(http)? });
     if let Some(offset_ms) = clock_offset(desk, http, clock)? {
         facts.push(Fact::Clock { venue, offset_ms });
-    }
-    if let Some(at_ms) = desk.key_expires_ms() {
-        facts.push(Fact::KeyExpiry { venue, at_ms });
-    } else if private {
-        let title = REGISTRY[venue.index()].title;
-        tracing::info!(event_type = "KEY_EXPIRY", "{title}: the expiry of the signing key is not known");
     }
     if private {
         let prepared = desk.prepare_trading(http, leverage, clock.now());

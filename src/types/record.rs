@@ -331,10 +331,10 @@ pub enum RecordKind {
         wanted: Usd,
         reducing: bool,
     },
-    /// What is left of a signing key; `low` = time to register another.
+    /// What is left of a signing key, `None` = nobody has said; `low` = a person has to do something about it.
     KeyLeft {
         venue: VenueId,
-        hours: u64,
+        hours: Option<u64>,
         low: bool,
     },
     /// Shutdown: orders cancelled so far.

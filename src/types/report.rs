@@ -196,6 +196,28 @@ impl Ask {
     }
 }
 
+/// How long a key lives that signs orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyLife {
+    #[default]
+    Endless,
+    /// It lapses then, ms since the epoch.
+    Until(u64),
+    /// It lapses, and nobody has said when.
+    Untold,
+}
+
+impl KeyLife {
+    /// Whether it is known to live until then, ms since the epoch.
+    pub const fn lasts_until(self, ms: u64) -> bool {
+        match self {
+            Self::Endless => true,
+            Self::Until(at_ms) => at_ms >= ms,
+            Self::Untold => false,
+        }
+    }
+}
+
 /// An answer to an `Ask`, or what `keeper` learned on its own schedule. `asked` is the time at which the question left:
 /// an answer older than a later event is not believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,10 +258,10 @@ pub enum Fact {
         venue: VenueId,
         offset_ms: i64,
     },
-    /// When the key that signs orders lapses, ms since the epoch.
+    /// How long the key lives that signs orders.
     KeyExpiry {
         venue: VenueId,
-        at_ms: u64,
+        life: KeyLife,
     },
     /// The account is not known to be set up as configured: the venue refused, or did not answer (at start only).
     Unprepared {

@@ -12,8 +12,8 @@ pub mod vest;
 use thiserror::Error;
 
 pub use crate::types::report::{
-    AccountReport, Ask, CancelSpec, Fact, OpenOrder, OrderKey, OrderQuery, PastOrder, PositionReport,
-    TraderEvent,
+    AccountReport, Ask, CancelSpec, Fact, KeyLife, OpenOrder, OrderKey, OrderQuery, PastOrder,
+    PositionReport, TraderEvent,
 };
 
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
@@ -75,6 +75,8 @@ pub struct RegisterRequest<'a> {
 pub struct Registration {
     /// The verb of the command line, `register-<name>`.
     pub verb: &'static str,
+    /// The line of `.env` that says when the key lapses.
+    pub expiry_key: &'static str,
     /// Registers; returns the lines of `.env`, which are secret. The error never holds a key.
     pub register: fn(&mut dyn Http, &RegisterRequest<'_>) -> Result<Secret, String>,
 }
@@ -348,9 +350,9 @@ pub trait Desk: Send {
     fn login(&mut self, http: &mut dyn Http, now: Nanos) -> Result<(), DeskError>;
     /// When `login` should next be called so that nothing lapses; never later than the lapse.
     fn login_due(&self) -> Nanos;
-    /// When the key that signs orders lapses, ms since the epoch; `None` = never, or not known.
-    fn key_expires_ms(&self) -> Option<u64> {
-        None
+    /// How long the key lives that signs orders.
+    fn key_life(&self) -> KeyLife {
+        KeyLife::Endless
     }
     /// Environment proof: chain id, contract, account address agree with the configuration.
     fn check_environment(&mut self, http: &mut dyn Http) -> Result<(), DeskError>;

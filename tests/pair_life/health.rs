@@ -1,7 +1,7 @@
 //! Margin, keys, clocks and funding: what is said, what stops, and what is reduced.
 
 use bot4::types::order::Reason;
-use bot4::types::report::{AccountReport, Ask, Fact, PositionReport, TraderEvent};
+use bot4::types::report::{AccountReport, Ask, Fact, KeyLife, PositionReport, TraderEvent};
 use bot4::types::*;
 
 use crate::rig::*;
@@ -116,7 +116,7 @@ fn a_key_that_lapses_is_told_each_hour_and_stops_entries_in_time() {
         |rig: &Rig, low| rig.logged(|kind| matches!(kind, RecordKind::KeyLeft { low: l, .. } if *l == low));
     let hour = 3_600_000;
     let at_ms = rig.now.ms() + 74 * hour;
-    rig.fact(Fact::KeyExpiry { venue: V, at_ms });
+    rig.fact(Fact::KeyExpiry { venue: V, life: KeyLife::Until(at_ms) });
     rig.wait_ms(1);
     assert_eq!((left(&rig, false), left(&rig, true)), (1, 0));
     for _ in 0..3 {
@@ -130,7 +130,7 @@ fn a_key_that_lapses_is_told_each_hour_and_stops_entries_in_time() {
     let expiry = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::KeyExpiry };
     assert!(rig.sent.is_empty() && rig.logs.contains(&expiry));
     let mut rig = held();
-    rig.fact(Fact::KeyExpiry { venue: V, at_ms: rig.now.ms() + hour });
+    rig.fact(Fact::KeyExpiry { venue: V, life: KeyLife::Until(rig.now.ms() + hour) });
     rig.quotes();
     rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
     assert_eq!(rig.sent.len(), 4, "closing is never held back");
@@ -140,7 +140,7 @@ fn a_key_that_lapses_is_told_each_hour_and_stops_entries_in_time() {
 fn a_key_is_told_within_a_second_of_its_72nd_hour_and_each_hour_after() {
     let (mut rig, hour) = (Rig::new(), 3_600_000);
     let crossing = rig.now.plus_ms(1_805_000);
-    rig.fact(Fact::KeyExpiry { venue: V, at_ms: crossing.ms() + 72 * hour });
+    rig.fact(Fact::KeyExpiry { venue: V, life: KeyLife::Until(crossing.ms() + 72 * hour) });
     let mut told = Vec::new();
     for _ in 0..3 * 3_600 {
         rig.now = rig.now.plus_ms(999);
@@ -151,6 +151,23 @@ fn a_key_is_told_within_a_second_of_its_72nd_hour_and_each_hour_after() {
     assert_eq!(told.len(), 3, "{told:?}");
     let late = |at: usize| told[at] - at as u64 * hour;
     assert!((0..3).all(|at| late(at) <= 1_000), "{told:?}");
+}
+
+#[test]
+fn a_key_whose_end_nobody_has_told_opens_nothing_says_so_and_keeps_nothing_from_closing() {
+    let mut rig = held();
+    rig.later_ms(6_000);
+    rig.fact(Fact::KeyExpiry { venue: V, life: KeyLife::Untold });
+    rig.wait_ms(1);
+    assert!(rig.logs.contains(&RecordKind::KeyLeft { venue: V, hours: None, low: true }));
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    assert_eq!(rig.sent.len(), 4, "closing is never held back");
+    let mut rig = Rig::new();
+    rig.fact(Fact::KeyExpiry { venue: V, life: KeyLife::Untold });
+    rig.enter();
+    let expiry = RecordKind::EntryRefused { pair: PairId(0), refusal: record::Refusal::KeyExpiry };
+    assert!(rig.sent.is_empty() && rig.logs.contains(&expiry));
 }
 
 #[test]

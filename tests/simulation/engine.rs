@@ -200,6 +200,7 @@ fn open_venue(
         }
         Ok(opening) => opening,
     };
+    let opening = opening.with_key(section.id, desk.key_life());
     Ok(Part { feed, trader, presigner, desk, opening })
 }
 

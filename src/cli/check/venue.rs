@@ -5,9 +5,12 @@ use super::Report;
 use crate::config::Config;
 use crate::sys::clock::Clock;
 use crate::sys::rest::Http;
+use crate::types::report::KeyLife;
 use crate::types::settings::PairSettings;
 use crate::types::{MarketRules, MarketStatus, PairId, VenueId, VenueMode};
 use crate::venue::{AccountReport, Desk, DeskError};
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// One venue under examination.
 pub(super) struct Asked<'a> {
@@ -97,6 +100,7 @@ impl Asked<'_> {
             return self.cannot("keys", &error, report);
         }
         report.ok(&self.name("keys"), "taken, and of the configured environment");
+        self.key_life(desk.key_life(), clock, report);
         match desk.account(http, clock.now()) {
             Ok(account) => self.account(&account, report),
             Err(error) => self.cannot("account", &error, report),
@@ -108,6 +112,30 @@ impl Asked<'_> {
                 report.warning(&self.name("orders"), said, "a run will cancel its own and leave the others");
             }
             Err(error) => self.cannot("orders", &error, report),
+        }
+    }
+
+    /// The key has to outlive a pair (SAFETY C8).
+    fn key_life(&self, life: KeyLife, clock: &dyn Clock, report: &mut Report) {
+        let name = self.name("key life");
+        let settings = &self.config.settings;
+        let wanted_h = u64::from(settings.risk.max_hold_s) / 3_600 + u64::from(settings.upkeep.keys.spare_h);
+        let now = clock.now();
+        let enough = life.lasts_until(now.ms() + wanted_h * HOUR_MS);
+        match life {
+            KeyLife::Endless => {}
+            KeyLife::Until(at_ms) => {
+                let said = format!(
+                    "{} hours left, entries want {wanted_h}",
+                    at_ms.saturating_sub(now.ms()) / HOUR_MS
+                );
+                let mend = "register another key, see .env.example";
+                if enough { report.ok(&name, said) } else { report.failed(&name, said, mend) }
+            }
+            KeyLife::Untold => {
+                let mend = "put its expiry into .env, see .env.example: nothing is opened there without";
+                report.failed(&name, "nobody has said when the key lapses", mend);
+            }
         }
     }
 
@@ -184,11 +212,13 @@ mod tests {
     struct Scripted {
         offset_ms: i64,
         keys: bool,
+        life: KeyLife,
         free: i64,
         lot: &'static [u8],
     }
 
-    const GOOD: Scripted = Scripted { offset_ms: 3, keys: true, free: 80, lot: b"0.0001" };
+    const GOOD: Scripted =
+        Scripted { offset_ms: 3, keys: true, life: KeyLife::Endless, free: 80, lot: b"0.0001" };
 
     fn refused() -> DeskError {
         let (code, message) = ("1108".to_owned(), "key unknown".to_owned());
@@ -198,6 +228,9 @@ mod tests {
     impl Desk for Scripted {
         fn login(&mut self, _: &mut dyn Http, _: Nanos) -> Result<(), DeskError> {
             if self.keys { Ok(()) } else { Err(refused()) }
+        }
+        fn key_life(&self) -> KeyLife {
+            self.life
         }
         fn login_due(&self) -> Nanos {
             Nanos::NEVER
@@ -277,6 +310,15 @@ mod tests {
     fn each_fault_fails_its_own_row() {
         assert_eq!(failures(Scripted { offset_ms: -300, ..GOOD }), ["V clock"]);
         assert_eq!(failures(Scripted { keys: false, ..GOOD }), ["V keys"]);
+        for (left_h, fails) in [(47, true), (48, false)] {
+            let life = KeyLife::Until(NOW_MS + left_h * HOUR_MS);
+            assert_eq!(
+                failures(Scripted { life, ..GOOD }).contains(&"V key life".to_owned()),
+                fails,
+                "{left_h}"
+            );
+        }
+        assert_eq!(failures(Scripted { life: KeyLife::Untold, ..GOOD }), ["V key life"]);
         assert_eq!(failures(Scripted { free: 39, ..GOOD }), ["V margin"]);
         assert_eq!(failures(Scripted { lot: b"0.0003", ..GOOD }), ["V BTC"]);
         assert_eq!(failures(Scripted { lot: b"0.01", ..GOOD }), ["V BTC"]);

@@ -244,9 +244,11 @@ fn operations(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
             line.flag("reducing", reducing)
         }
         RecordKind::KeyLeft { venue, hours, low } => {
-            let message = format_args!("Signing key: {hours} hours left");
+            let left = hours.map_or_else(|| "nobody has said how many".to_owned(), |hours| hours.to_string());
+            let message = format_args!("Signing key: {left} hours left");
             let line = if low { scribe.warn("KEY_LEFT", message) } else { scribe.debug("KEY_LEFT", message) };
-            scribe.exchange(line, venue).number("hours", hours)
+            let line = scribe.exchange(line, venue);
+            if let Some(hours) = hours { line.number("hours", hours) } else { line }
         }
         RecordKind::Cancelled { orders } => {
             let message = format_args!("[SHUTDOWN] Cancelled {orders} pending orders");

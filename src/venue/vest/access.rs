@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::sign::{self, Address, Signer};
+use crate::types::report::KeyLife;
 use crate::types::{OrderKind, PairId, Secret};
 use crate::venue::{Secrets, Setup, SetupError};
 
@@ -92,7 +93,7 @@ impl Access {
             check_symbol(symbol)?;
         }
         let keys = if setup.secrets.0.is_empty() { None } else { Some(Keys::read(&setup.secrets)?) };
-        signer_expiry_ms(&setup.secrets)?;
+        signer_life(&setup.secrets)?;
         Ok(Self { rest, ws, markets: setup.markets.clone(), order_kind: setup.order_kind, keys })
     }
 
@@ -138,11 +139,12 @@ impl Keys {
     }
 }
 
-/// When the signing key lapses, ms since the epoch; `None` = the operator did not say (SAFETY C8).
-pub fn signer_expiry_ms(secrets: &Secrets) -> Result<Option<u64>, SetupError> {
-    let Some(secret) = secrets.0.get(SIGNER_EXPIRY_MS) else { return Ok(None) };
+/// How long the signing key lives: this venue's keys lapse, and no call of it tells when (SAFETY C8).
+pub fn signer_life(secrets: &Secrets) -> Result<KeyLife, SetupError> {
+    let Some(secret) = secrets.0.get(SIGNER_EXPIRY_MS) else { return Ok(KeyLife::Untold) };
     let why = "want milliseconds since the epoch";
-    secret.expose().parse().map(Some).map_err(|_| SetupError::Malformed { key: SIGNER_EXPIRY_MS, why })
+    let malformed = |_| SetupError::Malformed { key: SIGNER_EXPIRY_MS, why };
+    secret.expose().parse().map(KeyLife::Until).map_err(malformed)
 }
 
 /// A base URL taken apart. Holds no query and no user part.
@@ -264,6 +266,16 @@ mod tests {
         refused(|s| s.env = "staging".into());
         refused(|s| (s.env, s.rest_url) = ("prod".into(), "https://server-dev.hz.vestmarkets.com/v2".into()));
         refused(|s| (s.env, s.ws_url) = ("dev".into(), "wss://ws-prod.hz.vestmarkets.com/ws-api".into()));
+    }
+
+    #[test]
+    fn a_key_whose_end_nobody_has_told_is_not_taken_for_endless() {
+        let mut secrets = Secrets::default();
+        assert_eq!(signer_life(&secrets), Ok(KeyLife::Untold));
+        secrets.0.insert(SIGNER_EXPIRY_MS, Secret::new("99".into()));
+        assert_eq!(signer_life(&secrets), Ok(KeyLife::Until(99)));
+        assert!(KeyLife::Until(99).lasts_until(99) && !KeyLife::Until(99).lasts_until(100));
+        assert!(KeyLife::Endless.lasts_until(u64::MAX) && !KeyLife::Untold.lasts_until(0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::access::{Access, signer_expiry_ms};
+use super::access::{Access, signer_life};
 use super::body::BodyWriter;
 use super::depth;
 use super::errors::{DECREASE_LEVERAGE_WITH_POSITION, ORDER_NOT_FOUND};
@@ -13,6 +13,7 @@ use super::rest::{self, Rest};
 use super::statements::{self, ExchangeInfo, Tickers};
 use crate::sys::rest::{Http, Method};
 use crate::types::record::Role;
+use crate::types::report::KeyLife;
 use crate::types::{BookUpdate, MarketRules, Nanos, PairId, Secret, VenueId, VenueMode};
 use crate::venue::{
     AccountReport, CancelSpec, Desk, DeskError, OpenOrder, OrderQuery, PastOrder, Setup, SetupError,
@@ -38,7 +39,7 @@ pub struct VestDesk {
     login_due: Nanos,
     /// Time of the last call that was given one; the venue wants one with every account query.
     clock: Nanos,
-    signer_expires_ms: Option<u64>,
+    signer: KeyLife,
 }
 
 impl VestDesk {
@@ -52,7 +53,7 @@ impl VestDesk {
             listen_key: None,
             login_due: Nanos::NEVER,
             clock: Nanos::NEVER,
-            signer_expires_ms: signer_expiry_ms(&setup.secrets)?,
+            signer: signer_life(&setup.secrets)?,
         })
     }
 
@@ -129,8 +130,8 @@ impl Desk for VestDesk {
         self.login_due
     }
 
-    fn key_expires_ms(&self) -> Option<u64> {
-        self.signer_expires_ms
+    fn key_life(&self) -> KeyLife {
+        self.signer
     }
 
     /// Our markets are listed and the account is ours. Call it after `login`, which brings the time.

@@ -52,5 +52,8 @@ pub const VENUE: Venue = Venue {
 };
 
 /// How this venue registers signing keys.
-pub const REGISTRATION: Registration =
-    Registration { verb: "register-vest", register: register::env_lines_for };
+pub const REGISTRATION: Registration = Registration {
+    verb: "register-vest",
+    expiry_key: "VEST_SIGNER_EXPIRY_MS",
+    register: register::env_lines_for,
+};
