@@ -73,7 +73,8 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let clock = SystemClock::start_fast();
     let (output, _flush) = logging(&config, &credentials, &clock);
     let signals = Signals::install().map_err(|error| error.to_string())?;
-    if let Err(why) = process::lock_memory() {
+    let locked = process::lock_memory();
+    if let Err(why) = &locked {
         tracing::warn!(event_type = "PROCESS", "{why}");
     }
     config.announcements().iter().for_each(|line| tracing::info!(event_type = "CONFIG", "{line}"));
@@ -85,6 +86,7 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let database = Target::parse(&url, config.store.ca_file.as_deref()).map_err(|error| error.to_string())?;
     let left = held_before(&config, options.live, clock.now())?;
     let held = left.is_some();
+    let options = startup::what_memory_allows(options, locked, config.trades_real_money(), held)?;
     let answers = restore::check_database(&database, held)?;
     let patience = startup::Patience { signals: &signals, held: left.as_ref() };
     let parts = open_venues(&config, credentials, &clock, options.live, &patience)?;

@@ -140,6 +140,11 @@ impl Config {
         }
     }
 
+    /// Whether its orders move real money; the venues are of one kind.
+    pub fn trades_real_money(&self) -> bool {
+        self.mode == TradingMode::Live && self.venues.iter().any(VenueSection::is_production)
+    }
+
     /// Our pairs on this venue and their symbols there.
     fn markets(&self, venue: VenueId) -> Vec<(crate::types::PairId, String)> {
         let legs = |pair: &crate::types::settings::PairSettings| {

@@ -40,6 +40,11 @@ pub struct VenueSection {
 }
 
 impl VenueSection {
+    /// Whether real money is there.
+    pub fn is_production(&self) -> bool {
+        self.env == PRODUCTION
+    }
+
     /// What the pure stages need of it.
     pub fn settings(&self) -> VenueSettings {
         let venue = &REGISTRY[self.id.index()];

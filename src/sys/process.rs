@@ -11,17 +11,19 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpabl
 /// Keeps all pages in memory, now and later: no swap file sees a key, no hot thread takes a page fault.
 ///
 /// # Errors
-/// With the limit and its mend when the process may lock too little; then nothing is locked, because a lock on future
-/// pages under a low limit would make later allocations fail.
+/// With what the system said and the mend when the process may lock too little; then nothing is locked, because a lock
+/// on future pages under a low limit would make later allocations fail.
 pub fn lock_memory() -> Result<(), String> {
     let limit = getrlimit(Resource::Memlock).current;
+    let refused = |why: String| {
+        let mend = "set LimitMEMLOCK=infinity in the unit, ulimit -l unlimited in a shell; its filter of \
+                    system calls has to pass @memlock, a container to have IPC_LOCK";
+        format!("memory is not locked: {why} ({mend})")
+    };
     if let (Some(bytes), false) = (limit, rustix::process::geteuid().is_root()) {
-        return Err(format!(
-            "memory is not locked: RLIMIT_MEMLOCK is {bytes} bytes (set LimitMEMLOCK=infinity in the unit)"
-        ));
+        return Err(refused(format!("RLIMIT_MEMLOCK is {bytes} bytes")));
     }
-    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
-        .map_err(|errno| format!("memory is not locked: {errno}"))
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE).map_err(|errno| refused(errno.to_string()))
 }
 
 /// What comes before anything is read: panics without values, no dumps.
@@ -85,8 +87,13 @@ fn panic_line(info: &PanicHookInfo<'_>) -> String {
 
 /// Bytes of memory that this process holds now; `None` where the system does not tell.
 pub fn resident_bytes() -> Option<u64> {
+    status_bytes("VmRSS:")
+}
+
+/// One line of what the kernel says of this process.
+fn status_bytes(name: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib << 10)
 }
@@ -188,12 +195,34 @@ mod tests {
     #[test]
     fn locking_memory_works_or_says_what_to_set() {
         if is_alone() {
-            let told = lock_memory().map_or_else(|why| why, |()| "locked".to_owned());
-            let _closed = io::stderr().write_all(told.as_bytes());
+            let (told, held) = (lock_memory(), resident_bytes().unwrap());
+            let locked = status_bytes("VmLck:").unwrap();
+            match told {
+                Ok(()) => assert!(locked > held / 2, "{locked} of {held} bytes"),
+                Err(why) => assert!(locked == 0 && why.contains("LimitMEMLOCK=infinity"), "{locked}: {why}"),
+            }
             return;
         }
         let output = alone("locking_memory_works_or_says_what_to_set");
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains("locked") && output.status.success(), "{told}");
+        assert!(output.status.success(), "{told}");
+    }
+
+    #[test]
+    fn a_user_who_may_lock_little_locks_nothing_and_hears_what_to_set() {
+        if is_alone() {
+            let little = Rlimit { current: Some(64 << 10), maximum: Some(64 << 10) };
+            setrlimit(Resource::Memlock, little).unwrap();
+            let nobody = rustix::thread::Uid::from_raw(65_534);
+            if rustix::process::geteuid().is_root() {
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            let why = lock_memory().unwrap_err();
+            assert!(why.contains("65536 bytes") && why.contains("LimitMEMLOCK=infinity"), "{why}");
+            assert_eq!(status_bytes("VmLck:"), Some(0));
+            return;
+        }
+        let output = alone("a_user_who_may_lock_little_locks_nothing_and_hears_what_to_set");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

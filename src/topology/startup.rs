@@ -176,6 +176,24 @@ pub(super) fn what_pays(options: RunOptions, sums: &[Arithmetic], held: bool) ->
     Ok(RunOptions { auto_resume: false, ..options })
 }
 
+/// Real money is traded from locked memory only (SAFETY L14); where something is `held`, its legs are managed and
+/// nothing is opened.
+pub(super) fn what_memory_allows(
+    options: RunOptions,
+    locked: Result<(), String>,
+    real: bool,
+    held: bool,
+) -> Result<RunOptions, String> {
+    match locked {
+        Err(why) if real && !held => Err(why),
+        Err(why) if real => {
+            tracing::error!(event_type = "PROCESS", "paused, for something is held: {why}");
+            Ok(RunOptions { auto_resume: false, ..options })
+        }
+        _ => Ok(options),
+    }
+}
+
 /// The core, told everything that was asked at start. `halted` = the file `HALT` is there.
 pub fn begin(
     mut core: Core,
@@ -242,6 +260,18 @@ mod tests {
         let unreadable = DeskError::Unreadable { venue: "v", what: "mode", source: source() };
         let silent = silent.into_iter().chain([Some(unreadable), None]).collect();
         assert_eq!(tries(true, silent), (Some(1), 1), "the other venue's leg does not wait");
+    }
+
+    #[test]
+    fn real_money_is_traded_from_locked_memory_only() {
+        let options = RunOptions { live: true, auto_resume: true, flatten_on_stop: false };
+        let decide = |locked: Result<(), &str>, real, held| {
+            what_memory_allows(options, locked.map_err(str::to_owned), real, held)
+        };
+        assert_eq!(decide(Err("why"), true, false), Err("why".to_owned()));
+        assert_eq!(decide(Err("why"), true, true), Ok(RunOptions { auto_resume: false, ..options }));
+        assert_eq!(decide(Err("why"), false, false), Ok(options), "a simulation, a test network");
+        assert_eq!(decide(Ok(()), true, false), Ok(options));
     }
 
     #[test]

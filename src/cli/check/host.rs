@@ -17,7 +17,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     journal(&config.journal.dir, config.settings.upkeep.journal_free_min_mb, report);
     spinning_cores(config, report);
     realtime(config.threads.realtime_priority, report);
-    locked_memory(report);
+    locked_memory(config.trades_real_money(), report);
 }
 
 /// Writes and removes a file of its own name: permission bits alone do not tell.
@@ -97,15 +97,15 @@ fn realtime(priority: u8, report: &mut Report) {
     }
 }
 
-fn locked_memory(report: &mut Report) {
+fn locked_memory(real: bool, report: &mut Report) {
     let limit = getrlimit(Resource::Memlock).current;
     let said = limit.map_or("unlimited".to_owned(), |bytes| format!("{} MB", bytes >> 20));
     if limit.is_some_and(|bytes| bytes < LOCKED_WANTED) {
-        report.warning(
-            "locked memory",
-            said,
-            "raise it (LimitMEMLOCK=infinity), or pages may be swapped out",
-        );
+        let mend = "raise it (LimitMEMLOCK=infinity), or pages may be swapped out";
+        match real && !rustix::process::geteuid().is_root() {
+            true => report.failed("locked memory", said, mend),
+            false => report.warning("locked memory", said, mend),
+        }
     } else {
         report.ok("locked memory", said);
     }
