@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use bot4_sim::control::VenueName;
 use bot4_sim::core::fault::{Action, Class, Rule};
+use bot4_sim::options::Options;
 use common::Bench;
 use common::bench::{PARADEX, VEST};
 use common::logged::Logged;
@@ -106,6 +107,28 @@ fn keys_come_from_the_credentials_directory_of_systemd() {
     bench.assert_home();
     let mut engine = run(true);
     assert_eq!(engine.join().code(), Some(2), "a primary key is refused from there too");
+}
+
+/// How a run ends under a shell's limit on locked memory, and what it says.
+fn ends_with_little_memory(bench: &Bench) -> (Option<i32>, String) {
+    let run = give_away(bench);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -l 64; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
+    as_nobody(&mut limited).stdin(Stdio::null()).current_dir(bench.dir.path());
+    let mut engine = Logged::spawn(bench, limited);
+    let code = engine.join().code();
+    (code, fs::read_to_string(bench.dir.path().join("stderr")).expect("it is there"))
+}
+
+#[test]
+fn real_money_wants_keys_out_of_a_checkout_and_locked_memory() {
+    let prod = "[venues]\nvest.env = \"prod\"\nparadex.env = \"prod\"\n";
+    let bench = Bench::with(Options::default(), prod);
+    let (code, said) = ends_with_little_memory(&bench);
+    assert!(code == Some(3) && said.contains("LimitMEMLOCK=infinity"), "{code:?}: {said}");
+    fs::create_dir(bench.dir.path().join(".git")).expect("it is ours");
+    let (code, said) = ends_with_little_memory(&bench);
+    assert!(code == Some(2) && said.contains("git work tree"), "{code:?}: {said}");
 }
 
 /// No line of the log is longer, bytes.

@@ -12,8 +12,9 @@ use crate::topology::{self, RunOptions};
 /// Runs the engine; its exit code is the verb's.
 pub(super) fn run(config: Config, args: &RunArgs) -> Result<u8, Failure> {
     agree(config.mode, args.live)?;
-    let credentials: Credentials =
-        SecretSource::of(&args.env).load(config.mode).map_err(Failure::bad_config)?;
+    let source = SecretSource::of(&args.env);
+    source.suits(&config).map_err(Failure::bad_config)?;
+    let credentials: Credentials = source.load(config.mode).map_err(Failure::bad_config)?;
     let RunArgs { live, auto_resume, flatten_on_stop, .. } = *args;
     let options = RunOptions { live, auto_resume, flatten_on_stop };
     topology::run(config, credentials, options).map_err(Failure::refused_to_start)

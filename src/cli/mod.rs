@@ -326,6 +326,14 @@ impl SecretSource {
         config::env_file::load(&self.file, self.dir.as_deref(), mode, &REGISTRY)
     }
 
+    /// Whether a run may take its keys from there. `flatten` does not ask: it has to work in any case.
+    fn suits(&self, config: &Config) -> Result<(), config::SecretError> {
+        match self.dir {
+            None if config.trades_real_money() => config::env_file::refuse_work_tree(&self.file),
+            _ => Ok(()),
+        }
+    }
+
     fn exists(&self) -> bool {
         self.dir.as_deref().unwrap_or(&self.file).exists()
     }

@@ -39,6 +39,11 @@ pub enum SecretError {
     NotAFile { path: PathBuf },
     #[error("{path}: mode is {mode:03o}, others can read it; run: chmod 600 {path}")]
     OpenToOthers { path: PathBuf, mode: u32 },
+    #[error(
+        "{path}: lies in the git work tree {root}, from which a key is soon published; move it out \
+         and give its place with --env-file"
+    )]
+    InWorkTree { path: PathBuf, root: PathBuf },
     #[error("{path}: belongs to user {owner}, not to {user} who runs bot4; run: chown {user} {path}")]
     NotOurs { path: PathBuf, owner: u32, user: u32 },
     #[error("{path}: is larger than 64 KiB, which no file of credentials is")]
@@ -88,6 +93,19 @@ pub fn load(
         venues: registry.iter().map(secrets).collect::<Result<_, _>>()?,
         database_url: raw.get(DATABASE_URL).filter(|url| !url.is_empty()).map(|url| keep(url)),
     })
+}
+
+/// Refuses a file of secrets that lies in a git work tree (SAFETY 5.2): whoever adds everything publishes it. For keys
+/// of real money only; those of a simulation and of test networks lie in checkouts.
+///
+/// # Errors
+/// With the work tree.
+pub fn refuse_work_tree(path: &Path) -> Result<(), SecretError> {
+    let Ok(whole) = fs::canonicalize(path) else { return Ok(()) };
+    match whole.ancestors().skip(1).find(|dir| dir.join(".git").exists()) {
+        Some(root) => Err(SecretError::InWorkTree { path: path.to_owned(), root: root.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// Reads a file that only we can read. Its bytes are wiped when the result is dropped. Also for key files.
@@ -266,6 +284,27 @@ mod tests {
             let (_dir, path) = file(&format!("VEST_API_KEY={CANARY}\n"), mode);
             let error = live(&path).err().unwrap();
             assert_eq!(error, SecretError::OpenToOthers { path, mode });
+        }
+    }
+
+    #[test]
+    fn a_file_in_a_work_tree_is_found_from_any_depth() {
+        let (dir, path) = file("VEST_API_KEY=x\n", 0o600);
+        assert_eq!(refuse_work_tree(&path), Ok(()));
+        let deep = dir.path().join("a/b/.env");
+        fs::create_dir_all(deep.parent().unwrap()).unwrap();
+        fs::copy(&path, &deep).unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        // A folder in a clone, a file in a linked work tree.
+        for made in
+            [fs::create_dir as fn(PathBuf) -> std::io::Result<()>, |path| fs::write(path, "gitdir: x")]
+        {
+            made(root.join(".git")).unwrap();
+            for path in [&path, &deep] {
+                let found = SecretError::InWorkTree { path: path.clone(), root: root.clone() };
+                assert_eq!(refuse_work_tree(path), Err(found));
+            }
+            let _folder = fs::remove_dir(root.join(".git")).or_else(|_| fs::remove_file(root.join(".git")));
         }
     }
 

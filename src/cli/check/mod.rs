@@ -140,7 +140,7 @@ pub(super) fn run(
 fn credentials(config: &Config, source: &SecretSource, report: &mut Report) -> Option<Credentials> {
     let paper = config.mode == TradingMode::Paper && !source.exists();
     let mode = if paper { TradingMode::Paper } else { TradingMode::Live };
-    match source.load(mode) {
+    match source.suits(config).and_then(|()| source.load(mode)) {
         Ok(_) if paper => {
             report.skipped("credentials", "none there, and paper mode needs none");
             None
