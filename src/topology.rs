@@ -279,6 +279,17 @@ fn read_journal(
     Ok((found.recovered, Some(Entry::Mode { mode: Mode::Halted, why, at })))
 }
 
+/// What is said when the run before had another configuration: a limit that changed between two runs is the first
+/// thing to look at (SAFETY L12).
+fn config_change(entries: &[Entry], hash: u64) -> Option<String> {
+    let before = entries.iter().rev().find_map(|entry| match entry {
+        Entry::Epoch { config_hash, .. } => Some(*config_hash),
+        _ => None,
+    });
+    let before = before.filter(|before| *before != hash)?;
+    Some(format!("[CONFIG] Changed since the last run: hash {before:016x} then, {hash:016x} now"))
+}
+
 fn open_journal(
     config: &Config,
     (database, answers): (&Target, bool),
@@ -304,6 +315,9 @@ fn open_journal(
         restore::compare(&mut core, journal_is_empty, database, config, parts, clock.now());
     }
     let config_hash = u64::from_str_radix(&config.hash, 16).unwrap_or_default();
+    if let Some(change) = config_change(&recovered.entries, config_hash) {
+        tracing::warn!(event_type = "CONFIG", "{change}");
+    }
     if recovered.entries.is_empty() {
         outlast_this_second(clock);
     }
@@ -328,6 +342,15 @@ fn open_journal(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_configuration_than_the_last_runs_is_said() {
+        let run = |epoch, config_hash| Entry::Epoch { epoch, config_hash, at: Nanos(1) };
+        assert_eq!(config_change(&[], 5), None, "the first run");
+        assert_eq!(config_change(&[run(1, 9), run(2, 5)], 5), None);
+        let said = config_change(&[run(1, 5), run(2, 0xab)], 5).unwrap();
+        assert!(said.ends_with("hash 00000000000000ab then, 0000000000000005 now"), "{said}");
+    }
 
     #[test]
     fn no_run_takes_the_number_of_another() {

@@ -131,6 +131,26 @@ fn real_money_wants_keys_out_of_a_checkout_and_locked_memory() {
     assert!(code == Some(2) && said.contains("git work tree"), "{code:?}: {said}");
 }
 
+#[test]
+fn a_start_says_every_value_in_force_and_whether_they_are_those_of_the_last_run() {
+    let bench = Bench::new();
+    let start = || {
+        let mut engine = Logged::start(&bench);
+        engine.wait_for("\"STARTED\"", 1);
+        engine.stop();
+        engine.log()
+    };
+    let changed = "Changed since the last run";
+    let first = start();
+    assert!(first.contains("risk.leverage = 3") && first.contains("keys.warn_h = 72"), "{first}");
+    assert!(!first.contains(changed) && !start().contains(changed));
+    let config = fs::read_to_string(&bench.config).expect("it is there");
+    let other = config.replace("losing_pairs_pause = 100", "losing_pairs_pause = 99");
+    fs::write(&bench.config, other).expect("it is ours");
+    let third = start();
+    assert!(third.contains("risk.losing_pairs_pause = 99") && third.contains(changed), "{third}");
+}
+
 /// No line of the log is longer, bytes.
 const LINE_MAX: usize = 4_096;
 /// What turns the direction of text around or ends a line.

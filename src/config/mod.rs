@@ -31,6 +31,8 @@ pub use venues::VenueSection;
 
 /// Every key, its default and its prose.
 pub const DEFAULTS: &str = include_str!("../../config/bot4.toml");
+/// Characters of a line of the log that are shown, `store::line::TEXT_MAX`.
+const LOG_LINE: usize = 256;
 /// Largest configuration file taken, bytes.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -159,7 +161,8 @@ impl Config {
         credentials.database_url.as_ref().map_or(&self.store.url, |secret| secret.expose())
     }
 
-    /// The lines that the requirements want at start, word for word (stories 4.1 and 4.2).
+    /// The lines that the requirements want at start, word for word (stories 4.1 and 4.2), then every value in force
+    /// (SAFETY §7), as many to a line as a line of the log shows whole.
     pub fn announcements(&self) -> Vec<String> {
         let names: Vec<&str> = self.settings.pairs.iter().map(|pair| pair.name.as_str()).collect();
         let mut lines = vec![format!("[CONFIG] Loaded pairs: [{}]", names.join(", "))];
@@ -167,13 +170,30 @@ impl Config {
             format!("[CONFIG] Thresholds: entry={}, exit={}", pair.entry_threshold, pair.exit_threshold)
         }));
         lines.push(format!("[CONFIG] Effective values: mode={}, hash={}", self.mode.name(), self.hash));
+        lines.extend(bundled(&self.effective));
         lines
     }
+}
+
+/// Lines joined until they fill one of the log.
+fn bundled(effective: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for value in effective.lines() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 2 + value.chars().count() <= LOG_LINE => {
+                line.push_str(", ");
+                line.push_str(value);
+            }
+            _ => lines.push(format!("[CONFIG] {value}")),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::line::TEXT_MAX;
     use crate::sys::fuzz::fuzz_share;
 
     fn leaves(node: &node::Node, path: &str, out: &mut Vec<String>) {
@@ -218,6 +238,23 @@ mod tests {
         assert_eq!(lines[1], "[CONFIG] Thresholds: entry=0.3000%, exit=0.0200%");
         assert!(lines[2].starts_with("[CONFIG] Effective values: mode=paper, hash="), "{}", lines[2]);
     }
+
+    #[test]
+    fn every_value_in_force_is_announced_whole_and_addresses_that_are_keys_are_not() {
+        let text = "[risk]\nleverage = 2\n[alerts]\nwebhook_url = \"https://a.b/c4n4ry\"\n";
+        let config = parse("t.toml", text, &REGISTRY).ok().unwrap();
+        let lines = config.announcements();
+        let told = lines[3..].iter().flat_map(|line| line.strip_prefix("[CONFIG] ").unwrap().split(", "));
+        let wanted = config.effective.lines().flat_map(|line| line.split(", "));
+        assert!(told.eq(wanted), "{lines:?}");
+        let all = lines.join("\n");
+        assert!(all.contains("risk.leverage = 2") && all.contains("risk.max_hold_s = 86400"), "{all}");
+        assert!(all.contains("alerts.webhook_url = (set)") && !all.contains("c4n4ry"), "{all}");
+        assert_eq!(LOG_LINE, TEXT_MAX);
+        let long = |line: &&String| line.chars().count() > TEXT_MAX;
+        assert_eq!(lines.iter().find(long), None);
+    }
+
     #[test]
     fn no_damaged_file_panics() {
         let toml = b"mode = \"paper\"\n[risk]\nleverage = 2\ncooldown_s = 0.3\n[log]\nlevel = \"trace\"\n";
