@@ -135,6 +135,9 @@ impl FeedSink for Look {
     fn alive(&mut self, pair: PairId) {
         black_box(pair);
     }
+    fn foreign(&mut self, market: &str) {
+        black_box(market);
+    }
 }
 
 /// The order connection of a Vest that takes every request.

@@ -74,6 +74,7 @@ impl FeedSink for Ignore {
     fn ticker(&mut self, _: PairId, _: Ticker) {}
     fn gap(&mut self, _: PairId, _: &'static str) {}
     fn alive(&mut self, _: PairId) {}
+    fn foreign(&mut self, _: &str) {}
 }
 
 /// The public stream of a venue.

@@ -359,9 +359,13 @@ impl Markets {
         self.markets.iter().flatten().any(|market| market.is_corrupt(now))
     }
 
-    fn reject(&mut self, why: Reason) {
+    fn count_reject(&mut self) {
         self.rejected += u64::from(!planted("rejects_not_counted"));
         self.bad.note(self.t_wire);
+    }
+
+    fn reject(&mut self, why: Reason) {
+        self.count_reject();
         self.record(self.t_wire, RecordKind::BadFrame { venue: self.venue, why });
     }
 
@@ -442,6 +446,13 @@ impl FeedSink for Markets {
         };
         market.alive(t_wire);
         self.send(pair, true);
+    }
+
+    fn foreign(&mut self, market: &str) {
+        self.messages += 1;
+        self.count_reject();
+        let market = Reason::cut(market);
+        self.record(self.t_wire, RecordKind::WrongMarket { venue: self.venue, market });
     }
 }
 

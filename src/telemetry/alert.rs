@@ -23,6 +23,8 @@ pub enum Kind {
     /// engine's own; the text says which.
     Alarm,
     LinkDown,
+    /// A venue tells of a market that was not subscribed to.
+    WrongMarket,
     Margin,
     KeyExpiry,
     ClockOffset,
@@ -45,6 +47,7 @@ impl Kind {
             Self::ForeignPosition => "FOREIGN_POSITION",
             Self::Alarm => "ALARM",
             Self::LinkDown => "LINK_DOWN",
+            Self::WrongMarket => "WRONG_MARKET",
             Self::Margin => "MARGIN",
             Self::KeyExpiry => "KEY_EXPIRY",
             Self::ClockOffset => "CLOCK_OFFSET",
@@ -135,6 +138,13 @@ pub(super) fn held_back(at: Nanos, mode: Mode, why: Reason) -> Option<Alert> {
         (Mode::Paused | Mode::Active, _) => return None,
     };
     Some(Alert::new(kind, at, format!("{name}: {why}"), doing, next))
+}
+
+pub(super) fn wrong_market(at: Nanos, venue: VenueId, market: Reason) -> Alert {
+    let what = format!("a message of market {market} came, which was not subscribed to");
+    let doing = "drops such messages; its books follow their own";
+    let next = "bot4 status; if its prices differ from the venue's page: bot4 pause";
+    Alert { venue: Some(venue), ..Alert::new(Kind::WrongMarket, at, what, doing, next) }
 }
 
 pub(super) fn margin_low(at: Nanos, venue: VenueId, free: Rate, wanted: Usd, reducing: bool) -> Alert {

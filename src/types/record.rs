@@ -166,6 +166,11 @@ pub enum RecordKind {
         venue: VenueId,
         why: Reason,
     },
+    /// A whole message of a market that was not subscribed to, counted and dropped.
+    WrongMarket {
+        venue: VenueId,
+        market: Reason,
+    },
     /// Spreads of one pair for the status page, about once a second: adjusted edge per direction.
     Spread {
         pair: PairId,

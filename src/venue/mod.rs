@@ -145,6 +145,8 @@ pub trait FeedSink {
     fn gap(&mut self, pair: PairId, why: &'static str);
     /// A frame of this market proved life without changing the book.
     fn alive(&mut self, pair: PairId);
+    /// A whole message of a market that was not subscribed to; it was dropped (SAFETY M12).
+    fn foreign(&mut self, market: &str);
 }
 
 /// Where wire code puts the texts it wants sent on its link; the caller sends them in order.

@@ -82,7 +82,11 @@ pub const TABLE: &[(&str, By, &str)] = &[
         Ci("src/venue/paradex/sbe/mod.rs::unknown_templates_are_skipped_and_longer_blocks_honoured"),
         "unknown fields",
     ),
-    ("M12", Ci("src/venue/paradex/feed.rs::markets_that_were_not_asked_for_are_refused"), "wrong market"),
+    (
+        "M12",
+        Ci("src/venue/paradex/feed.rs::markets_that_were_not_asked_for_are_dropped_and_named"),
+        "wrong market",
+    ),
     ("M13", Simulation, "frozen feed with a living connection"),
     ("M14", Simulation, "slow consumer"),
     ("M15", Simulation, "empty book"),

@@ -55,8 +55,8 @@ impl Link for TestLink {
     }
 }
 
-/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown market, `g` as a gap, `t` as word
-/// that the market trades, `h` that it does not; anything else is bad.
+/// Reads `m<mid>` as a whole book, `a` as a sign of life, `u` as one of an unknown pair, `w` as a message of another
+/// market, `g` as a gap, `t` as word that the market trades, `h` that it does not; anything else is bad.
 struct TestFeed;
 
 impl Feed for TestFeed {
@@ -84,6 +84,7 @@ impl Feed for TestFeed {
             b"h" => {
                 sink.ticker(PairId(0), Ticker { status: MarketStatus::Halted, ..Ticker::default() });
             }
+            b"w" => sink.foreign("DOGE"),
             b"g" => sink.gap(PairId(0), "sequence"),
             other => return Err(WireError::new("frame", other, "a test frame")),
         }
@@ -424,6 +425,20 @@ fn a_market_that_no_pair_names_is_rejected() {
     bench.frame("u");
     assert_eq!(bench.quote(), None);
     assert_eq!((bench.thread.counts().messages, bench.thread.counts().rejected), (1, 1));
+}
+
+#[test]
+fn a_message_of_another_market_is_dropped_counted_and_told_and_moves_no_book() {
+    let mut bench = bench(16);
+    bench.connect();
+    bench.quote();
+    while bench.records.pop().is_some() {}
+    bench.frame("w");
+    assert_eq!(bench.quote(), None);
+    assert_eq!((bench.thread.counts().messages, bench.thread.counts().rejected), (1, 1));
+    let told = std::iter::from_fn(|| bench.records.pop()).map(|record| record.kind);
+    let wrong = RecordKind::WrongMarket { venue: HERE, market: Reason::cut("DOGE") };
+    assert_eq!(told.collect::<Vec<_>>(), [wrong]);
 }
 
 #[test]

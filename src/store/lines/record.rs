@@ -16,6 +16,7 @@ pub fn record(names: &Names, record: &Record) -> Line {
         | RecordKind::LinkDown { .. }
         | RecordKind::Reconnecting { .. }
         | RecordKind::BadFrame { .. }
+        | RecordKind::WrongMarket { .. }
         | RecordKind::StaleToOff { .. }
         | RecordKind::ClockOffset { .. } => feeds(scribe, &record.kind),
         RecordKind::Spread { .. }
@@ -87,6 +88,10 @@ fn feeds(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
         RecordKind::BadFrame { venue, why } => {
             let line = scribe.warn("BAD_FRAME", format_args!("{}: frame dropped", title(venue)));
             scribe.exchange(line, venue).text("why", why)
+        }
+        RecordKind::WrongMarket { venue, market } => {
+            let message = format_args!("{}: message of another market dropped", title(venue));
+            scribe.exchange(scribe.warn("WRONG_MARKET", message), venue).text("market", market)
         }
         _ => unlisted(scribe),
     }

@@ -102,8 +102,11 @@ impl ParadexFeed {
         sink: &mut dyn FeedSink,
         out: &mut dyn Outbox,
     ) -> Result<(), WireError> {
-        let nth = self.stream(book.market)?;
-        let Some(stream) = self.streams.get_mut(nth) else { return Ok(()) };
+        let Some(nth) = self.nth(book.market) else {
+            sink.foreign(book.market);
+            return Ok(());
+        };
+        let stream = &mut self.streams[nth];
         match judge(stream.book, book) {
             Verdict::Drop => Ok(()),
             Verdict::Gap => {
@@ -128,8 +131,11 @@ impl ParadexFeed {
     }
 
     fn on_summary(&mut self, summary: &Summary<'_>, sink: &mut dyn FeedSink) -> Result<(), WireError> {
-        let nth = self.stream(summary.market)?;
-        let Some(stream) = self.streams.get_mut(nth) else { return Ok(()) };
+        let Some(nth) = self.nth(summary.market) else {
+            sink.foreign(summary.market);
+            return Ok(());
+        };
+        let stream = &mut self.streams[nth];
         if summary.mark.raw() <= 0 || summary.index.raw() < 0 {
             let got = format!("{} / {}", summary.mark, summary.index);
             return Err(WireError::new("mark and index price", got.as_bytes(), "positive prices"));
@@ -141,18 +147,20 @@ impl ParadexFeed {
     }
 
     fn on_funding(&mut self, funding: &Funding<'_>, sink: &mut dyn FeedSink) -> Result<(), WireError> {
-        let nth = self.stream(funding.market)?;
-        let Some(stream) = self.streams.get_mut(nth) else { return Ok(()) };
+        let Some(nth) = self.nth(funding.market) else {
+            sink.foreign(funding.market);
+            return Ok(());
+        };
+        let stream = &mut self.streams[nth];
         stream.period_h = funding.period_h;
         stream.ticker.funding_1h = per_hour(funding.rate, funding.period_h);
         sink.ticker(stream.pair, stream.ticker);
         Ok(())
     }
 
-    /// Index of the stream of a market, or that it is none of ours.
-    fn stream(&self, market: &str) -> Result<usize, WireError> {
-        let nth = self.markets.iter().position(|(_, symbol)| symbol == market);
-        nth.ok_or_else(|| WireError::new("market", market.as_bytes(), "a market that was subscribed"))
+    /// Index of the stream of a market; `None` = it is none of ours.
+    fn nth(&self, market: &str) -> Option<usize> {
+        self.markets.iter().position(|(_, symbol)| symbol == market)
     }
 
     /// The book is lost: says so and asks for a whole one.
@@ -269,6 +277,7 @@ mod tests {
         tickers: Vec<Ticker>,
         gaps: Vec<&'static str>,
         alive: usize,
+        foreign: Vec<String>,
     }
 
     impl FeedSink for Seen {
@@ -283,6 +292,9 @@ mod tests {
         }
         fn alive(&mut self, _pair: PairId) {
             self.alive += 1;
+        }
+        fn foreign(&mut self, market: &str) {
+            self.foreign.push(market.to_owned());
         }
     }
 
@@ -382,10 +394,16 @@ mod tests {
     }
 
     #[test]
-    fn markets_that_were_not_asked_for_are_refused() {
+    fn markets_that_were_not_asked_for_are_dropped_and_named() {
         let mut bench = Bench::open();
-        assert!(bench.frame(&build::book(1, true, &[(100, 1)], &[], "ETH-USD-PERP")).is_err());
-        assert_eq!(bench.seen.books, []);
+        let other = "ETH-USD-PERP";
+        bench.frame(&build::book(1, true, &[(100, 1)], &[], other)).unwrap();
+        bench.frame(&build::frame(4, 1, 240, |_| {}, &[other])).unwrap();
+        assert_eq!((bench.seen.books.len(), bench.seen.tickers.len()), (0, 0));
+        assert_eq!(bench.seen.foreign, [other, other]);
+        let mut damaged = build::book(1, true, &[(100, 1)], &[], other);
+        damaged.truncate(damaged.len() - 3);
+        assert!(bench.frame(&damaged).is_err() && bench.seen.foreign.len() == 2);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::json::{self, Code};
 use super::session::Session;
 use super::{depth, errors, scan};
 use crate::sys::link::Inbound;
-use crate::types::{BookUpdate, Nanos, PairId};
+use crate::types::{BookUpdate, Nanos};
 use crate::venue::{Feed, FeedSink, Outbox, Setup, SetupError, WireError};
 
 const DEPTH: &str = "@depth";
@@ -32,8 +32,13 @@ impl PublicFeed {
 
     fn on_message(&mut self, bytes: &[u8], sink: &mut dyn FeedSink) -> Result<(), WireError> {
         if let Some(symbol) = scan::scan(bytes, &mut self.book) {
-            self.book.pair = self.pair_of(symbol)?;
-            sink.book(&self.book);
+            match self.access.pair_of(symbol) {
+                Some(pair) => {
+                    self.book.pair = pair;
+                    sink.book(&self.book);
+                }
+                None => sink.foreign(symbol),
+            }
             return Ok(());
         }
         let message: Message = json::read("frame", bytes, "a JSON object of the public stream")?;
@@ -48,23 +53,18 @@ impl PublicFeed {
     }
 
     fn on_depth(&mut self, symbol: &str, data: &str, sink: &mut dyn FeedSink) -> Result<(), WireError> {
-        let pair = self.pair_of(symbol)?;
-        match depth::read_book(data, &mut self.book) {
-            Ok(()) => {
+        let (pair, read) = (self.access.pair_of(symbol), depth::read_book(data, &mut self.book));
+        match (pair, &read) {
+            (Some(pair), Ok(())) => {
                 self.book.pair = pair;
                 sink.book(&self.book);
-                Ok(())
             }
-            Err(error) => {
-                sink.gap(pair, "unreadable book");
-                Err(error)
-            }
+            (Some(pair), Err(_)) => sink.gap(pair, "unreadable book"),
+            (None, Ok(())) => sink.foreign(symbol),
+            // Damaged as it is, its symbol need not be the one that was sent.
+            (None, Err(_)) => {}
         }
-    }
-
-    fn pair_of(&self, symbol: &str) -> Result<PairId, WireError> {
-        let pair = self.access.pair_of(symbol);
-        pair.ok_or_else(|| WireError::new("channel", symbol.as_bytes(), "a market that was subscribed to"))
+        read
     }
 
     /// Tickers do not prove that a market's book is alive: a frozen book beside a live ticker must grow stale.
@@ -141,7 +141,7 @@ fn refused_subscription(code: Option<Code>, bytes: &[u8]) -> Result<(), WireErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{MarketStatus, Ticker};
+    use crate::types::{MarketStatus, PairId, Ticker};
     use crate::venue::vest::testing::{BTC, ETH, frame, paper_setup};
 
     /// Keeps what a feed says.
@@ -150,6 +150,7 @@ mod tests {
         books: Vec<BookUpdate>,
         tickers: Vec<(PairId, Ticker)>,
         gaps: Vec<PairId>,
+        foreign: Vec<String>,
     }
 
     impl FeedSink for Seen {
@@ -163,6 +164,9 @@ mod tests {
             self.gaps.push(pair);
         }
         fn alive(&mut self, _pair: PairId) {}
+        fn foreign(&mut self, market: &str) {
+            self.foreign.push(market.to_owned());
+        }
     }
 
     const NOW: Nanos = Nanos::from_ms(1_000_000);
@@ -248,7 +252,7 @@ mod tests {
         assert_eq!(seen.gaps, [ETH]);
         for bad in [
             &b"\x1b\x9c\x00brotli"[..],
-            br#"{"channel":"DOGE-PERP@depth","data":{"bids":[],"asks":[]}}"#,
+            br#"{"channel":"DOGE-PERP@depth","data":{"bids":[["0","1"]],"asks":[]}}"#,
             br#"{"channel":"BTC-PERP@depth","channel":"ETH-PERP@depth","data":{"bids":[],"asks":[]}}"#,
             br#"{"code":1121,"msg":"unknown symbol"}"#,
             b"\xff",
@@ -256,6 +260,20 @@ mod tests {
         ] {
             let (result, seen) = say(&mut feed, bad);
             assert!(result.is_err() && seen.books.is_empty(), "{}", bad.escape_ascii());
+            assert!(seen.foreign.is_empty(), "what is damaged is no foreign market: {}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_book_of_a_market_that_was_not_subscribed_to_is_dropped_and_named() {
+        let mut feed = feed(["BTC-PERP", "ETH-PERP"]);
+        for book in [
+            r#"{"channel":"DOGE-PERP@depth","data":{"bids":[["1","1"]],"asks":[["2","1"]]}}"#,
+            r#"{"data":{"asks":[],"bids":[["1","1"]]},"channel":"DOGE-PERP@depth"}"#,
+        ] {
+            let (result, seen) = say(&mut feed, book.as_bytes());
+            assert_eq!((result, seen.books.len()), (Ok(()), 0));
+            assert_eq!(seen.foreign, ["DOGE-PERP"]);
         }
     }
 

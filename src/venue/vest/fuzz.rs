@@ -38,6 +38,7 @@ impl FeedSink for Count {
         self.gaps += 1;
     }
     fn alive(&mut self, _: PairId) {}
+    fn foreign(&mut self, _: &str) {}
 }
 
 fn setup() -> Setup {
