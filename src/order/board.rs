@@ -27,7 +27,12 @@ impl Board {
         self.held.store(held as u32, Ordering::Relaxed);
         self.lone.store(lone as u32, Ordering::Relaxed);
         // Last, so that whoever sees the end sees the rest as it was then.
-        self.stopped.store(core.is_stopped(), Ordering::Release);
+        self.show_stopped(core.is_stopped());
+    }
+
+    /// Shows whether the stop has ended.
+    pub fn show_stopped(&self, stopped: bool) {
+        self.stopped.store(stopped, Ordering::Release);
     }
 
     /// Shows the mode alone.

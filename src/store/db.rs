@@ -38,6 +38,11 @@ impl DbHealth {
         self.lag_ms.load(Ordering::Relaxed)
     }
 
+    /// Says that the database lags so far.
+    pub fn show_lag(&self, ms: u64) {
+        self.lag_ms.store(ms, Ordering::Relaxed);
+    }
+
     /// Failed attempts since start.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
@@ -170,7 +175,7 @@ impl DbThread {
     fn tell_lag(&self, now: Nanos) {
         let behind = self.failures > 0 || self.whole_at != now;
         let lag = if behind { now.ms_since(self.whole_at) } else { 0 };
-        self.health.lag_ms.store(lag, Ordering::Relaxed);
+        self.health.show_lag(lag);
     }
 }
 

@@ -40,6 +40,11 @@ impl StoreHealth {
         self.journal_failed.load(Ordering::Acquire)
     }
 
+    /// Says that it could not.
+    pub fn show_failed_journal(&self) {
+        self.journal_failed.store(true, Ordering::Release);
+    }
+
     /// Log lines that found stdout blocked.
     pub fn lines_dropped(&self) -> u64 {
         self.lines_dropped.load(Ordering::Relaxed)
@@ -186,7 +191,7 @@ impl<O: Observer> StoreThread<O> {
 
     /// What the disk holds is not known from here on; what the writer appends is followed all the same.
     fn distrust_journal(&mut self, now: Nanos, error: &JournalError) {
-        self.health.journal_failed.store(true, Ordering::Release);
+        self.health.show_failed_journal();
         let line = Line::new(now, Level::Error, lines::TARGET, error).event("JOURNAL_FAILED");
         self.output.write(line);
     }

@@ -9,7 +9,7 @@ use super::hearts::{Hearts, MaxAges};
 use super::operator::Operator;
 use super::plan::plan;
 use super::startup::begin;
-use super::watch::{End, Said, Watch, pause, remove_socket};
+use super::watch::{End, Last, Said, Watch, pause, remove_socket};
 use super::wiring::{Maker, Records, Task, Wakers, spec, waking};
 use super::workers::{AlertWorker, DbWorker, OrderWorker, StoreWorker};
 use super::{CLEAN, Opened, Part, RunOptions, SOMETHING_OPEN};
@@ -181,6 +181,7 @@ impl Engine {
             growth: Growth::new(self.clock.now(), self.upkeep.memory_growth_max_mb),
             said: Said::default(),
             late: 0,
+            last: Last::default(),
             stop_deadline_ms: u64::from(self.upkeep.stop_deadline_s) * 1_000,
             flatten_on_stop: self.options.flatten_on_stop,
             status: Box::new(move || status(&mut ask, &mut answers)),

@@ -53,7 +53,7 @@ fn is_late(now: Nanos, handle: &Handle, max_ms: u64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
@@ -74,7 +74,7 @@ mod tests {
     }
 
     /// A thread, and what holds it in its first cycle while it is kept.
-    fn thread(name: &str, clock: &ManualClock) -> (Handle, Sender<()>) {
+    pub fn thread(name: &str, clock: &ManualClock) -> (Handle, Sender<()>) {
         let ((held, word), (inside, entered)) = (channel(), channel());
         let (name, wait, waker) = (name.to_owned(), Wait::Yield, Waker::new().unwrap());
         let spec = ThreadSpec { name, core: None, realtime: None, nice: 0, wait, waker };
@@ -83,7 +83,7 @@ mod tests {
         (handle, held)
     }
 
-    fn until(is: impl Fn() -> bool) {
+    pub fn until(is: impl Fn() -> bool) {
         while !is() {
             std::thread::yield_now();
         }

@@ -54,6 +54,7 @@ pub struct Watch<C> {
     pub said: Said,
     /// Looks in a row that found the engine's time too far behind.
     pub late: u32,
+    pub last: Last,
     /// Status object of the verb `status`.
     pub status: Box<dyn FnMut() -> serde_json::Value>,
 }
@@ -65,6 +66,14 @@ pub struct Said {
     held: bool,
     blocked: Option<String>,
     slow_clock: bool,
+}
+
+/// When `main` last did what it does not do at every look.
+#[derive(Debug, Default)]
+pub struct Last {
+    fed: Nanos,
+    checked: Nanos,
+    weighed: Nanos,
 }
 
 /// How the run ended.
@@ -82,60 +91,59 @@ impl<C: Clock> Watch<C> {
     /// Runs until the engine has stopped.
     pub fn run(&mut self) -> End {
         self.notifier.say(State::Ready);
-        let (mut fed, mut checked, mut weighed) = (Nanos::NEVER, Nanos::NEVER, Nanos::NEVER);
         loop {
-            let now = self.clock.now();
-            self.answer(now);
-            self.operator.watch(self.signals.halts());
-            self.watch_journal(now);
-            if self.signals.stops() > 0 {
-                return self.stop(now);
-            }
-            if self.hearts.has_one_ended() {
-                tracing::error!(event_type = "SHUTDOWN", "a thread has ended: stopping");
-                self.alert(
-                    Kind::Broken,
-                    now,
-                    "a thread has ended",
-                    "stops, keeping hedged pairs",
-                    "bot4 flatten",
-                );
-                self.stop(now);
-                return End::Broken;
-            }
-            if self.late >= LATE_LOOKS {
-                let what = format!("the clock stood still for {} s", self.clock.drift_ms() / 1_000);
-                tracing::error!(
-                    event_type = "SHUTDOWN",
-                    "{what}: no order is in time; stopping, to start anew"
-                );
-                self.alert(
-                    Kind::Broken,
-                    now,
-                    what,
-                    "ends, to be started again by the service",
-                    "bot4 status",
-                );
-                self.stop(now);
-                return End::Broken;
-            }
-            self.watch_database(now);
-            self.watch_blocked(now);
-            if now.ms_since(checked) >= CLOCK_CHECK_MS {
-                checked = now;
-                self.check_clock();
-            }
-            if now.ms_since(weighed) >= MEMORY_EVERY_MS {
-                weighed = now;
-                self.watch_memory(now);
-            }
-            if now.ms_since(fed) >= FEED_EVERY_MS && self.hearts.beat(now) {
-                self.pulse.beat(now);
-                self.notifier.say(State::Watchdog);
-                fed = now;
+            if let Some(end) = self.look(self.clock.now()) {
+                return end;
             }
             pause();
         }
+    }
+
+    /// One look at everything; the end, where it has come.
+    fn look(&mut self, now: Nanos) -> Option<End> {
+        self.answer(now);
+        self.operator.watch(self.signals.halts());
+        self.watch_journal(now);
+        if self.signals.stops() > 0 {
+            return Some(self.stop(now));
+        }
+        if self.is_broken(now) {
+            self.stop(now);
+            return Some(End::Broken);
+        }
+        self.watch_database(now);
+        self.watch_blocked(now);
+        if now.ms_since(self.last.checked) >= CLOCK_CHECK_MS {
+            self.last.checked = now;
+            self.check_clock();
+        }
+        if now.ms_since(self.last.weighed) >= MEMORY_EVERY_MS {
+            self.last.weighed = now;
+            self.watch_memory(now, resident_bytes());
+        }
+        if now.ms_since(self.last.fed) >= FEED_EVERY_MS && self.hearts.beat(now) {
+            self.last.fed = now;
+            self.pulse.beat(now);
+            self.notifier.say(State::Watchdog);
+        }
+        None
+    }
+
+    /// Whether the run cannot go on; says why.
+    fn is_broken(&mut self, now: Nanos) -> bool {
+        if self.hearts.has_one_ended() {
+            tracing::error!(event_type = "SHUTDOWN", "a thread has ended: stopping");
+            let doing = "stops, keeping hedged pairs";
+            self.alert(Kind::Broken, now, "a thread has ended", doing, "bot4 flatten");
+            return true;
+        }
+        if self.late >= LATE_LOOKS {
+            let what = format!("the clock stood still for {} s", self.clock.drift_ms() / 1_000);
+            tracing::error!(event_type = "SHUTDOWN", "{what}: no order is in time; stopping, to start anew");
+            self.alert(Kind::Broken, now, what, "ends, to be started again by the service", "bot4 status");
+            return true;
+        }
+        false
     }
 
     /// The counter that the hot threads read is held to the kernel's clock.
@@ -175,8 +183,9 @@ impl<C: Clock> Watch<C> {
         }
     }
 
-    fn watch_memory(&mut self, now: Nanos) {
-        let Some(grown) = resident_bytes().and_then(|bytes| self.growth.look(now, bytes)) else { return };
+    /// `bytes` that the process holds now, where that is known.
+    fn watch_memory(&mut self, now: Nanos, bytes: Option<u64>) {
+        let Some(grown) = bytes.and_then(|bytes| self.growth.look(now, bytes)) else { return };
         let what = format!("memory has grown by {} MB within an hour", grown >> 20);
         tracing::warn!(event_type = "MEMORY_GROWTH", "{what}");
         let next = "bot4 status; when it goes on: bot4 pause, restart at a quiet moment";
@@ -243,3 +252,6 @@ pub fn remove_socket(path: &Path) {
 pub fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(LOOK_EVERY_MS));
 }
+
+#[cfg(test)]
+mod tests;
