@@ -6,8 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use assert_cmd::Command;
-use bot4::config::{self, Config, Layout, TradingMode, Wait};
-use bot4::types::settings::{Basis, Legs};
+use bot4::config::{self, Config, Durability, Layout, TradingMode, Wait};
+use bot4::types::settings::{
+    Basis, DatabaseLag, KeyExpiry, Legs, Maintenance, MarginSettings, Mending, Pauses, Reconcile,
+};
 use bot4::types::{OrderKind, Profile, Qty, Rate, Usd};
 use bot4::venue::REGISTRY;
 
@@ -75,7 +77,25 @@ fn the_shipped_defaults_are_the_table_of_safety() {
     let [pair] = config.settings.pairs.as_slice() else { panic!("one pair") };
     assert_eq!(pair.size, Qty::from_raw(100_000));
     assert_eq!((pair.entry_threshold, pair.exit_threshold), (Rate::from_bps(30), Rate::from_bps(2)));
-    let risk = &config.settings.risk;
+    let ages: Vec<u32> = config.settings.venues.iter().map(|venue| venue.max_book_age_ms).collect();
+    assert_eq!(ages, [1_500, 1_000]);
+    assert_eq!(config.venues[0].order_kind, OrderKind::Market);
+    assert_eq!(config.venues[1].profile, Profile::Pro);
+    assert_eq!((config.threads.layout, config.threads.spread.wait), (Layout::Auto, Wait::Auto));
+    let minutes: Vec<_> = config.settings.venues.iter().map(|venue| venue.maintenance_minute).collect();
+    assert_eq!(minutes, [None, Some(4 * 60 + 30)]);
+    let budgets: Vec<_> = config.settings.venues.iter().map(|venue| venue.orders_per_s).collect();
+    assert_eq!(budgets, [5, 560], "Vest tells none; 0.7 of 800");
+    assert_eq!(config.journal.durability, Durability::Process);
+    let alerts = &config.alerts;
+    assert!(alerts.webhook_url.is_none() && alerts.dead_man_url.is_none());
+    assert_eq!((alerts.rules.lone_leg_ms, alerts.rules.unknown_ms), (1_000, 5_000));
+}
+
+#[test]
+fn the_shipped_limits_are_the_table_of_safety() {
+    let settings = taken(config::DEFAULTS).settings;
+    let (risk, execution) = (&settings.risk, &settings.execution);
     let dollars = |whole: i64| Usd::from_raw(whole * 100_000_000);
     assert_eq!(risk.max_order_notional, dollars(200));
     assert_eq!(risk.max_pair_notional, dollars(500));
@@ -85,15 +105,45 @@ fn the_shipped_defaults_are_the_table_of_safety() {
     assert_eq!((risk.cooldown_ms, risk.failed_leg_cooldown_ms), (5_000, 60_000));
     assert_eq!((risk.max_entries_per_hour, risk.max_entries_per_day), (20, 200));
     assert_eq!((risk.clock_warn_ms, risk.clock_no_entries_ms, risk.clock_halt_ms), (50, 250, 1_000));
-    assert_eq!(config.settings.signal.basis, Basis::Ewma { half_life_s: 1_800, warmup_s: 900 });
-    assert_eq!(config.settings.execution.legs, Legs::Together);
-    let ages: Vec<u32> = config.settings.venues.iter().map(|venue| venue.max_book_age_ms).collect();
-    assert_eq!(ages, [1_500, 1_000]);
-    assert_eq!(config.venues[0].order_kind, OrderKind::Market);
-    assert_eq!(config.venues[1].profile, Profile::Pro);
-    assert_eq!((config.threads.layout, config.threads.spread.wait), (Layout::Auto, Wait::Auto));
-    assert_eq!(config.settings.upkeep.mending.unwind_bands, [20, 50, 100].map(Rate::from_bps));
-    assert_eq!(config.settings.upkeep.stop_deadline_s, 20);
+    assert_eq!((risk.max_net_delta, risk.max_skew_ms), (dollars(20), 1_500));
+    assert_eq!((risk.max_hold_s, risk.max_naked_ms), (86_400, 5_000));
+    assert_eq!((risk.daily_loss, risk.losing_pairs_pause), (dollars(25), 5));
+    assert_eq!((risk.link_cooldown_ms, risk.max_order_errors_per_min), (60_000, 5));
+    assert_eq!((risk.leverage, risk.entry_free_margin), (3, Rate::from_bps(4_000)));
+    let signal = &settings.signal;
+    assert_eq!(signal.basis, Basis::Ewma { half_life_s: 1_800, warmup_s: 900 });
+    assert_eq!(signal.persistence_updates, 1);
+    assert_eq!((execution.legs, execution.ack_deadline_ms), (Legs::Together, 1_500));
+    assert_eq!(execution.completion_slippage, Rate::from_bps(15));
+    assert_eq!(execution.max_unwind, Rate::from_bps(200));
+    assert_eq!((execution.retry_attempts, execution.retry_delay_ms), (3, 200));
+    assert_eq!((execution.receive_window_ms, execution.pending_cancel_ms), (500, 1_000));
+}
+
+#[test]
+fn the_shipped_upkeep_is_the_table_of_safety() {
+    let upkeep = taken(config::DEFAULTS).settings.upkeep;
+    let share = |percent: i64| Rate::from_bps(percent * 100);
+    let bands = [20, 50, 100].map(Rate::from_bps).to_vec();
+    let query_at_ms = vec![200, 500, 1_000, 2_000];
+    let mending = Mending { unwind_bands: bands, no_progress_halt_s: 10, query_at_ms, unknown_alarm_s: 5 };
+    assert_eq!(upkeep.mending, mending);
+    let margin =
+        MarginSettings { alert_free: share(35), reduce_free: share(25), liquidation_distance: share(15) };
+    assert_eq!(upkeep.margin, margin);
+    // Balances come with the positions: more often than the 60 s of the table.
+    assert_eq!(upkeep.reconcile, Reconcile { orders_s: 5, positions_s: 15, rules_s: 300 });
+    let pauses = Pauses { losing_pairs_s: 3_600, order_errors_s: 300, daily_loss_share: share(1) };
+    assert_eq!(upkeep.pauses, pauses);
+    let throttle = &upkeep.throttle;
+    assert_eq!((throttle.max_failed_entries, throttle.max_unwinds_per_hour), (3, 10));
+    let around = Maintenance { entries_off_before_s: 900, entries_on_after_s: 60 };
+    assert_eq!(upkeep.maintenance, around);
+    assert_eq!(upkeep.keys, KeyExpiry { warn_h: 72, spare_h: 24 });
+    assert_eq!(upkeep.database, DatabaseLag { alert_s: 60, no_entries_s: 900 });
+    assert_eq!((upkeep.journal_free_min_mb, upkeep.memory_growth_max_mb), (1_024, 64));
+    assert_eq!((upkeep.heartbeat_max_ms, upkeep.blocking_heartbeat_max_ms), (2_000, 30_000));
+    assert_eq!(upkeep.stop_deadline_s, 20);
 }
 
 #[test]
