@@ -5,7 +5,8 @@
 use std::fmt::{Debug, Display};
 use std::fs;
 
-use bot4::config::Credentials;
+use bot4::config::{Config, Credentials};
+use bot4::sys::rest::{Request, Response};
 use bot4::types::Secret;
 use bot4::venue::vest::access::Keys;
 use bot4::venue::{Secrets, paradex, vest};
@@ -15,6 +16,9 @@ use static_assertions::assert_not_impl_any;
 assert_not_impl_any!(Secret: Debug, Display, Serialize, Clone);
 assert_not_impl_any!(Secrets: Debug, Display, Serialize, Clone);
 assert_not_impl_any!(Credentials: Debug, Display, Serialize, Clone);
+assert_not_impl_any!(Config: Debug, Display, Serialize, Clone);
+assert_not_impl_any!(Request: Debug, Display, Serialize, Clone);
+assert_not_impl_any!(Response: Debug, Display, Serialize, Clone);
 assert_not_impl_any!(Keys: Debug, Display, Serialize, Clone);
 assert_not_impl_any!(vest::sign::Signer: Debug, Display, Serialize, Clone);
 assert_not_impl_any!(paradex::sign::Signer: Debug, Display, Serialize, Clone);

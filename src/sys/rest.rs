@@ -19,8 +19,7 @@ use super::socket::{DialError, Dialer, Pace, TlsStream};
 use super::url::{Scheme, SecureUrl};
 use crate::types::limits::{HTTP_BODY_MAX, HTTP_DEADLINE_MS, HTTP_HEAD_MAX};
 
-/// One HTTP exchange of the cold path.
-#[derive(Debug)]
+/// One HTTP exchange of the cold path. No `Debug`: URL, headers and body may hold secrets.
 pub struct Request {
     pub method: Method,
     /// Absolute URL. May hold a secret (listen key): never logged.
@@ -47,7 +46,7 @@ pub enum Method {
     Delete,
 }
 
-#[derive(Debug)]
+/// What came back. No `Debug`: it may be a token.
 pub struct Response {
     pub status: u16,
     pub body: Vec<u8>,
@@ -335,7 +334,7 @@ mod tests {
                 read_request(stream);
                 send(stream, &REPLY[..at]);
             });
-            let error = error.unwrap_err().to_string();
+            let error = error.err().unwrap().to_string();
             assert!(error.starts_with("localhost:") && !error.contains("CANARY"), "cut at {at}: {error}");
         }
     }
@@ -353,7 +352,7 @@ mod tests {
                 read_request(stream);
                 send(stream, &reply);
             });
-            let error = error.unwrap_err().to_string();
+            let error = error.err().unwrap().to_string();
             assert!(error.contains(words), "{words}: {error}");
         }
     }
@@ -362,12 +361,12 @@ mod tests {
     fn plaintext_and_bad_certificates_are_refused_without_the_url() {
         let server = Loopback::serve(Flaw::Nothing, 0, |_| {});
         for scheme in ["http", "wss", "ftp"] {
-            let error = http(&server).call(get(server.text(scheme, "/?CANARY"))).unwrap_err().to_string();
+            let error = http(&server).call(get(server.text(scheme, "/?CANARY"))).err().unwrap().to_string();
             assert!(!error.contains("CANARY") && error.contains("scheme"), "{error}");
         }
         for (flaw, word) in Flaw::BAD {
             let server = Loopback::serve(flaw, 1, |_| {});
-            let error = http(&server).call(get(server.text("https", "/?CANARY"))).unwrap_err().to_string();
+            let error = http(&server).call(get(server.text("https", "/?CANARY"))).err().unwrap().to_string();
             assert!(error.contains(word) && !error.contains("CANARY"), "{flaw:?}: {error}");
         }
     }
@@ -376,7 +375,7 @@ mod tests {
     fn a_malformed_header_is_refused_without_its_value() {
         let server = Loopback::serve(Flaw::Nothing, 0, |_| {});
         let headers = vec![("Authorization", "CANARY\r\nX: y".to_owned())];
-        let error = http(&server).call(Request { headers, ..get(server.text("https", "/")) }).unwrap_err();
+        let error = http(&server).call(Request { headers, ..get(server.text("https", "/")) }).err().unwrap();
         assert!(error.to_string().contains("malformed") && !error.to_string().contains("CANARY"), "{error}");
     }
 }
