@@ -44,14 +44,16 @@ impl Bench {
         let ((hot, _), (store, _)) = (thread("hot", &clock.0), thread("store", &clock.0));
         let (keeper, keeper_held) = thread("keeper:one", &clock.0);
         let ((commands, sent), (alerts, raised)) = (ring(8), ring(8));
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, board) = (tempfile::tempdir().unwrap(), Arc::new(Board::default()));
+        // A run that ends here ends at once: nobody stops `order`, and the clock stands.
+        board.show_stopped(true);
         let watch = Watch {
             clock: clock.clone(),
             signals: Signals::default(),
             notifier: Notifier::from_env().unwrap(),
             control: control::Server::bind(&dir.path().join("sock")).unwrap(),
             operator: Operator::new(commands, HaltFile::of(dir.path()), Vec::new(), false),
-            board: Arc::default(),
+            board,
             hearts: Hearts {
                 hot: vec![hot],
                 store,
@@ -154,7 +156,6 @@ fn a_thread_that_ended_is_told_at_the_next_look_and_ends_the_run() {
 fn a_clock_that_stood_still_is_told_with_the_third_look_at_it() {
     let mut bench = Bench::new();
     bench.clock.1.store(LATE_MAX_MS + 1, Ordering::Relaxed);
-    bench.watch.board.show_stopped(true);
     let (told, end) = bench.run(10_000);
     assert_eq!((told, end), (vec![(Kind::Broken, 2_200)], Some(End::Broken)));
 }
