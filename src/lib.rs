@@ -40,7 +40,7 @@
 //!
 //! # What comments cite
 //!
-//! O1 to O22, M1 to M17, C1 to C17, V1 to V13, L1 to L19, R1 to R7 and K0 to K22 are rows of the failure catalogue: the
+//! O1 to O22, M1 to M17, C1 to C17, V1 to V13, L1 to L20, R1 to R7 and K0 to K22 are rows of the failure catalogue: the
 //! table in `tests/simulation/coverage.rs` says what each is. A "sheet" is what was read of a venue's public documents,
 //! "MONEY" the sums of `spread/edge.rs` and `position.rs`, "SAFETY" the rules that README lists as promises (where it
 //! does not stand before an `unsafe`).
