@@ -109,6 +109,21 @@ fn keys_come_from_the_credentials_directory_of_systemd() {
     assert_eq!(engine.join().code(), Some(2), "a primary key is refused from there too");
 }
 
+#[test]
+fn without_the_end_of_its_key_a_live_engine_opens_nothing_and_calls_a_person() {
+    let bench = Bench::with(Options::default(), "[log]\nlevel = \"debug\"\n");
+    let env = fs::read_to_string(&bench.sim.endpoints.env_file).expect("it is there");
+    let without: Vec<&str> = env.lines().filter(|line| !line.starts_with("VEST_SIGNER_EXPIRY_MS=")).collect();
+    fs::write(&bench.sim.endpoints.env_file, without.join("\n")).expect("it is ours");
+    let mut engine = Logged::start(&bench);
+    engine.wait_for("put VEST_SIGNER_EXPIRY_MS into .env", 1);
+    bench.gap_bps(60);
+    engine.wait_for("Entry refused: KeyExpiry", 1);
+    assert_eq!(engine.stop(), Some(0), "{}", engine.log());
+    assert!(!engine.log().contains("ORDER_PLACED"), "{}", engine.log());
+    bench.assert_home();
+}
+
 /// How a run ends under a shell's limit on locked memory, and what it says.
 fn ends_with_little_memory(bench: &Bench) -> (Option<i32>, String) {
     let run = give_away(bench);
