@@ -259,6 +259,12 @@ fn a_half_open_private_stream_is_replaced() {
     half_open(VenueName::Vest, Socket::Private, "RECONCILED");
 }
 
+/// Also where nothing was asked on it: the venue's own ping would come after 55 s.
+#[test]
+fn a_half_open_order_connection_is_replaced() {
+    half_open(VenueName::Paradex, Socket::Private, "RECONCILED");
+}
+
 /// Waits until both venues serve, after the start.
 fn wait_ready(bench: &mut Bench) {
     trades(bench);

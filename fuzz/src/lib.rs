@@ -12,7 +12,7 @@ use bot4::sys::rest::{self, Http, HttpError, Response};
 use bot4::sys::url::SecureUrl;
 use bot4::types::record::Role;
 use bot4::types::{BookUpdate, Nanos, OrderKind, PairId, Pool, Profile, Secret, Ticker, VenueId};
-use bot4::venue::{FeedSink, REGISTRY, ReadyLink, Secrets, Setup};
+use bot4::venue::{FeedSink, Parcel, REGISTRY, ReadyLink, Secrets, Setup};
 
 /// Messages of one input at most.
 const MESSAGES_MAX: usize = 16;
@@ -81,7 +81,7 @@ impl FeedSink for Ignore {
 pub fn feed(data: &[u8]) {
     let Some((index, setup, rest)) = venue(data) else { return };
     let Ok(mut feed) = (REGISTRY[index].feed)(&setup) else { return };
-    let mut out: Vec<Vec<u8>> = Vec::new();
+    let mut out: Vec<Parcel> = Vec::new();
     feed.on_open(NOW, &mut out);
     for message in messages(rest) {
         let _any = feed.on_frame(NOW, inbound(message), &mut Ignore, &mut out);

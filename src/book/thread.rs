@@ -16,7 +16,7 @@ use crate::types::{
     BookUpdate, MarketRules, Nanos, PairId, Qty, Quote, Record, RecordKind, Settings, Ticker, VenueId,
 };
 use crate::venue::ask::{Answer, Ask};
-use crate::venue::{Feed, FeedSink, flush, reason};
+use crate::venue::{Feed, FeedSink, Parcel, flush, reason};
 
 /// Feeds are ticked this often, so that pings and deadlines are kept.
 const TICK_MS: u64 = 250;
@@ -54,7 +54,7 @@ pub struct BookThread {
     asked: bool,
     next_tick: Nanos,
     next_report: Nanos,
-    outbox: Vec<Vec<u8>>,
+    outbox: Vec<Parcel>,
     ask: Tx<Ask>,
     answers: Rx<Answer>,
     markets: Markets,

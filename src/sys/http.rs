@@ -129,7 +129,7 @@ impl<C: Clock> Link for HttpLink<C> {
                 self.ended = true;
                 self.flush()
             }
-            Outbound::Text(_) => {
+            Outbound::Text(_) | Outbound::Ping => {
                 Err(LinkError::Protocol("an HTTP link carries requests, not texts".to_owned()))
             }
         }

@@ -8,12 +8,14 @@ use thiserror::Error;
 use super::clock::Clock;
 use crate::types::Nanos;
 
-/// A message to the venue. WebSocket links take `Text`, HTTP links a complete serialised `Request`.
+/// A message to the venue. WebSocket links take `Text` and `Ping`, HTTP links a complete serialised `Request`.
 #[derive(Clone, Copy, Debug)]
 pub enum Outbound<'a> {
     Text(&'a [u8]),
     /// Head and body of an HTTP/1.1 request in one buffer, written with one `write`.
     Request(&'a [u8]),
+    /// WebSocket ping without a payload; the peer owes a pong (RFC 6455, 5.5.2), which is read as a `Heartbeat`.
+    Ping,
     /// WebSocket close, normal closure. An HTTP link closes its connection.
     Close,
 }

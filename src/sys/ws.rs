@@ -187,6 +187,7 @@ impl Link for WsLink {
     fn send(&mut self, message: Outbound<'_>) -> Result<(), LinkError> {
         match message {
             Outbound::Text(text) => self.write(Kind::Text, text),
+            Outbound::Ping => self.write(Kind::Ping, b""),
             Outbound::Close => self.write(Kind::Close, &NORMAL_CLOSURE.to_be_bytes()),
             Outbound::Request(_) => {
                 Err(LinkError::Protocol("a WebSocket carries texts, not requests".to_owned()))
@@ -330,6 +331,17 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn our_own_ping_is_answered_and_the_answer_is_a_sign_of_life() {
+        let server = serve(|socket| {
+            assert_eq!(socket.read().unwrap(), Message::Ping(Vec::new().into()));
+            let _answered_and_closed = socket.read();
+        });
+        let mut link = open(&server, Mode::NonBlocking).unwrap();
+        link.send(Outbound::Ping).unwrap();
+        assert_eq!(wait(&mut link).unwrap().0, 'h');
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod ask;
 mod nesting;
 pub mod paper;
 pub mod paradex;
+pub mod pulse;
 mod reuse;
 pub mod vest;
 
@@ -149,9 +150,18 @@ pub trait FeedSink {
     fn foreign(&mut self, market: &str);
 }
 
-/// Where wire code puts the texts it wants sent on its link; the caller sends them in order.
+/// Where wire code puts what it wants sent on its link; the caller sends it in order.
 pub trait Outbox {
     fn text(&mut self, message: &[u8]);
+    /// A ping of the protocol itself.
+    fn ping(&mut self);
+}
+
+/// One thing that wire code wants sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parcel {
+    Text(Vec<u8>),
+    Ping,
 }
 
 /// A venue's public stream, decoded. Owned by `md:<venue>`; pure.
@@ -398,10 +408,14 @@ pub trait Desk: Send {
     }
 }
 
-/// Sends what wire code asked for.
-impl Outbox for Vec<Vec<u8>> {
+/// Keeps what wire code asked for.
+impl Outbox for Vec<Parcel> {
     fn text(&mut self, message: &[u8]) {
-        self.push(message.to_vec());
+        self.push(Parcel::Text(message.to_vec()));
+    }
+
+    fn ping(&mut self) {
+        self.push(Parcel::Ping);
     }
 }
 
@@ -420,10 +434,13 @@ pub fn reason(error: &impl std::fmt::Display) -> Reason {
     Reason::cut(&error.to_string())
 }
 
-/// Sends everything in an outbox of texts over a link.
-pub fn flush(out: &mut Vec<Vec<u8>>, link: &mut dyn Link) -> Result<(), LinkError> {
-    for message in out.drain(..) {
-        link.send(Outbound::Text(&message))?;
+/// Sends everything in an outbox over a link.
+pub fn flush(out: &mut Vec<Parcel>, link: &mut dyn Link) -> Result<(), LinkError> {
+    for parcel in out.drain(..) {
+        link.send(match &parcel {
+            Parcel::Text(text) => Outbound::Text(text),
+            Parcel::Ping => Outbound::Ping,
+        })?;
     }
     Ok(())
 }

@@ -159,6 +159,7 @@ impl SimLink {
                 world.trace.note(at, "send", format_args!("{} {}", wire.venue, Shown(text)));
                 venue.send(now, *socket, text);
             }
+            (Way::Socket(socket), Outbound::Ping) => venue.ping(now, *socket),
             (Way::Http(calls), Outbound::Request(bytes)) => {
                 world.trace.note(at, "send", format_args!("{} {}", wire.venue, Shown(bytes)));
                 if let Some(call) = call_bytes(venue, now, bytes) {
@@ -199,7 +200,11 @@ fn is_book(bytes: &[u8]) -> bool {
 
 /// What a message is, as far as crash points and the coverage ask.
 fn kind_of(message: Outbound<'_>) -> &'static str {
-    let (Outbound::Text(bytes) | Outbound::Request(bytes)) = message else { return "close" };
+    let bytes = match message {
+        Outbound::Text(bytes) | Outbound::Request(bytes) => bytes,
+        Outbound::Ping => b"",
+        Outbound::Close => return "close",
+    };
     let starts = |words: &[&str]| words.iter().any(|word| bytes.starts_with(word.as_bytes()));
     let holds = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
     if starts(&["POST /v2/orders/cancel"]) || holds("\"order.cancel") {

@@ -194,6 +194,16 @@ impl Socket {
         id
     }
 
+    /// Pings with this payload and returns that of the pong.
+    pub fn ping(&mut self, payload: &'static [u8]) -> Vec<u8> {
+        self.socket.send(Message::Ping(payload.into())).unwrap();
+        loop {
+            if let Message::Pong(bytes) = self.socket.read().unwrap() {
+                return bytes.to_vec();
+            }
+        }
+    }
+
     pub fn subscribe(&mut self, channel: &str) {
         let reply = self.request("subscribe", json!({"channel": channel}));
         assert_eq!(reply["result"]["channel"], channel, "{reply}");

@@ -146,3 +146,11 @@ fn a_socket_without_subscriptions_is_closed_with_4031() {
     let venue = Venue::start();
     assert_eq!(venue.socket().next(), Delivery::Closed(Some(4031)));
 }
+
+/// RFC 6455, 5.5.3: a pong carries the payload of its ping.
+#[test]
+fn a_ping_is_answered_in_kind() {
+    let venue = Venue::start();
+    let mut socket = venue.private_socket(&venue.token(""), &["orders.ALL"]);
+    assert_eq!((socket.ping(b""), socket.ping(b"are you there?")), (vec![], b"are you there?".to_vec()));
+}

@@ -12,10 +12,9 @@ use super::sync::{BookState, Verdict, fill_update, judge};
 use crate::sys::link::Inbound;
 use crate::types::limits::LEVELS_MAX;
 use crate::types::{BookUpdate, Nanos, PairId, Profile, Rate, Ticker};
+use crate::venue::pulse::Pulse;
 use crate::venue::{Feed, FeedSink, Outbox, Setup, SetupError, WireError};
 
-/// Silence after which the connection is dead, ms: the venue sends a heartbeat every 20 s even when idle (sheet 5.2).
-const SILENCE_MAX_MS: u64 = 25_000;
 /// Longest wait for the whole book after asking for it, ms; then the connection is replaced.
 const SNAPSHOT_WAIT_MS: u64 = 5_000;
 /// Funding period until the venue tells it, hours (sheet 7).
@@ -33,7 +32,7 @@ pub struct ParadexFeed {
     requests: Requests,
     /// Requests without an answer.
     asked: Vec<(u64, Asked)>,
-    heard: Nanos,
+    pulse: Pulse,
     update: BookUpdate,
 }
 
@@ -70,7 +69,7 @@ impl ParadexFeed {
             },
             requests: Requests::new(REQUEST_MAX),
             asked: Vec::new(),
-            heard: Nanos::NEVER,
+            pulse: Pulse::default(),
             update: BookUpdate {
                 bids: Vec::with_capacity(LEVELS_MAX),
                 asks: Vec::with_capacity(LEVELS_MAX),
@@ -186,7 +185,7 @@ impl ParadexFeed {
 
 impl Feed for ParadexFeed {
     fn on_open(&mut self, now: Nanos, out: &mut dyn Outbox) {
-        self.heard = now;
+        self.pulse = Pulse::new(now);
         self.asked.clear();
         for stream in &mut self.streams {
             stream.book = BookState::Awaiting { since: now };
@@ -208,7 +207,7 @@ impl Feed for ParadexFeed {
         sink: &mut dyn FeedSink,
         out: &mut dyn Outbox,
     ) -> Result<(), WireError> {
-        self.heard = now;
+        self.pulse.beat();
         let bytes = match frame {
             Inbound::Binary(bytes) => bytes,
             Inbound::Text(text) => return self.on_text(text),
@@ -225,9 +224,10 @@ impl Feed for ParadexFeed {
         }
     }
 
-    fn on_tick(&mut self, now: Nanos, _out: &mut dyn Outbox) -> Result<(), WireError> {
-        if now.ms_since(self.heard) > SILENCE_MAX_MS {
-            return Err(WireError::new("connection", b"silence", "a frame at least every 25 s"));
+    /// The venue has no ping of its own language (sheet 5.1): ours is the protocol's.
+    fn on_tick(&mut self, now: Nanos, out: &mut dyn Outbox) -> Result<(), WireError> {
+        if self.pulse.tick(now)? {
+            out.ping();
         }
         let late = |stream: &Stream| match stream.book {
             BookState::Awaiting { since } => now.ms_since(since) > SNAPSHOT_WAIT_MS,
@@ -270,6 +270,7 @@ mod tests {
     use super::super::sbe::build;
     use super::*;
     use crate::sys::fuzz::fuzz;
+    use crate::venue::Parcel;
 
     #[derive(Default)]
     struct Seen {
@@ -301,7 +302,7 @@ mod tests {
     struct Bench {
         feed: ParadexFeed,
         seen: Seen,
-        out: Vec<Vec<u8>>,
+        out: Vec<Parcel>,
     }
 
     impl Bench {
@@ -325,7 +326,8 @@ mod tests {
         /// Method and channel of what was sent since the last call.
         fn sent(&mut self) -> Vec<(String, String)> {
             let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-            let read = |text: Vec<u8>| {
+            let read = |parcel: Parcel| {
+                let Parcel::Text(text) = parcel else { panic!("{parcel:?}") };
                 let request: serde_json::Value = serde_json::from_slice(&text).unwrap();
                 (word(&request["method"]), word(&request["params"]["channel"]))
             };
@@ -447,8 +449,15 @@ mod tests {
         assert!(bench.feed.on_tick(Nanos::from_ms(5_000), &mut bench.out).is_ok());
         assert!(bench.feed.on_tick(Nanos::from_ms(5_002), &mut bench.out).is_err());
         bench.frame(&frame("pdx-02")).unwrap();
-        assert!(bench.feed.on_tick(Nanos::from_ms(25_002), &mut bench.out).is_ok());
-        assert!(bench.feed.on_tick(Nanos::from_ms(25_003), &mut bench.out).is_err());
+        bench.out.clear();
+        for (ms, pings) in [(15_000, 0), (15_001, 1), (20_000, 1)] {
+            assert!(bench.feed.on_tick(Nanos::from_ms(ms), &mut bench.out).is_ok());
+            assert_eq!(bench.out, vec![Parcel::Ping; pings], "{ms}");
+        }
+        assert!(bench.feed.on_tick(Nanos::from_ms(20_001), &mut bench.out).is_err());
+        let at = Nanos::from_ms(20_001);
+        bench.feed.on_frame(at, Inbound::Heartbeat, &mut bench.seen, &mut bench.out).unwrap();
+        assert!(bench.feed.on_tick(at, &mut bench.out).is_ok(), "a pong is a sign of life");
     }
 
     #[test]

@@ -13,10 +13,9 @@ use super::{Markets, json};
 use crate::sys::link::{Inbound, LinkError};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::{ClientId, Nanos, OrderNews, Profile, Secret};
+use crate::venue::pulse::Pulse;
 use crate::venue::{OrderKey, TraderEvent, WireError, reason};
 
-/// Silence after which the connection is dead, ms: the venue pings every 55 s and gives up after 5 s more.
-const SILENCE_MAX_MS: u64 = 65_000;
 /// Longest way from a connected socket to a confirmed session, ms.
 const LOGIN_MAX_MS: u64 = 5_000;
 /// Requests that may wait for a reply; older ones are forgotten, and their orders run into the acknowledgement
@@ -71,7 +70,7 @@ pub struct Session {
     /// Until it was sent.
     token: Option<Secret>,
     opened: Nanos,
-    heard: Nanos,
+    pulse: Pulse,
     /// When the first order or cancel left since anything was heard.
     asked_at: Nanos,
     waiting: VecDeque<(u64, Asked)>,
@@ -88,7 +87,7 @@ impl Session {
             phase: Phase::Fresh,
             token: Some(token),
             opened: now,
-            heard: now,
+            pulse: Pulse::new(now),
             asked_at: Nanos::NEVER,
             waiting: VecDeque::with_capacity(WAITING_MAX),
             retail: profile == Profile::Retail,
@@ -177,15 +176,12 @@ impl Session {
         Ok(true)
     }
 
-    /// Deadlines of the connection.
-    pub fn check(&self, now: Nanos) -> Result<(), Fatal> {
-        if now.ms_since(self.heard) > SILENCE_MAX_MS {
-            return Err(fatal("silent for 65 s"));
-        }
+    /// Deadlines of the connection. True when a ping of the protocol is due: the venue has none of its own language.
+    pub fn tick(&mut self, now: Nanos) -> Result<bool, Fatal> {
         if !self.is_up() && now.ms_since(self.opened) > LOGIN_MAX_MS {
             return Err(fatal("not logged in and subscribed within 5 s"));
         }
-        Ok(())
+        self.pulse.tick(now).map_err(|error| Fatal(reason(&error)))
     }
 
     /// One message. A message that cannot be read becomes a `BadFrame` event; only a refused step is fatal.
@@ -197,7 +193,8 @@ impl Session {
         memory: &mut Memory,
         events: &mut Vec<TraderEvent>,
     ) -> Result<(), Fatal> {
-        (self.heard, self.asked_at) = (now, Nanos::NEVER);
+        self.pulse.beat();
+        self.asked_at = Nanos::NEVER;
         let told = match frame {
             Inbound::Text(text) => match rpc::read(text) {
                 Ok(Incoming::Event { .. }) if self.stands_by => Ok(()),

@@ -88,7 +88,9 @@ impl Connection {
             let told = session.on_frame(now, frame, markets, memory, events);
             told.map_err(|Fatal(why)| why)?;
         }
-        session.check(now).map_err(|Fatal(why)| why)?;
+        if session.tick(now).map_err(|Fatal(why)| why)? {
+            link.send(Outbound::Ping).map_err(|error| reason(&error))?;
+        }
         Ok(worked)
     }
 }

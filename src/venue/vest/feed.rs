@@ -99,12 +99,12 @@ impl Feed for PublicFeed {
 
     fn on_frame(
         &mut self,
-        now: Nanos,
+        _now: Nanos,
         frame: Inbound<'_>,
         sink: &mut dyn FeedSink,
         _out: &mut dyn Outbox,
     ) -> Result<(), WireError> {
-        self.session.alive(now);
+        self.session.alive();
         match frame {
             Inbound::Text(bytes) | Inbound::Binary(bytes) => self.on_message(bytes, sink),
             Inbound::Heartbeat => Ok(()),
@@ -142,6 +142,7 @@ fn refused_subscription(code: Option<Code>, bytes: &[u8]) -> Result<(), WireErro
 mod tests {
     use super::*;
     use crate::types::{MarketStatus, PairId, Ticker};
+    use crate::venue::Parcel;
     use crate::venue::vest::testing::{BTC, ETH, frame, paper_setup};
 
     /// Keeps what a feed says.
@@ -195,9 +196,13 @@ mod tests {
 
     #[test]
     fn each_market_is_subscribed_alone() {
-        let mut out: Vec<Vec<u8>> = Vec::new();
+        let mut out: Vec<Parcel> = Vec::new();
         feed(["BTC-PERP", "ETH-PERP"]).on_open(NOW, &mut out);
-        let sent: Vec<&str> = out.iter().map(|text| std::str::from_utf8(text).unwrap()).collect();
+        let text = |parcel: &Parcel| match parcel {
+            Parcel::Text(text) => String::from_utf8(text.clone()).unwrap(),
+            Parcel::Ping => panic!("the pings of this venue are texts"),
+        };
+        let sent: Vec<String> = out.iter().map(text).collect();
         assert_eq!(
             sent,
             [
@@ -279,14 +284,15 @@ mod tests {
 
     #[test]
     fn a_silent_connection_is_dead() {
-        let (mut feed, mut out) = (feed(["BTC-PERP", "ETH-PERP"]), Vec::new());
+        let (mut feed, mut out) = (feed(["BTC-PERP", "ETH-PERP"]), Vec::<Parcel>::new());
         feed.on_open(NOW, &mut out);
         out.clear();
         assert_eq!(feed.on_tick(NOW.plus_ms(15_000), &mut out), Ok(()));
-        assert_eq!(out, [br#"{"method":"PING","params":[],"id":0}"#.to_vec()]);
+        assert_eq!(out, [Parcel::Text(br#"{"method":"PING","params":[],"id":0}"#.to_vec())]);
         let pong = Inbound::Text(br#"{"data":"PONG"}"#);
-        feed.on_frame(NOW.plus_ms(29_000), pong, &mut Seen::default(), &mut out).unwrap();
-        assert!(feed.on_tick(NOW.plus_ms(59_000), &mut out).is_ok());
-        assert!(feed.on_tick(NOW.plus_ms(59_001), &mut out).is_err());
+        feed.on_frame(NOW.plus_ms(19_999), pong, &mut Seen::default(), &mut out).unwrap();
+        assert!(feed.on_tick(NOW.plus_ms(30_000), &mut out).is_ok());
+        assert!(feed.on_tick(NOW.plus_ms(34_999), &mut out).is_ok());
+        assert!(feed.on_tick(NOW.plus_ms(35_000), &mut out).is_err());
     }
 }

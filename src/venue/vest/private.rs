@@ -90,7 +90,7 @@ impl PrivateStream {
         let mut worked = false;
         while let Some(frame) = link.recv().map_err(|error| link_reason(&error))? {
             worked = true;
-            self.session.alive(now);
+            self.session.alive();
             self.on_frame(frame, events)?;
         }
         if self.stage == Stage::Asked && now.ms_since(self.opened) > SUBSCRIBE_MS {
@@ -266,7 +266,7 @@ mod tests {
         assert!(stream.poll(NOW, &mut events) && stream.is_subscribed());
         stream.poll(NOW.plus_ms(15_000), &mut events);
         assert_eq!(far.sent(), [r#"{"method":"PING","params":[],"id":0}"#]);
-        stream.poll(NOW.plus_ms(30_001), &mut events);
+        stream.poll(NOW.plus_ms(20_000), &mut events);
         assert!(matches!(events[..], [TraderEvent::LinkDown { role: Role::Private, .. }]));
         assert!(stream.is_missing() && !stream.is_subscribed());
     }

@@ -57,6 +57,7 @@ impl Link for Wire {
         let text = match message {
             Outbound::Text(bytes) | Outbound::Request(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
             Outbound::Close => "close".into(),
+            Outbound::Ping => "ping".into(),
         };
         self.sent.send(text).ok();
         Ok(())

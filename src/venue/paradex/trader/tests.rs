@@ -11,6 +11,8 @@ use crate::types::order::VenueOrderId;
 use crate::types::{ClientId, OrderNews, Price, Purpose, Qty, RejectClass, Secret, Side, VenueId};
 use crate::venue::OrderKey;
 
+mod links;
+
 /// The venue's end of a link: what it reads and writes.
 struct Far {
     from_us: Receiver<String>,
@@ -313,15 +315,6 @@ fn the_loss_of_the_spare_costs_nothing_but_the_spare() {
     assert!(matches!(bench.poll()[..], [TraderEvent::LinkDown { role: Role::Spare, .. }]));
     assert!(bench.trader.is_ready());
     assert_eq!(bench.trader.missing(), [false, false, false, true]);
-}
-
-#[test]
-fn silence_kills_the_connection() {
-    let mut bench = Bench::up();
-    bench.now = Nanos::from_ms(65_001);
-    assert_eq!(bench.poll(), []);
-    bench.now = Nanos::from_ms(65_002);
-    assert_eq!(bench.poll().len(), 2);
 }
 
 /// Of the fixture.
