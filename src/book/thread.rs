@@ -5,18 +5,19 @@ use super::conflate::Conflator;
 use super::flood::FloodGuard;
 use super::market::{Market, common_steps};
 use crate::sys::clock::Clock;
-use crate::sys::link::{Link, Outbound};
+use crate::sys::link::{Inbound, Link, Outbound};
 use crate::sys::ring::{Rx, Tx};
 use crate::types::limits::PAIRS_MAX;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::record::Role;
-use crate::types::report::Fact;
+use crate::types::report::{After, Fact};
 use crate::types::{
     BookUpdate, MarketRules, Nanos, PairId, Qty, Quote, Record, RecordKind, Settings, Ticker, VenueId,
 };
 use crate::venue::ask::{Answer, Ask};
-use crate::venue::{Feed, FeedSink, Parcel, flush, reason};
+use crate::venue::end::End;
+use crate::venue::{Feed, FeedSink, Parcel, REGISTRY, flush, reason};
 
 /// Feeds are ticked this often, so that pings and deadlines are kept.
 const TICK_MS: u64 = 250;
@@ -55,6 +56,10 @@ pub struct BookThread {
     next_tick: Nanos,
     next_report: Nanos,
     outbox: Vec<Parcel>,
+    /// The venue has answered on this connection.
+    confirmed: bool,
+    /// How the last connection ended.
+    after: After,
     ask: Tx<Ask>,
     answers: Rx<Answer>,
     markets: Markets,
@@ -77,6 +82,8 @@ impl BookThread {
             next_tick: Nanos::NEVER,
             next_report: Nanos::NEVER,
             outbox: Vec::new(),
+            confirmed: false,
+            after: After::Nothing,
             ask,
             answers,
             markets: Markets::new(venue, clock, settings, spread, order, records),
@@ -144,8 +151,7 @@ impl BookThread {
         self.link = Some(link);
         self.asked = false;
         self.next_tick = now.plus_ms(TICK_MS);
-        let (venue, role) = (self.markets.venue, Role::MarketData);
-        self.markets.record(now, RecordKind::LinkUp { venue, role });
+        self.confirmed = false;
         (self.markets.t_wire, self.markets.opened) = (now, now);
         self.markets.markets.iter_mut().flatten().for_each(|market| market.opened(now));
         self.forget_markets();
@@ -159,7 +165,7 @@ impl BookThread {
         if self.asked {
             return false;
         }
-        let wish = Ask::Link { venue: self.markets.venue, role: Role::MarketData };
+        let wish = Ask::Link { venue: self.markets.venue, role: Role::MarketData, after: self.after };
         self.asked = self.ask.push(wish).is_ok();
         self.asked
     }
@@ -170,18 +176,28 @@ impl BookThread {
             Ok(Some(timed)) => timed,
             Ok(None) => return false,
             Err(error) => {
-                self.lose(reason(&error));
+                let end = End::of(REGISTRY[self.markets.venue.index()].close_codes, &error);
+                self.lose(end.after(self.confirmed));
                 return true;
             }
         };
         self.markets.arrived(now);
-        if let Err(error) = self.feed.on_frame(now, frame, &mut self.markets, &mut self.outbox) {
-            self.markets.messages += 1;
-            self.markets.reject(reason(&error));
+        let said = !matches!(frame, Inbound::Heartbeat);
+        match self.feed.on_frame(now, frame, &mut self.markets, &mut self.outbox) {
+            Ok(()) if said && !self.confirmed => {
+                self.confirmed = true;
+                let (venue, role) = (self.markets.venue, Role::MarketData);
+                self.markets.record(now, RecordKind::LinkUp { venue, role });
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.markets.messages += 1;
+                self.markets.reject(reason(&error));
+            }
         }
         self.send_outbox();
         if self.markets.bad.is_flood() {
-            self.lose(Reason::cut("too many bad frames"));
+            self.lose(End::loss("too many bad frames"));
         }
         true
     }
@@ -192,10 +208,10 @@ impl BookThread {
         }
         self.next_tick = now.plus_ms(TICK_MS);
         match self.feed.on_tick(now, &mut self.outbox) {
-            Ok(()) if self.markets.any_corrupt(now) => self.lose(Reason::cut("a book stays crossed")),
-            Ok(()) if self.markets.any_still(now) => self.lose(Reason::cut("a book stands still")),
+            Ok(()) if self.markets.any_corrupt(now) => self.lose(End::loss("a book stays crossed")),
+            Ok(()) if self.markets.any_still(now) => self.lose(End::loss("a book stands still")),
             Ok(()) => self.send_outbox(),
-            Err(error) => self.lose(reason(&error)),
+            Err(error) => self.lose(End::loss(&error.to_string())),
         }
     }
 
@@ -205,16 +221,20 @@ impl BookThread {
             return;
         }
         if let Err(error) = flush(&mut self.outbox, link.as_mut()) {
-            self.lose(reason(&error));
+            self.lose(End::loss(&error.to_string()));
         }
     }
 
     /// The connection is no more: readers forget this venue's books, and a fresh connection is asked for.
-    fn lose(&mut self, why: Reason) {
+    fn lose(&mut self, End { why, mend }: End) {
         self.link = None;
         self.outbox.clear();
         let now = self.markets.clock.now();
         let (venue, role) = (self.markets.venue, Role::MarketData);
+        self.after = if mend.is_some() { After::Refusal } else { After::Loss };
+        if let Some(mend) = mend {
+            self.markets.record(now, RecordKind::LinkRefused { venue, role, why, mend });
+        }
         self.markets.record(now, RecordKind::LinkDown { venue, role, why });
         self.markets.record(now, RecordKind::Reconnecting { venue, role, attempt: 1 });
         self.forget_markets();

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use crate::types::Nanos;
 use crate::types::record::Role;
-use crate::types::report::Ask;
+use crate::types::report::{After, Ask};
 use crate::types::settings::Reconcile;
 
 const MODE_EVERY_MS: u64 = 5_000;
@@ -18,9 +18,15 @@ const BACKOFF_LAST_MS: u64 = 1_500;
 /// After a close no link is begun for so long, ms: the next try of a close that was refused follows at once, and its
 /// window would lapse while a link hangs.
 const CLOSE_FOLLOWS_MS: u64 = 100;
-/// Shortest time between two links of one role: a venue that takes connections only to drop them is not stormed (the
-/// strictest venue takes 600 in a minute).
+/// Shortest time between two links of one role.
 const LINK_PAUSE_MS: u64 = 150;
+/// A link that is lost sooner than this after it was made has brought nothing, and its loss counts as a failed attempt:
+/// a venue that takes connections only to drop them is not stormed. It is more than any log-in may take. The strictest
+/// venue takes 600 new connections in a minute from one address (SAFETY C1); three roles at their longest pauses make
+/// 160.
+const YOUNG_MS: u64 = 12_000;
+/// Pause after a link that is refused until a person acts (SAFETY C5, C17): the venue may take it back unasked.
+const REFUSED_MS: u64 = 30_000;
 /// While the venue asks for patience a question of the first need is asked so often, ms.
 const SPARED_EVERY_MS: u64 = 2_000;
 /// A login or a look at what is held that failed is tried again after this, ms.
@@ -62,6 +68,13 @@ struct Wanted {
     next: Nanos,
 }
 
+/// When a link was made, and how many attempts in a row it took; earlier links that died young count.
+#[derive(Clone, Copy, Debug, Default)]
+struct Made {
+    at: Nanos,
+    attempts: u32,
+}
+
 /// When each regular job is next due.
 #[derive(Clone, Copy, Debug, Default)]
 struct Due {
@@ -83,8 +96,10 @@ pub struct Schedule {
     /// No link is begun before this: a close was served.
     lull_until: Nanos,
     links: [Option<Wanted>; Role::ALL.len()],
-    /// When the last link of each role was made.
-    linked: [Nanos; Role::ALL.len()],
+    /// The last link of each role.
+    made: [Made; Role::ALL.len()],
+    /// Spreads the pauses of this engine's roles, so that what failed together does not try again together.
+    seed: u64,
     due: Due,
     /// Until then only closing orders, cancels, links and logins are made, and now and then a question about what is
     /// held: the venue asked for patience.
@@ -109,7 +124,6 @@ impl Schedule {
             mode: now.plus_ms(MODE_EVERY_MS),
             clock: now.plus_ms(CLOCK_EVERY_MS),
         };
-        let linked = [Nanos::NEVER; Role::ALL.len()];
         let links = [None; Role::ALL.len()];
         let asks = VecDeque::new();
         Self {
@@ -118,7 +132,8 @@ impl Schedule {
             turn: Turn::Link,
             lull_until: Nanos::NEVER,
             links,
-            linked,
+            made: Default::default(),
+            seed: now.0,
             due,
             held_until: Nanos::NEVER,
             spared_at: Nanos::NEVER,
@@ -132,12 +147,9 @@ impl Schedule {
     /// cancels of one order the newer stands, whose signature is fresh.
     pub fn ask(&mut self, ask: Ask, now: Nanos) {
         match ask {
-            Ask::Link { role, .. } => {
-                let next = match self.linked[role as usize] {
-                    Nanos::NEVER => now,
-                    last => now.max(last.plus_ms(LINK_PAUSE_MS)),
-                };
-                self.links[role as usize].get_or_insert(Wanted { attempt: 0, next });
+            Ask::Link { role, after, .. } => {
+                let wanted = self.wanted(role, after, now);
+                self.links[role as usize].get_or_insert(wanted);
             }
             // Not before what an order waits for.
             Ask::Rules { .. } => (self.due.rules, self.due.clock) = (now, now),
@@ -146,6 +158,22 @@ impl Schedule {
                 None => self.asks.push_back(ask),
             },
         }
+    }
+
+    /// From when on a link may be begun, and which attempt in a row it is.
+    fn wanted(&self, role: Role, after: After, now: Nanos) -> Wanted {
+        let Made { at, attempts } = self.made[role as usize];
+        if at == Nanos::NEVER {
+            return Wanted { attempt: 0, next: now };
+        }
+        let young = after != After::Nothing && now.ms_since(at) < YOUNG_MS;
+        let attempt = if young { attempts } else { 0 };
+        let pause_ms = match after {
+            After::Refusal => REFUSED_MS,
+            After::Loss if young => self.backoff_ms(role, attempt),
+            After::Loss | After::Nothing => 0,
+        };
+        Wanted { attempt, next: now.plus_ms(pause_ms).max(at.plus_ms(LINK_PAUSE_MS)) }
     }
 
     /// The next thing to do at `now`, or nothing yet.
@@ -213,19 +241,25 @@ impl Schedule {
 
     fn next_link(&mut self, now: Nanos) -> Option<Job> {
         let role = self.due_link(now)?;
-        let wanted = self.links[role as usize].as_mut()?;
-        wanted.attempt += 1;
-        wanted.next = now.plus_ms(backoff_ms(wanted.attempt));
-        Some(Job::Link { role, attempt: wanted.attempt })
+        let attempt = self.links[role as usize]?.attempt.saturating_add(1);
+        let next = now.plus_ms(self.backoff_ms(role, attempt));
+        self.links[role as usize] = Some(Wanted { attempt, next });
+        Some(Job::Link { role, attempt })
+    }
+
+    /// Pause of this role after so many attempts in a row.
+    fn backoff_ms(&self, role: Role, attempt: u32) -> u64 {
+        backoff_ms(attempt, scattered(self.seed.wrapping_add(role as u64)))
     }
 
     /// A job is done at `now`, well or not. A link that was not made is tried again after a pause that begins only
     /// here, for its attempt may have hung for seconds.
     pub fn ended(&mut self, job: &Job, now: Nanos) {
         match job {
-            Job::Link { role, .. } => {
+            Job::Link { role, attempt } => {
+                let next = now.plus_ms(self.backoff_ms(*role, *attempt));
                 if let Some(wanted) = &mut self.links[*role as usize] {
-                    wanted.next = now.plus_ms(backoff_ms(wanted.attempt));
+                    wanted.next = next;
                 }
             }
             Job::Ask(ask) if rank(ask) == Rank::Closes => self.lull_until = now.plus_ms(CLOSE_FOLLOWS_MS),
@@ -275,8 +309,8 @@ impl Schedule {
 
     /// The link is made and handed over.
     pub fn linked(&mut self, role: Role, now: Nanos) {
-        self.links[role as usize] = None;
-        self.linked[role as usize] = now;
+        let wanted = self.links[role as usize].take();
+        self.made[role as usize] = Made { at: now, attempts: wanted.map_or(0, |wanted| wanted.attempt) };
     }
 
     /// The login holds until then.
@@ -318,10 +352,17 @@ fn seconds(s: u32) -> u64 {
     u64::from(s) * 1_000
 }
 
-/// Pause after a failed attempt; a quarter of it is spread by the attempt's number so that restarts do not align.
-fn backoff_ms(attempt: u32) -> u64 {
+/// Pause after so many attempts in a row; up to a quarter less, by the seed.
+fn backoff_ms(attempt: u32, seed: u64) -> u64 {
     let base = (BACKOFF_FIRST_MS << attempt.min(6).saturating_sub(1)).min(BACKOFF_LAST_MS);
-    base - u64::from(attempt % 4) * base / 16
+    base - (base / 4) * (scattered(seed ^ u64::from(attempt)) % 256) / 256
+}
+
+/// Neighbours come out far apart (the finaliser of SplitMix64).
+const fn scattered(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

@@ -81,6 +81,9 @@ impl Core {
             }
             TraderEvent::Ready(ready) => self.set_ready(now, venue, ready, fx),
             TraderEvent::LinkDown { role, why } => self.link_down(now, venue, role, why, fx),
+            TraderEvent::LinkRefused { role, why, mend } => {
+                fx.push(Effect::Log(RecordKind::LinkRefused { venue, role, why, mend }));
+            }
             TraderEvent::LinkUp { role } => fx.push(Effect::Log(RecordKind::LinkUp { venue, role })),
             TraderEvent::BadFrame { why } => fx.push(Effect::Log(RecordKind::BadFrame { venue, why })),
             TraderEvent::Account { equity, free } => {

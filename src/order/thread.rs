@@ -17,7 +17,7 @@ use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::ready::{Made, Ready};
 use crate::types::record::{Refusal, Role};
-use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
+use crate::types::report::{After, Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
     ClientId, Command, Exposure, Intent, IntentKind, MarketRules, Nanos, OrderSpec, PairId, Quote, Record,
     RecordKind, VenueId,
@@ -79,6 +79,8 @@ pub struct OrderThread {
     events: Vec<TraderEvent>,
     /// Links asked for and not yet here.
     asked: Vec<[bool; Role::ALL.len()]>,
+    /// How the last link of each role ended, until the next is here.
+    after: Vec<[After; Role::ALL.len()]>,
     /// Exposures that did not fit, newest per pair.
     untold: Vec<Option<Exposure>>,
     /// A question of each venue that did not fit, the newest but for books: who asked has counted it as asked.
@@ -115,6 +117,7 @@ impl OrderThread {
             core,
             asked: vec![[false; Role::ALL.len()]; traders.len()],
             unasked: vec![None; traders.len()],
+            after: vec![[After::Nothing; Role::ALL.len()]; traders.len()],
             traders,
             journal,
             clock,
@@ -251,9 +254,9 @@ impl OrderThread {
                 worked = true;
                 match answer {
                     Answer::Link(link) => {
-                        let (venue_id, role) = (link.venue, link.role);
-                        self.asked[venue][role as usize] = false;
-                        self.log(now, RecordKind::LinkUp { venue: venue_id, role });
+                        let role = link.role;
+                        let slot = role as usize;
+                        (self.asked[venue][slot], self.after[venue][slot]) = (false, After::Nothing);
                         self.traders[venue].install(link, now);
                     }
                     Answer::Fact(fact) => {
@@ -450,7 +453,8 @@ impl OrderThread {
             for role in Role::ALL {
                 let slot = role as usize;
                 if missing[slot] && !self.asked[venue][slot] {
-                    let ask = Ask::Link { venue: VenueId(venue as u8), role };
+                    let after = self.after[venue][slot];
+                    let ask = Ask::Link { venue: VenueId(venue as u8), role, after };
                     self.asked[venue][slot] = self.rings.asks[venue].push(ask).is_ok();
                 }
             }
@@ -459,6 +463,13 @@ impl OrderThread {
 
     /// A link that went down is wanted back at once, unless another has taken its place; the operator is told so.
     fn note_link(&mut self, now: Nanos, venue: usize, event: &TraderEvent) {
+        match *event {
+            TraderEvent::LinkRefused { role, .. } => self.after[venue][role as usize] = After::Refusal,
+            TraderEvent::LinkDown { role, .. } if self.after[venue][role as usize] == After::Nothing => {
+                self.after[venue][role as usize] = After::Loss;
+            }
+            _ => {}
+        }
         if let TraderEvent::LinkDown { role, .. } = *event
             && self.traders[venue].missing()[role as usize]
         {

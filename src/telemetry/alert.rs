@@ -10,6 +10,7 @@ use crate::venue::{REGISTRATIONS, Registration};
 
 use super::watch::UNLATCH_COMMAND;
 
+pub(super) const STATUS: &str = "bot4 status";
 const RESUME: &str = "bot4 status; bot4 resume";
 
 /// What an alert is about; its name is a contract with whoever routes them.
@@ -25,6 +26,8 @@ pub enum Kind {
     LinkDown,
     /// A venue tells of a market that was not subscribed to.
     WrongMarket,
+    /// A venue refuses a connection until a person acts.
+    LinkRefused,
     Margin,
     KeyExpiry,
     ClockOffset,
@@ -48,6 +51,7 @@ impl Kind {
             Self::Alarm => "ALARM",
             Self::LinkDown => "LINK_DOWN",
             Self::WrongMarket => "WRONG_MARKET",
+            Self::LinkRefused => "LINK_REFUSED",
             Self::Margin => "MARGIN",
             Self::KeyExpiry => "KEY_EXPIRY",
             Self::ClockOffset => "CLOCK_OFFSET",

@@ -12,12 +12,12 @@ use crate::types::record::{Record, RecordKind, Role};
 use crate::types::settings::AlertRules;
 use crate::types::{Mode, Nanos, OrderState, PairId, Usd, VenueId};
 
-use super::alert::{Alert, Kind, held_back, key_lapses, margin_low, wrong_market};
+use super::alert::{Alert, Kind, STATUS, held_back, key_lapses, margin_low, wrong_market};
+use super::links::LinkState;
 use super::told::Told;
 
 /// A difference between the legs that no venue trades for being too small is no lone leg: both want some 10 USD.
 const LONE_MIN_USD: Usd = Usd::from_raw(10 * 100_000_000);
-const STATUS: &str = "bot4 status";
 const DAY_MS: u64 = 86_400_000;
 
 /// Looks at the facts and raises alerts.
@@ -25,7 +25,7 @@ const DAY_MS: u64 = 86_400_000;
 pub struct AlertWatch {
     rules: AlertRules,
     lone_since: [Nanos; PAIRS_MAX],
-    down_since: [[Nanos; Role::ALL.len()]; VENUES_MAX],
+    links: [[LinkState; Role::ALL.len()]; VENUES_MAX],
     told: Told,
     /// The mode by the last entry that told one.
     mode: Mode,
@@ -39,7 +39,7 @@ impl AlertWatch {
         Self {
             rules,
             lone_since: [Nanos::NEVER; PAIRS_MAX],
-            down_since: Default::default(),
+            links: Default::default(),
             told: Told::new(u64::from(rules.repeat_ms)),
             mode: Mode::default(),
             summary_at: next_summary(rules.summary_minute, now),
@@ -50,14 +50,11 @@ impl AlertWatch {
     pub fn on_record(&mut self, record: &Record) {
         let at = record.at;
         match record.kind {
-            RecordKind::LinkUp { venue, role } => {
-                self.down_since[venue.index()][role as usize] = Nanos::NEVER;
-            }
-            RecordKind::LinkDown { venue, role, .. } => {
-                let since = &mut self.down_since[venue.index()][role as usize];
-                if *since == Nanos::NEVER {
-                    *since = at;
-                }
+            RecordKind::LinkUp { venue, role } => self.links[venue.index()][role as usize].comes_up(at),
+            RecordKind::LinkDown { venue, role, .. } => self.links[venue.index()][role as usize].is_lost(at),
+            RecordKind::LinkRefused { venue, role, why, mend } => {
+                self.links[venue.index()][role as usize].is_refused(why, mend);
+                self.look_at_link(at, venue, role);
             }
             RecordKind::Foreign { venue, pair, qty, ours } => {
                 let what = format!("the venue shows {qty}, our own orders explain {ours}");
@@ -153,23 +150,18 @@ impl AlertWatch {
     }
 
     fn look_at_links(&mut self, now: Nanos) {
-        for venue in 0..VENUES_MAX {
+        for venue in (0..VENUES_MAX as u8).map(VenueId) {
             for role in Role::ALL {
-                let since = self.down_since[venue][role as usize];
-                let lasted = now.ms_since(since);
-                if since != Nanos::NEVER && lasted > u64::from(self.rules.link_down_ms) {
-                    let what = format!("{} connection down for {} s", role.name(), lasted / 1_000);
-                    let doing = match role {
-                        Role::Spare => {
-                            "reconnects; trading goes on over the connection that it stands by for"
-                        }
-                        _ => "reconnects; nothing is opened there, closing goes by what is left",
-                    };
-                    let mut alert = Alert::new(Kind::LinkDown, now, what, doing, STATUS);
-                    alert.venue = Some(VenueId(venue as u8));
-                    self.raise(alert);
-                }
+                self.links[venue.index()][role as usize].settle(now);
+                self.look_at_link(now, venue, role);
             }
+        }
+    }
+
+    fn look_at_link(&mut self, now: Nanos, venue: VenueId, role: Role) {
+        let link = self.links[venue.index()][role as usize];
+        if let Some(alert) = link.alert(now, venue, role, u64::from(self.rules.link_down_ms)) {
+            self.raise(alert);
         }
     }
 

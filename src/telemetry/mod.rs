@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod attribution;
 mod counts;
 pub mod latency;
+mod links;
 pub mod log;
 pub mod pager;
 pub mod status;

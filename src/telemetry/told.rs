@@ -47,7 +47,7 @@ impl Topic {
     /// Found anew at each look while it lasts, so that a look without it is its end. What comes by records has no such
     /// end: margins and clocks hover about their limits, alarms are told when they happen.
     const fn is_looked_for(&self) -> bool {
-        matches!(self.kind, Kind::LoneLeg | Kind::UnknownOrder | Kind::LinkDown)
+        matches!(self.kind, Kind::LoneLeg | Kind::UnknownOrder | Kind::LinkDown | Kind::LinkRefused)
     }
 
     /// The mode that the engine is in; the alarms of its stages name a pair.

@@ -147,6 +147,7 @@ pub enum RecordKind {
         rejected: u64,
         waiting: u64,
     },
+    /// The venue has confirmed that the connection does its work.
     LinkUp {
         venue: VenueId,
         role: Role,
@@ -155,6 +156,13 @@ pub enum RecordKind {
         venue: VenueId,
         role: Role,
         why: Reason,
+    },
+    /// The venue refuses the connection until a person has done what `mend` says.
+    LinkRefused {
+        venue: VenueId,
+        role: Role,
+        why: Reason,
+        mend: &'static str,
     },
     Reconnecting {
         venue: VenueId,

@@ -35,7 +35,13 @@ pub enum TraderEvent {
         role: Role,
         why: Reason,
     },
-    /// Another connection has taken this place.
+    /// The venue refuses this connection until a person has done what `mend` says; its `LinkDown` follows.
+    LinkRefused {
+        role: Role,
+        why: Reason,
+        mend: &'static str,
+    },
+    /// The connection does its work: the venue has confirmed every step, or another that works has taken its place.
     LinkUp {
         role: Role,
     },
@@ -128,6 +134,18 @@ pub struct OrderQuery {
     pub signed_ms: u64,
 }
 
+/// What a wish for a link follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum After {
+    /// No link of this role has ended: it is the first one, or one more.
+    #[default]
+    Nothing,
+    /// The last one was lost.
+    Loss,
+    /// The last one was refused, and the next will be until a person acts.
+    Refusal,
+}
+
 /// A wish for something that blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -135,6 +153,7 @@ pub enum Ask {
     Link {
         venue: VenueId,
         role: Role,
+        after: After,
     },
     /// One order, by every name we know of it.
     Order {

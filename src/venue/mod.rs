@@ -3,6 +3,7 @@
 //! Wire code is pure translation: bytes in, facts out. It holds connections only as `Link`s that were handed to it.
 
 pub mod ask;
+pub mod end;
 mod nesting;
 pub mod paper;
 pub mod paradex;
@@ -46,6 +47,8 @@ pub struct Venue {
     pub orders_by_request: bool,
     /// Orders that close may go over REST, by `Desk::place`, while the order connection is down.
     pub order_fallback: bool,
+    /// Every close code that it documents.
+    pub close_codes: &'static [end::CloseCode],
     /// Shortest and longest time from send to fill that paper trading samples, ms.
     pub paper_latency_ms: (u32, u32),
     pub feed: fn(&Setup) -> Result<Box<dyn Feed>, SetupError>,

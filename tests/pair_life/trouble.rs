@@ -128,9 +128,12 @@ fn only_private_calls_tell_whether_closes_may_leave_over_rest() {
     };
     let (venue, pair) = (P, PairId(0));
     let past = Ask::PastOrders { venue, since_ms: 0 };
-    for ask in
-        [Ask::Book { venue, pair }, Ask::Rules { venue }, Ask::Link { venue, role: Role::Orders }, past]
-    {
+    for ask in [
+        Ask::Book { venue, pair },
+        Ask::Rules { venue },
+        Ask::Link { venue, role: Role::Orders, after: report::After::Nothing },
+        past,
+    ] {
         assert!(after(&mut rig, Fact::Failed { ask }), "{ask:?}");
     }
     let spec = rig.sent[1];

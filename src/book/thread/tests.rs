@@ -29,7 +29,7 @@ impl Clock for TestClock {
     }
 }
 
-/// Frames to read; an empty one breaks the connection.
+/// Frames to read; an empty one breaks the connection, `4000` is the close code by which this venue refuses it.
 struct TestLink {
     waiting: mpsc::Receiver<Vec<u8>>,
     held: Vec<u8>,
@@ -48,10 +48,12 @@ impl Link for TestLink {
     fn recv(&mut self) -> Result<Option<Inbound<'_>>, LinkError> {
         let Ok(frame) = self.waiting.try_recv() else { return Ok(None) };
         self.held = frame;
-        if self.held.is_empty() {
-            return Err(LinkError::Closed { code: 1006, reason: "gone".into() });
-        }
-        Ok(Some(Inbound::Text(&self.held)))
+        let code = match &self.held[..] {
+            b"" => 1006,
+            b"4000" => 4000,
+            text => return Ok(Some(Inbound::Text(text))),
+        };
+        Err(LinkError::Closed { code, reason: "gone".into() })
     }
 }
 
@@ -108,6 +110,10 @@ struct Bench {
 }
 
 fn bench(depth: usize) -> Bench {
+    bench_at(HERE, depth)
+}
+
+fn bench_at(venue: VenueId, depth: usize) -> Bench {
     let (spread, quotes) = ring(depth);
     let (order_tx, order) = ring(1_024);
     let (ask, asks) = ring(8);
@@ -116,7 +122,7 @@ fn bench(depth: usize) -> Bench {
     let clock = TestClock::default();
     clock.set_ms(1_000);
     let rings = BookRings { spread, order: order_tx, ask, answers: answers_rx, records: records_tx };
-    let mut thread = BookThread::new(HERE, Box::new(TestFeed), Box::new(clock.clone()), &settings(), rings);
+    let mut thread = BookThread::new(venue, Box::new(TestFeed), Box::new(clock.clone()), &settings(), rings);
     thread.set_lot(PairId(0), Qty::from_raw(1), Qty::from_raw(1));
     Bench { thread, clock, frames: None, quotes, order, asks, answers, records }
 }
@@ -127,7 +133,8 @@ impl Bench {
         let (frames, waiting) = mpsc::channel();
         self.frames = Some(frames);
         let link = Box::new(TestLink { waiting, held: Vec::new() });
-        let ready = ReadyLink { venue: HERE, role: Role::MarketData, link, secret: None };
+        let venue = self.thread.markets.venue;
+        let ready = ReadyLink { venue, role: Role::MarketData, link, secret: None };
         assert!(self.answers.push(Answer::Link(ready)).is_ok());
         self.at(self.clock.now().ms());
     }
@@ -171,6 +178,27 @@ fn a_connection_is_asked_for_once_and_used() {
     bench.frame("a");
     let renewed = bench.quote().unwrap();
     assert_eq!((renewed.t_wire, renewed.updates), (Nanos::from_ms(1_900), 2));
+}
+
+#[test]
+fn a_connection_is_up_when_the_venue_has_answered_and_refused_where_it_never_did() {
+    let (venue, role) = (VenueId(0), Role::MarketData);
+    for (answered, after) in [(false, After::Refusal), (true, After::Loss)] {
+        let mut bench = bench_at(venue, 16);
+        bench.at(1_000);
+        bench.connect();
+        assert_eq!(bench.records(), [], "connected is not up");
+        if answered {
+            ["t", "t"].into_iter().for_each(|frame| bench.frame(frame));
+            assert_eq!(bench.records(), [RecordKind::LinkUp { venue, role }], "once");
+        }
+        bench.asks();
+        bench.frame("4000");
+        let told = bench.records();
+        let refused = matches!(told[0], RecordKind::LinkRefused { venue: VenueId(0), .. });
+        assert_eq!((refused, told.len()), (!answered, 2 + usize::from(!answered)), "{told:?}");
+        assert_eq!(bench.asks.pop(), Some(Ask::Link { venue, role, after }));
+    }
 }
 
 #[test]

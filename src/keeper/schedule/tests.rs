@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::types::order::VenueOrderId;
-use crate::types::report::CancelSpec;
+use crate::types::report::{After, CancelSpec};
 use crate::types::{ClientId, PairId, VenueId};
 
 const VENUE: VenueId = VenueId(0);
@@ -12,7 +12,7 @@ const EVERY: Reconcile = Reconcile { orders_s: 60, positions_s: 15, rules_s: 300
 fn questions_come_before_links_and_links_before_routine() {
     let start = Nanos::from_ms(1_000);
     let mut schedule = Schedule::new(start, start.plus_ms(60_000), EVERY, true);
-    schedule.ask(Ask::Link { venue: VENUE, role: Role::Orders }, start);
+    schedule.ask(Ask::Link { venue: VENUE, role: Role::Orders, after: After::Nothing }, start);
     schedule.ask(Ask::Account { venue: VENUE }, start);
     schedule.ask(Ask::Account { venue: VENUE }, start);
     assert_eq!(schedule.next(start), Some(Job::Ask(Ask::Account { venue: VENUE })));
@@ -74,7 +74,7 @@ fn links_and_questions_take_turns() {
     let start = Nanos::from_ms(1_000);
     let mut schedule = quiet(start);
     for role in [Role::Orders, Role::Private] {
-        schedule.ask(Ask::Link { venue: VENUE, role }, start);
+        schedule.ask(Ask::Link { venue: VENUE, role, after: After::Nothing }, start);
     }
     let mut turn = || {
         // Answers that do not come leave something to be asked for at any time.
@@ -94,7 +94,7 @@ fn a_close_goes_before_any_link_and_none_begins_right_after_it() {
     let account = Ask::Account { venue: VENUE };
     schedule.ask(account, start);
     assert_eq!(schedule.next(start), Some(Job::Ask(account)));
-    [Ask::Link { venue: VENUE, role: Role::Orders }, account, cancel(1, 1)]
+    [Ask::Link { venue: VENUE, role: Role::Orders, after: After::Nothing }, account, cancel(1, 1)]
         .into_iter()
         .for_each(|ask| schedule.ask(ask, start));
     let closes = Job::Ask(cancel(1, 1));
@@ -111,7 +111,7 @@ fn a_close_goes_before_any_link_and_none_begins_right_after_it() {
 fn the_pause_after_a_link_that_hangs_and_a_login_that_does_begins_at_their_end() {
     let start = Nanos::from_ms(1_000);
     let mut schedule = quiet(start);
-    schedule.ask(Ask::Link { venue: VENUE, role: Role::Orders }, start);
+    schedule.ask(Ask::Link { venue: VENUE, role: Role::Orders, after: After::Nothing }, start);
     for attempt in 1..20 {
         let job = Job::Link { role: Role::Orders, attempt };
         let began = start.plus_ms(u64::from(attempt) * 10_000);
@@ -142,7 +142,7 @@ fn links_that_hang_starve_neither_each_other_nor_questions_nor_looks() {
     let (mut now, mut jobs) = (Nanos::from_ms(1_000), Vec::new());
     let mut schedule = Schedule::new(now, now.plus_ms(150_000), EVERY, true);
     for role in Role::ALL {
-        schedule.ask(Ask::Link { venue: VENUE, role }, now);
+        schedule.ask(Ask::Link { venue: VENUE, role, after: After::Nothing }, now);
     }
     while now < Nanos::from_ms(400_000) {
         [account, book].into_iter().for_each(|ask| schedule.ask(ask, now));
@@ -180,17 +180,77 @@ fn of_two_cancels_of_one_order_the_newer_is_made() {
 }
 
 #[test]
-fn a_link_that_drops_at_once_is_not_stormed() {
+fn one_more_link_of_a_role_comes_after_the_shortest_pause() {
     let start = Nanos::from_ms(1_000);
     let mut schedule = Schedule::new(start, start.plus_ms(60_000), EVERY, true);
-    let wish = Ask::Link { venue: VENUE, role: Role::Private };
-    schedule.ask(wish, start);
-    assert!(schedule.next(start).is_some());
+    let wish = Ask::Link { venue: VENUE, role: Role::Orders, after: After::Nothing };
+    let job = Job::Link { role: Role::Orders, attempt: 1 };
+    for nth in 0..4 {
+        let now = start.plus_ms(nth * LINK_PAUSE_MS);
+        schedule.ask(wish, now);
+        assert_eq!(schedule.next(Nanos(now.0 - 1)), None);
+        assert_eq!(schedule.next(now), Some(job), "{nth}");
+        schedule.linked(Role::Orders, now);
+    }
+}
+
+/// A venue that takes every connection and drops it at once, for this long, all roles together.
+fn links_to_a_venue_that_drops_them(ms: u64) -> Vec<(Role, u64)> {
+    let start = Nanos::from_ms(1_000);
+    let mut schedule = Schedule::new(start, start.plus_ms(600_000), EVERY, true);
+    let roles = [Role::MarketData, Role::Orders, Role::Spare];
+    let mut made = Vec::new();
+    for role in roles {
+        schedule.ask(Ask::Link { venue: VENUE, role, after: After::Nothing }, start);
+    }
+    for at in 0..ms {
+        let now = start.plus_ms(at);
+        while let Some(job) = schedule.next(now) {
+            if let Job::Link { role, .. } = job {
+                made.push((role, at));
+                schedule.linked(role, now);
+                schedule.ask(Ask::Link { venue: VENUE, role, after: After::Loss }, now);
+            }
+            schedule.ended(&job, now);
+        }
+    }
+    made
+}
+
+#[test]
+fn a_venue_that_drops_every_link_at_once_is_not_stormed() {
+    let made = links_to_a_venue_that_drops_them(60_000);
+    let times =
+        |role: Role| -> Vec<u64> { made.iter().filter(|(one, _)| *one == role).map(|(_, at)| *at).collect() };
+    assert!(made.len() < 200, "{} in a minute, the venue takes 600", made.len());
+    let busiest = (0..60).map(|s| made.iter().filter(|(_, at)| at / 1_000 == s).count()).max();
+    assert!(busiest.unwrap() <= 15, "{busiest:?} in a second, the venue takes 20");
+    let (one, other) = (times(Role::Orders), times(Role::Spare));
+    assert!(one.windows(2).all(|two| two[1] - two[0] <= BACKOFF_LAST_MS), "{one:?}");
+    let together = one.iter().filter(|at| other.contains(at)).count();
+    assert!(together < one.len() / 4, "what failed together tries again apart: {one:?} {other:?}");
+}
+
+#[test]
+fn a_link_that_has_held_is_made_again_at_once_and_a_refused_one_half_a_minute_later() {
+    let start = Nanos::from_ms(1_000);
+    let mut schedule = quiet(start);
+    let link = |after| Ask::Link { venue: VENUE, role: Role::Private, after };
+    let job = |attempt| Some(Job::Link { role: Role::Private, attempt });
+    schedule.ask(link(After::Nothing), start);
+    assert_eq!(schedule.next(start), job(1));
     schedule.linked(Role::Private, start);
-    schedule.ask(wish, start.plus_ms(1));
-    assert_eq!(schedule.next(start.plus_ms(LINK_PAUSE_MS - 1)), None);
-    let job = Job::Link { role: Role::Private, attempt: 1 };
-    assert_eq!(schedule.next(start.plus_ms(LINK_PAUSE_MS)), Some(job));
+    schedule.ask(link(After::Loss), start.plus_ms(YOUNG_MS - 1));
+    assert_eq!(schedule.links[Role::Private as usize].unwrap().attempt, 1, "it died young");
+    schedule.linked(Role::Private, start);
+    let lost = start.plus_ms(YOUNG_MS);
+    schedule.ask(link(After::Loss), lost);
+    assert_eq!(schedule.due_link(lost), Some(Role::Private));
+    assert_eq!(schedule.next_link(lost), job(1));
+    schedule.linked(Role::Private, lost);
+    schedule.ask(link(After::Refusal), lost);
+    assert_eq!(schedule.due_link(lost.plus_ms(REFUSED_MS - 1)), None);
+    assert_eq!(schedule.next_link(lost.plus_ms(REFUSED_MS)), job(2));
 }
 
 #[test]
@@ -230,9 +290,12 @@ fn rules_that_may_have_changed_come_soon_and_after_what_an_order_waits_for() {
 
 #[test]
 fn back_off_grows_and_stays_under_the_promise() {
-    assert!(backoff_ms(1) <= BACKOFF_FIRST_MS);
-    assert!((1..100).all(|attempt| backoff_ms(attempt) <= BACKOFF_LAST_MS));
-    assert!((1..100).all(|attempt| HANGS_MS + backoff_ms(attempt) < 5_000), "after a link that hung, too");
+    for seed in 0..100 {
+        assert!((1..100).all(|attempt| backoff_ms(attempt, seed) <= BACKOFF_LAST_MS));
+        assert!((1..100).all(|attempt| backoff_ms(attempt, seed) >= BACKOFF_FIRST_MS * 3 / 4));
+        assert!(backoff_ms(1, seed) <= BACKOFF_FIRST_MS && backoff_ms(9, seed) >= BACKOFF_LAST_MS * 3 / 4);
+        assert!(HANGS_MS + backoff_ms(9, seed) < 5_000, "after a link that hung, too");
+    }
 }
 
 #[test]

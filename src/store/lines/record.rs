@@ -14,6 +14,7 @@ pub fn record(names: &Names, record: &Record) -> Line {
         | RecordKind::BookCounts { .. }
         | RecordKind::LinkUp { .. }
         | RecordKind::LinkDown { .. }
+        | RecordKind::LinkRefused { .. }
         | RecordKind::Reconnecting { .. }
         | RecordKind::BadFrame { .. }
         | RecordKind::WrongMarket { .. }
@@ -71,6 +72,11 @@ fn feeds(scribe: Scribe<'_>, kind: &RecordKind) -> Line {
         RecordKind::LinkDown { venue, role, why } => {
             let message = format_args!("{} {} connection lost: {why}", title(venue), role.name());
             scribe.exchange(scribe.warn("DISCONNECTED", message), venue).text("link", role.name())
+        }
+        RecordKind::LinkRefused { venue, role, why, mend } => {
+            let message = format_args!("{} {} connection refused: {why}", title(venue), role.name());
+            let line = scribe.exchange(scribe.line(Level::Error, "CONNECTION_REFUSED", message), venue);
+            line.text("link", role.name()).text("mend", mend)
         }
         RecordKind::Reconnecting { venue, role, attempt } => {
             let message = format_args!("[RECONNECT] Attempting reconnection to {}...", title(venue));
@@ -363,6 +369,11 @@ mod tests {
         RecordKind::BookCounts { venue: FIRST, messages: 9, applied, conflated, rejected: 1, waiting: 1 }
     }
 
+    fn refused() -> RecordKind {
+        let (role, why) = (Role::Private, Reason::cut("4000 WRONG_VERSION"));
+        RecordKind::LinkRefused { venue: FIRST, role, why, mend: "get another bot4" }
+    }
+
     /// Every record with the message and the event type that the requirements and the operator know it by.
     fn messages() -> Vec<(RecordKind, &'static str, &'static str)> {
         let (spread, threshold, raw) = (Rate::from_bps(31), Rate::from_bps(30), Rate::from_bps(33));
@@ -371,6 +382,7 @@ mod tests {
         vec![
             (RecordKind::LinkUp { venue: FIRST, role: market }, "Vest WebSocket connected", "CONNECTED"),
             (RecordKind::LinkUp { venue: SECOND, role: market }, "Paradex WebSocket connected", "CONNECTED"),
+            (refused(), "Vest private connection refused: 4000 WRONG_VERSION", "CONNECTION_REFUSED"),
             (
                 RecordKind::BookUpdated { venue: FIRST, pair, updates: 3, conflated: 1 },
                 "Orderbook updated",

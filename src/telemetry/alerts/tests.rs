@@ -221,6 +221,30 @@ fn a_connection_that_comes_back_pages_nobody_and_one_that_stays_down_does() {
 }
 
 #[test]
+fn a_refused_connection_is_told_at_once_with_its_code_and_its_mend() {
+    let (mut watch, flat) = (watch(), Follow::default());
+    let (venue, role) = (VenueId(0), Role::Private);
+    let why = Reason::cut("closed by the venue: 4002 ACCOUNT_GROUP_INVALID");
+    let refused = RecordKind::LinkRefused { venue, role, why, mend: "put the group right" };
+    for ms in [0, 30_000, 60_000] {
+        watch.on_record(&record(ms, refused));
+        watch.on_record(&record(ms, RecordKind::LinkDown { venue, role, why }));
+        let alerts: Vec<Alert> = watch.take().collect();
+        assert_eq!(alerts.len(), usize::from(ms == 0), "{ms}: {alerts:?}");
+        for alert in alerts {
+            assert_eq!((alert.kind, alert.venue), (Kind::LinkRefused, Some(venue)));
+            assert!(alert.what.ends_with("4002 ACCOUNT_GROUP_INVALID"), "{}", alert.what);
+            assert_eq!(alert.next_command, "put the group right");
+        }
+        assert_eq!(run(&mut watch, &flat, ms, ms + 29_990), [], "no second call says that it is down");
+    }
+    watch.on_record(&record(90_000, RecordKind::LinkUp { venue, role }));
+    assert_eq!(run(&mut watch, &flat, 90_000, 200_000), []);
+    watch.on_record(&record(200_000, refused));
+    assert_eq!(watch.take().count(), 1, "anew");
+}
+
+#[test]
 fn alarms_and_foreign_positions_are_told_once_each() {
     let mut watch = watch();
     let (pair, venue) = (PairId(0), VenueId(1));

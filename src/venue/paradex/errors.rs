@@ -5,6 +5,7 @@
 use crate::types::RejectClass::{self, Ambiguous, Definitive, Halt, RetryLater, TooLarge};
 use crate::types::order::Reason;
 use crate::types::{Reject, quoted};
+use crate::venue::end::CloseCode;
 
 /// Codes of REST bodies and of business refusals inside socket errors.
 const CODES: [(&str, RejectClass); 57] = [
@@ -89,6 +90,21 @@ const REFUSING_REASONS: [&str; 8] = [
     "MMP_GREEKS_UNAVAILABLE",
     "MMP_NOT_CONFIGURED",
 ];
+
+/// Every close code that is known of this venue (sheet 5.2).
+pub const CLOSE_CODES: [CloseCode; 1] = [CloseCode { code: 4031, name: "NO_SUBSCRIPTION", mend: None }];
+
+/// What a person has to do where a step of a log-in was refused; `None` = another connection, with a fresh token, will
+/// do.
+pub fn mend(refusal: &Reject) -> Option<&'static str> {
+    match (refusal.class, refusal.code.as_str()) {
+        (Halt, "40112" | "GEO_IP_BLOCK" | "IP_NOT_ALLOWED") => {
+            Some("run bot4 where the venue takes it: it refuses this country or address")
+        }
+        (Halt, _) => Some("compare the keys in .env with the venue's own page; bot4 check; restart"),
+        _ => None,
+    }
+}
 
 /// The refusal that a code of a REST body stands for.
 pub fn rest_refusal(code: &str) -> Reject {

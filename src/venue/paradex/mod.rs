@@ -43,6 +43,7 @@ pub const VENUE: Venue = Venue {
     order_wire: "WS",
     orders_by_request: false,
     order_fallback: true,
+    close_codes: &errors::CLOSE_CODES,
     paper_latency_ms: (5, 40),
     feed: |setup| Ok(Box::new(feed::ParadexFeed::new(setup)?)),
     trader: |setup| Ok(Box::new(trader::ParadexTrader::new(setup)?)),

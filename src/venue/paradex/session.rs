@@ -9,10 +9,11 @@ use serde::Deserialize;
 use super::events::{self, Fact, Memory};
 use super::rpc::{self, ErrorJson, Incoming, Requests};
 use super::sbe::{self, Message};
-use super::{Markets, json};
+use super::{Markets, errors, json};
 use crate::sys::link::{Inbound, LinkError};
 use crate::types::order::{Reason, VenueOrderId};
-use crate::types::{ClientId, Nanos, OrderNews, Profile, Secret};
+use crate::types::{ClientId, Nanos, OrderNews, Profile, Reject, Secret};
+use crate::venue::end::End;
 use crate::venue::pulse::Pulse;
 use crate::venue::{OrderKey, TraderEvent, WireError, reason};
 
@@ -59,10 +60,6 @@ enum Phase {
     Confirming(usize),
     Up,
 }
-
-/// Why a connection must be dropped.
-#[derive(Debug)]
-pub struct Fatal(pub Reason);
 
 /// State of one connection.
 pub struct Session {
@@ -177,11 +174,11 @@ impl Session {
     }
 
     /// Deadlines of the connection. True when a ping of the protocol is due: the venue has none of its own language.
-    pub fn tick(&mut self, now: Nanos) -> Result<bool, Fatal> {
+    pub fn tick(&mut self, now: Nanos) -> Result<bool, End> {
         if !self.is_up() && now.ms_since(self.opened) > LOGIN_MAX_MS {
-            return Err(fatal("not logged in and subscribed within 5 s"));
+            return Err(End::loss("not logged in and subscribed within 5 s"));
         }
-        self.pulse.tick(now).map_err(|error| Fatal(reason(&error)))
+        self.pulse.tick(now).map_err(|error| End::loss(&error.to_string()))
     }
 
     /// One message. A message that cannot be read becomes a `BadFrame` event; only a refused step is fatal.
@@ -192,7 +189,7 @@ impl Session {
         markets: &Markets,
         memory: &mut Memory,
         events: &mut Vec<TraderEvent>,
-    ) -> Result<(), Fatal> {
+    ) -> Result<(), End> {
         self.pulse.beat();
         self.asked_at = Nanos::NEVER;
         let told = match frame {
@@ -252,13 +249,13 @@ impl Session {
         now: Nanos,
         memory: &mut Memory,
         events: &mut Vec<TraderEvent>,
-    ) -> Result<(), Fatal> {
+    ) -> Result<(), End> {
         match self.take(id) {
             Some(Asked::LogIn) => self.phase = Phase::LoggedIn,
             Some(Asked::Channel(..)) => self.confirm(),
             Some(Asked::Arm) => match json::read::<ArmJson>("cancel_on_disconnect", result) {
                 Ok(ArmJson { enabled: true }) => self.confirm(),
-                _ => return Err(fatal("cancel-on-disconnect was not confirmed")),
+                _ => return Err(End::loss("cancel-on-disconnect was not confirmed")),
             },
             Some(Asked::Order(order)) => match created(order, result, now, memory) {
                 Ok(event) => events.push(event),
@@ -276,14 +273,14 @@ impl Session {
         error: &ErrorJson<'_>,
         now: Nanos,
         events: &mut Vec<TraderEvent>,
-    ) -> Result<(), Fatal> {
+    ) -> Result<(), End> {
         let refusal = error.refusal();
         match id.and_then(|id| self.take(id)) {
-            Some(Asked::LogIn) => return Err(refused("log-in", refusal.code)),
-            Some(Asked::Channel(channel, true)) => return Err(refused(channel, refusal.code)),
-            Some(Asked::Arm) => return Err(refused("cancel-on-disconnect", refusal.code)),
+            Some(Asked::LogIn) => return Err(refused("log-in", &refusal)),
+            Some(Asked::Channel(channel, true)) => return Err(refused(channel, &refusal)),
+            Some(Asked::Arm) => return Err(refused("cancel-on-disconnect", &refusal)),
             Some(Asked::Channel(channel, false)) => {
-                events.push(TraderEvent::BadFrame { why: refused(channel, refusal.code).0 });
+                events.push(TraderEvent::BadFrame { why: refused(channel, &refusal).why });
                 self.confirm();
             }
             Some(Asked::Order(order)) => {
@@ -292,7 +289,7 @@ impl Session {
             }
             // The order was not open any more: what happened to it comes by its own events.
             Some(Asked::Cancel) => {}
-            None => events.push(TraderEvent::BadFrame { why: refused("unknown request", refusal.code).0 }),
+            None => events.push(TraderEvent::BadFrame { why: refused("unknown request", &refusal).why }),
         }
         Ok(())
     }
@@ -339,10 +336,6 @@ struct CreatedOrder<'a> {
     id: std::borrow::Cow<'a, str>,
 }
 
-fn fatal(why: &str) -> Fatal {
-    Fatal(Reason::cut(why))
-}
-
-fn refused(what: &str, code: Reason) -> Fatal {
-    Fatal(Reason::cut(&format!("{what} refused: {code}")))
+fn refused(what: &str, refusal: &Reject) -> End {
+    End { why: Reason::cut(&format!("{what} refused: {}", refusal.code)), mend: errors::mend(refusal) }
 }

@@ -4,17 +4,19 @@
 //! missing.
 
 use super::Markets;
+use super::errors::CLOSE_CODES;
 use super::events::Memory;
 use super::orders::OrderWriter;
 use super::rpc::Requests;
-use super::session::{Asked, Fatal, Session};
+use super::session::{Asked, Session};
 use super::sign::Signer;
 use crate::sys::link::{Link, LinkError, Outbound};
 use crate::types::order::Reason;
 use crate::types::ready::{Begun, SignedText};
 use crate::types::record::Role;
 use crate::types::{ClientId, MarketRules, Nanos, OrderSpec, PairId, Profile};
-use crate::venue::{CancelSpec, ReadyLink, SendError, Setup, SetupError, Trader, TraderEvent, reason};
+use crate::venue::end::End;
+use crate::venue::{CancelSpec, ReadyLink, SendError, Setup, SetupError, Trader, TraderEvent};
 
 /// Messages taken per poll, so that a flood cannot keep the thread from its other sockets.
 const FRAMES_PER_POLL: usize = 32;
@@ -44,11 +46,9 @@ pub struct ParadexTrader {
     spare_due: Nanos,
     /// Silence after an order or a cancel that puts a connection in doubt, ms.
     reply_max_ms: u64,
-    /// Why the last connection was dropped or is in doubt, whether the spare was used up, and whether a connection in
-    /// doubt has talked again, until `poll` has told it.
-    lost: Option<Reason>,
+    /// Why the last connection was dropped or is in doubt, and whether the spare was used up, until `poll` has told it.
+    lost: Option<End>,
     spare_used: bool,
-    talks_again: bool,
     /// What `poll` last said about being ready.
     announced: bool,
 }
@@ -58,15 +58,24 @@ struct Connection {
     session: Session,
     /// It fell silent after a request: nothing more is sent on it until it talks.
     doubted: bool,
+    /// It was said to be up in the place that it has.
+    told: bool,
 }
 
 impl Connection {
     fn new(link: Box<dyn Link>, session: Session) -> Self {
-        Self { link, session, doubted: false }
+        Self { link, session, doubted: false, told: false }
     }
 
     fn takes_orders(&self) -> bool {
         self.session.is_up() && !self.doubted
+    }
+
+    /// True once: it is up in its place, and nobody knows yet.
+    fn comes_up(&mut self) -> bool {
+        let (told, up) = (self.told, self.takes_orders());
+        self.told = up;
+        up && !told
     }
 
     /// Moves what is there to be moved; an error means that the connection is no more.
@@ -77,19 +86,19 @@ impl Connection {
         markets: &Markets,
         memory: &mut Memory,
         events: &mut Vec<TraderEvent>,
-    ) -> Result<bool, Reason> {
+    ) -> Result<bool, End> {
         let Self { link, session, .. } = self;
         let mut worked = false;
+        let ended = |error| End::of(&CLOSE_CODES, &error);
         for _ in 0..FRAMES_PER_POLL {
             let sent = session.advance(requests, &mut |text| link.send(Outbound::Text(text)));
-            worked |= sent.map_err(|error| reason(&error))?;
-            let Some(frame) = link.recv().map_err(|error| reason(&error))? else { break };
+            worked |= sent.map_err(ended)?;
+            let Some(frame) = link.recv().map_err(ended)? else { break };
             worked = true;
-            let told = session.on_frame(now, frame, markets, memory, events);
-            told.map_err(|Fatal(why)| why)?;
+            session.on_frame(now, frame, markets, memory, events)?;
         }
-        if session.tick(now).map_err(|Fatal(why)| why)? {
-            link.send(Outbound::Ping).map_err(|error| reason(&error))?;
+        if session.tick(now)? {
+            link.send(Outbound::Ping).map_err(ended)?;
         }
         Ok(worked)
     }
@@ -112,12 +121,11 @@ impl ParadexTrader {
             reply_max_ms: u64::from(setup.ack_deadline_ms),
             lost: None,
             spare_used: false,
-            talks_again: false,
             announced: false,
         })
     }
 
-    fn run(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> Result<bool, Reason> {
+    fn run(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> Result<bool, End> {
         let Some(connection) = &mut self.connection else { return Ok(false) };
         connection.run(now, self.writer.requests(), &self.markets, &mut self.memory, events)
     }
@@ -133,9 +141,9 @@ impl ParadexTrader {
         };
         let mut worked = false;
         if let Some(spare) = &mut self.spare {
-            worked = run(spare, events).unwrap_or_else(|why| {
+            worked = run(spare, events).unwrap_or_else(|end| {
                 self.spare = None;
-                events.push(TraderEvent::LinkDown { role: Role::Spare, why });
+                tell_end(Role::Spare, end, events);
                 true
             });
         }
@@ -144,17 +152,20 @@ impl ParadexTrader {
             let lives = run(connection, events).is_ok();
             lives && (connection.session.owes() || now.ms_since(*since) < ASIDE_MS)
         });
-        worked | self.reuse(events)
+        worked |= self.reuse();
+        if self.spare.as_mut().is_some_and(Connection::comes_up) {
+            events.push(TraderEvent::LinkUp { role: Role::Spare });
+        }
+        worked
     }
 
     /// One that was put aside and has talked since was only slow: it may stand by again, where nothing else does.
-    fn reuse(&mut self, events: &mut Vec<TraderEvent>) -> bool {
+    fn reuse(&mut self) -> bool {
         let talks = |(connection, _): &(Connection, Nanos)| !connection.session.owes();
         let Some(at) = self.aside.iter().position(talks).filter(|_| self.spare.is_none()) else {
             return false;
         };
-        self.spare = Some(Connection { doubted: false, ..self.aside.remove(at).0 });
-        events.push(TraderEvent::LinkUp { role: Role::Spare });
+        self.spare = Some(Connection { doubted: false, told: false, ..self.aside.remove(at).0 });
         true
     }
 
@@ -166,9 +177,8 @@ impl ParadexTrader {
         let Some(connection) = &mut self.connection else { return };
         let silent = connection.session.is_silent(now, self.reply_max_ms);
         if silent && !connection.doubted {
-            self.lost = Some(Reason::cut("silent after a request"));
+            self.lost = Some(End::loss("silent after a request"));
         }
-        self.talks_again |= connection.doubted && !silent;
         connection.doubted = silent;
         let room = match &self.aside[..] {
             [(_, oldest), ..] if self.aside.len() == ASIDE_MAX => now.ms_since(*oldest) >= ASIDE_MS,
@@ -198,16 +208,15 @@ impl ParadexTrader {
             self.announced = false;
             events.push(TraderEvent::Ready(false));
         }
-        if let Some(why) = lost {
-            events.push(TraderEvent::LinkDown { role: Role::Orders, why });
+        if let Some(end) = lost {
+            tell_end(Role::Orders, end, events);
+        }
+        if self.connection.as_mut().is_some_and(Connection::comes_up) {
+            events.push(TraderEvent::LinkUp { role: Role::Orders });
         }
         if std::mem::take(&mut self.spare_used) {
-            events.push(TraderEvent::LinkUp { role: Role::Orders });
             let why = Reason::cut("took the place of the order connection");
             events.push(TraderEvent::LinkDown { role: Role::Spare, why });
-        }
-        if std::mem::take(&mut self.talks_again) {
-            events.push(TraderEvent::LinkUp { role: Role::Orders });
         }
         if !self.announced && self.is_ready() {
             self.announced = true;
@@ -216,9 +225,9 @@ impl ParadexTrader {
         events.len() > before
     }
 
-    fn drop_connection(&mut self, why: Reason) {
+    fn drop_connection(&mut self, end: End) {
         self.serve_by_spare();
-        self.lost = Some(why);
+        self.lost = Some(end);
     }
 
     /// From here on the spare serves, if there is one.
@@ -226,6 +235,7 @@ impl ParadexTrader {
         self.connection = self.spare.take();
         if let Some(connection) = &mut self.connection {
             connection.session.take_over();
+            connection.told = false;
         }
         self.spare_used = self.connection.is_some();
     }
@@ -253,7 +263,7 @@ impl ParadexTrader {
         sent: Result<(), LinkError>,
     ) -> Result<(), SendError> {
         if let Err(error) = sent {
-            self.drop_connection(reason(&error));
+            self.drop_connection(End::of(&CLOSE_CODES, &error));
             return Err(SendError::Unclear(error));
         }
         if let Some(connection) = &mut self.connection {
@@ -278,7 +288,7 @@ impl Trader for ParadexTrader {
                 self.connection = Some(Connection::new(link, Session::new(token, self.profile, now)));
             }
             None if serves => {}
-            None => self.lost = Some(Reason::cut("connected without a token")),
+            None => self.lost = Some(End::loss("connected without a token")),
         }
     }
 
@@ -295,8 +305,8 @@ impl Trader for ParadexTrader {
     }
 
     fn poll(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> bool {
-        let worked = self.run(now, events).unwrap_or_else(|why| {
-            self.drop_connection(why);
+        let worked = self.run(now, events).unwrap_or_else(|end| {
+            self.drop_connection(end);
             true
         });
         self.watch(now);
@@ -349,6 +359,11 @@ impl Trader for ParadexTrader {
             let _ = connection.link.send(Outbound::Close);
         }
     }
+}
+
+fn tell_end(role: Role, End { why, mend }: End, events: &mut Vec<TraderEvent>) {
+    events.extend(mend.map(|mend| TraderEvent::LinkRefused { role, why, mend }));
+    events.push(TraderEvent::LinkDown { role, why });
 }
 
 fn no_connection() -> SendError {

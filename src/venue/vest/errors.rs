@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::json::{self, Code};
 use crate::types::order::Reason;
 use crate::types::{Reject, RejectClass, quoted};
+use crate::venue::end::CloseCode;
 
 use RejectClass::{Ambiguous, Definitive, Halt, RetryLater, TooLarge};
 
@@ -71,16 +72,20 @@ const CODES: [(i64, RejectClass, &str); 50] = [
     (5013, Ambiguous, "TRANSFER_EXECUTION_FAILED"),
 ];
 
-/// Codes with which a WebSocket is closed. They collide with those of liquidity provision, hence a table of their own.
-const CLOSE_CODES: [(i64, &str); 8] = [
-    (1011, "INTERNAL_ERROR"),
-    (1012, "SERVICE_RESTART"),
-    (4000, "WRONG_VERSION"),
-    (4001, "ACCOUNT_GROUP_NOT_FOUND"),
-    (4002, "ACCOUNT_GROUP_INVALID"),
-    (4003, "LISTEN_KEY_REQUIRED"),
-    (4004, "LISTEN_KEY_NOT_FOUND"),
-    (4005, "LISTEN_KEY_EXPIRED"),
+/// What the account group of `.env` is mended by.
+const GROUP: &str = "put the account group that bot4 register-vest prints into .env; restart";
+
+/// Every documented close code (sheet `vest`, 6). Those of listen keys need nobody: each private connection begins with
+/// a key that is asked for anew.
+pub const CLOSE_CODES: [CloseCode; 8] = [
+    CloseCode { code: 1011, name: "INTERNAL_ERROR", mend: None },
+    CloseCode { code: 1012, name: "SERVICE_RESTART", mend: None },
+    CloseCode { code: 4000, name: "WRONG_VERSION", mend: Some("get a bot4 that speaks the venue's version") },
+    CloseCode { code: 4001, name: "ACCOUNT_GROUP_NOT_FOUND", mend: Some(GROUP) },
+    CloseCode { code: 4002, name: "ACCOUNT_GROUP_INVALID", mend: Some(GROUP) },
+    CloseCode { code: 4003, name: "LISTEN_KEY_REQUIRED", mend: None },
+    CloseCode { code: 4004, name: "LISTEN_KEY_NOT_FOUND", mend: None },
+    CloseCode { code: 4005, name: "LISTEN_KEY_EXPIRED", mend: None },
 ];
 
 /// A refusal as it stood in a reply.
@@ -127,11 +132,6 @@ fn code_text(code: i64) -> Reason {
         Some((_, _, name)) => Reason::cut(&format!("{code} {name}")),
         None => Reason::cut(&code.to_string()),
     }
-}
-
-/// Name of a WebSocket close code, or of the same number in a message on a WebSocket.
-pub fn close_name(code: i64) -> &'static str {
-    CLOSE_CODES.iter().find(|row| row.0 == code).map_or("UNKNOWN", |row| row.1)
 }
 
 /// Reads a reply that is not a success, in any of the shapes of sheet `vest`, 6: plain envelope, envelope in `detail`,

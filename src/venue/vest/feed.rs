@@ -8,7 +8,7 @@ use sonic_rs::LazyValue;
 use super::access::Access;
 use super::json::{self, Code};
 use super::session::Session;
-use super::{depth, errors, scan};
+use super::{depth, scan};
 use crate::sys::link::Inbound;
 use crate::types::{BookUpdate, Nanos};
 use crate::venue::{Feed, FeedSink, Outbox, Setup, SetupError, WireError};
@@ -133,7 +133,7 @@ struct Message<'a> {
 /// Acknowledgements and PONGs have done their work by arriving.
 fn refused_subscription(code: Option<Code>, bytes: &[u8]) -> Result<(), WireError> {
     match code {
-        Some(Code(code)) => Err(WireError::new(errors::close_name(code), bytes, "an accepted subscription")),
+        Some(Code(_)) => Err(WireError::new("subscription", bytes, "an acknowledgement")),
         None => Ok(()),
     }
 }

@@ -44,6 +44,7 @@ pub const VENUE: Venue = Venue {
     order_wire: "REST",
     orders_by_request: true,
     order_fallback: false,
+    close_codes: &errors::CLOSE_CODES,
     paper_latency_ms: (350, 500),
     feed: |setup| Ok(Box::new(feed::PublicFeed::new(setup)?)),
     trader: |setup| Ok(Box::new(trader::VestTrader::new(setup)?)),

@@ -5,12 +5,11 @@ use serde::Deserialize;
 
 use super::errors::{self, DELETED_BY_LIQUIDATION};
 use super::json;
-use super::private::link_reason;
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
 use crate::types::order::{Reason, VenueOrderId};
 use crate::types::record::Role;
 use crate::types::{ClientId, Nanos, OrderNews, Pool, Reject, RejectClass};
-use crate::venue::{OrderKey, SendError, TraderEvent};
+use crate::venue::{OrderKey, SendError, TraderEvent, reason};
 
 /// An unanswered request after this means a dead connection, ms. The order is unknown long before.
 const REPLY_MS: u64 = 10_000;
@@ -44,6 +43,8 @@ pub struct OrderLinks {
     lanes: Vec<Option<Lane>>,
     /// Lanes that are to be there for the next orders.
     wanted: usize,
+    /// One has come since the last poll. It has nothing to confirm: it is up.
+    fresh: bool,
     /// A request without a reply for so long is overdue, ms.
     reply_max_ms: u64,
     /// A lane idle for this long is used once.
@@ -69,7 +70,7 @@ impl OrderLinks {
     pub fn new(pool: Pool, reply_max_ms: u64) -> Self {
         let wanted = pool.connections as usize;
         let lanes = (0..wanted * PLACES_EACH).map(|_| None).collect();
-        Self { lanes, wanted, reply_max_ms, warm_ms: u64::from(pool.keep_warm_s) * 1_000 }
+        Self { lanes, wanted, fresh: false, reply_max_ms, warm_ms: u64::from(pool.keep_warm_s) * 1_000 }
     }
 
     /// Takes a connection in the place of an idle one in doubt, which has nothing to lose, or into the first free
@@ -81,6 +82,7 @@ impl OrderLinks {
         let spent = self.lanes.iter().position(|lane| lane.as_ref().is_some_and(Lane::is_spent));
         if let Some(place) = spent.or_else(|| self.lanes.iter().position(Option::is_none)) {
             self.lanes[place] = Some(Lane::new(link, now));
+            self.fresh = true;
         }
     }
 
@@ -137,8 +139,9 @@ impl OrderLinks {
         }
         self.doubt(now);
         self.trim();
-        if lost && self.is_full() {
-            // Fresh ones have taken its place before.
+        let fresh = std::mem::take(&mut self.fresh) && self.is_up();
+        // Where it was lost, fresh ones may have taken its place before.
+        if fresh || lost && self.is_full() {
             events.push(TraderEvent::LinkUp { role: Role::Orders });
         }
         worked | self.keep_warm(now, warm)
@@ -212,7 +215,7 @@ impl Lane {
 
     fn send(&mut self, request: &[u8], errand: Errand, now: Nanos) -> Result<(), LinkError> {
         (self.flight, self.used) = (Some(errand), now);
-        self.link.send(Outbound::Request(request)).inspect_err(|error| self.broken = Some(link_reason(error)))
+        self.link.send(Outbound::Request(request)).inspect_err(|error| self.broken = Some(reason(error)))
     }
 
     fn turn(&mut self, now: Nanos) -> Turn {
@@ -232,7 +235,7 @@ impl Lane {
                 Turn::Lost(Reason::cut("no reply within 10 s"))
             }
             Ok(None) => Turn::Idle,
-            Err(error) => Turn::Lost(link_reason(&error)),
+            Err(error) => Turn::Lost(reason(&error)),
         }
     }
 }

@@ -8,10 +8,10 @@ use super::errors::{self, DELETED_BY_LIQUIDATION};
 use super::json::{self, Code};
 use super::order_row::{OrderRow, Status};
 use super::session::Session;
-use crate::sys::link::{Inbound, Link, LinkError, Outbound};
+use crate::sys::link::{Inbound, Link, Outbound};
 use crate::types::Nanos;
-use crate::types::order::Reason;
 use crate::types::record::Role;
+use crate::venue::end::End;
 use crate::venue::{TraderEvent, WireError, reason};
 
 const CHANNEL: &str = "account_private";
@@ -55,14 +55,16 @@ impl PrivateStream {
     /// Moves bytes and reports events. True when there was anything.
     pub fn poll(&mut self, now: Nanos, events: &mut Vec<TraderEvent>) -> bool {
         let Some(mut link) = self.link.take() else { return false };
-        let before = events.len();
+        let (before, was_up) = (events.len(), self.stage == Stage::Subscribed);
         match self.drive(link.as_mut(), now, events) {
             Ok(worked) => {
                 self.link = Some(link);
                 worked || events.len() > before
             }
-            Err(why) => {
-                events.push(TraderEvent::LinkDown { role: Role::Private, why });
+            Err(end) => {
+                let (role, End { why, mend }) = (Role::Private, end.after(was_up));
+                events.extend(mend.map(|mend| TraderEvent::LinkRefused { role, why, mend }));
+                events.push(TraderEvent::LinkDown { role, why });
                 true
             }
         }
@@ -76,44 +78,42 @@ impl PrivateStream {
     }
 
     /// An error means that the connection is no more.
-    fn drive(
-        &mut self,
-        link: &mut dyn Link,
-        now: Nanos,
-        events: &mut Vec<TraderEvent>,
-    ) -> Result<bool, Reason> {
+    fn drive(&mut self, link: &mut dyn Link, now: Nanos, events: &mut Vec<TraderEvent>) -> Result<bool, End> {
+        let ended = |error| End::of(&errors::CLOSE_CODES, &error);
         if self.stage == Stage::Fresh {
             let message = self.session.subscribe(CHANNEL);
-            link.send(Outbound::Text(message.as_bytes())).map_err(|error| link_reason(&error))?;
+            link.send(Outbound::Text(message.as_bytes())).map_err(ended)?;
             self.stage = Stage::Asked;
         }
         let mut worked = false;
-        while let Some(frame) = link.recv().map_err(|error| link_reason(&error))? {
+        while let Some(frame) = link.recv().map_err(ended)? {
             worked = true;
             self.session.alive();
             self.on_frame(frame, events)?;
         }
         if self.stage == Stage::Asked && now.ms_since(self.opened) > SUBSCRIBE_MS {
-            return Err(Reason::cut("subscription not confirmed"));
+            return Err(End::loss("subscription not confirmed"));
         }
-        if let Some(ping) = self.session.tick(now).map_err(|error| reason(&error))? {
-            link.send(Outbound::Text(ping)).map_err(|error| link_reason(&error))?;
+        if let Some(ping) = self.session.tick(now).map_err(|error| End::loss(&error.to_string()))? {
+            link.send(Outbound::Text(ping)).map_err(ended)?;
         }
         Ok(worked)
     }
 
-    fn on_frame(&mut self, frame: Inbound<'_>, events: &mut Vec<TraderEvent>) -> Result<(), Reason> {
+    fn on_frame(&mut self, frame: Inbound<'_>, events: &mut Vec<TraderEvent>) -> Result<(), End> {
         let bytes = match frame {
             Inbound::Text(bytes) | Inbound::Binary(bytes) => bytes,
             Inbound::Heartbeat => return Ok(()),
-            Inbound::Response { .. } => return Err(Reason::cut("an HTTP response on a WebSocket")),
+            Inbound::Response { .. } => return Err(End::loss("an HTTP response on a WebSocket")),
         };
         match read(bytes, events) {
-            Ok(Heard::Confirmed) => self.stage = Stage::Subscribed,
-            Ok(Heard::Nothing) => {}
-            Ok(Heard::Error(code)) => {
-                return Err(Reason::cut(&format!("{code} {}", errors::close_name(code))));
+            Ok(Heard::Confirmed) if self.stage == Stage::Subscribed => {}
+            Ok(Heard::Confirmed) => {
+                self.stage = Stage::Subscribed;
+                events.push(TraderEvent::LinkUp { role: Role::Private });
             }
+            Ok(Heard::Nothing) => {}
+            Ok(Heard::Error(code)) => return Err(End::told(&errors::CLOSE_CODES, code)),
             Err(error) => events.push(TraderEvent::BadFrame { why: reason(&error) }),
         }
         Ok(())
@@ -182,16 +182,6 @@ fn on_order(row: &OrderRow<'_>, events: &mut Vec<TraderEvent>) {
     }
     if let Some(error) = bad {
         events.push(TraderEvent::BadFrame { why: reason(&error) });
-    }
-}
-
-/// A close code with its name, or the error's own text.
-pub fn link_reason(error: &LinkError) -> Reason {
-    match error {
-        LinkError::Closed { code, .. } => {
-            Reason::cut(&format!("closed by the venue: {code} {}", errors::close_name(i64::from(*code))))
-        }
-        other => reason(other),
     }
 }
 
@@ -266,6 +256,7 @@ mod tests {
         assert!(stream.poll(NOW, &mut events) && stream.is_subscribed());
         stream.poll(NOW.plus_ms(15_000), &mut events);
         assert_eq!(far.sent(), [r#"{"method":"PING","params":[],"id":0}"#]);
+        assert_eq!(std::mem::take(&mut events), [TraderEvent::LinkUp { role: Role::Private }]);
         stream.poll(NOW.plus_ms(20_000), &mut events);
         assert!(matches!(events[..], [TraderEvent::LinkDown { role: Role::Private, .. }]));
         assert!(stream.is_missing() && !stream.is_subscribed());
@@ -280,6 +271,24 @@ mod tests {
         far.say(br#"{"data":"PONG"}"#);
         stream.poll(NOW.plus_ms(10_001), &mut events);
         assert!(matches!(events[..], [TraderEvent::LinkDown { .. }]));
+    }
+
+    #[test]
+    fn a_refusal_that_needs_a_person_is_told_where_the_stream_was_never_up() {
+        for (up, code, refused) in [(false, 4001, true), (true, 4001, false), (false, 4004, false)] {
+            let (wire, far) = Wire::pair();
+            let (mut stream, mut events) = (PrivateStream::default(), Vec::new());
+            stream.install(wire, NOW);
+            if up {
+                far.say(br#"{"result":null,"id":1}"#);
+                stream.poll(NOW, &mut events);
+                assert_eq!(std::mem::take(&mut events), [TraderEvent::LinkUp { role: Role::Private }]);
+            }
+            far.close(code);
+            stream.poll(NOW, &mut events);
+            let told = matches!(events[0], TraderEvent::LinkRefused { role: Role::Private, .. });
+            assert_eq!((told, events.len()), (refused, 1 + usize::from(refused)), "{code} {events:?}");
+        }
     }
 
     #[test]

@@ -201,7 +201,13 @@ mod tests {
         (trader, far)
     }
 
+    /// What it tells, but that connections have come.
     fn poll(trader: &mut VestTrader, now: Nanos) -> Vec<TraderEvent> {
+        let told = poll_all(trader, now);
+        told.into_iter().filter(|event| !matches!(event, TraderEvent::LinkUp { .. })).collect()
+    }
+
+    fn poll_all(trader: &mut VestTrader, now: Nanos) -> Vec<TraderEvent> {
         let mut events = Vec::new();
         trader.poll(now, &mut events);
         events
@@ -230,11 +236,13 @@ mod tests {
         let (mut trader, _) = trader(0);
         assert_eq!(trader.missing(), [false, true, true, false]);
         let private = install(&mut trader, Role::Private);
+        assert_eq!(poll_all(&mut trader, NOW), []);
         private.say(br#"{"result":null,"id":1}"#);
-        assert_eq!(poll(&mut trader, NOW), []);
+        let up = |role| TraderEvent::LinkUp { role };
+        assert_eq!(poll_all(&mut trader, NOW), [up(Role::Private)]);
         let orders = install(&mut trader, Role::Orders);
         assert_eq!(trader.missing(), [false, true, false, false]);
-        assert_eq!(poll(&mut trader, NOW), [TraderEvent::Ready(true)]);
+        assert_eq!(poll_all(&mut trader, NOW), [up(Role::Orders), TraderEvent::Ready(true)]);
         assert_eq!(poll(&mut trader, NOW), []);
         orders.close(1000);
         assert!(matches!(
@@ -362,8 +370,9 @@ mod tests {
         let late = NOW.plus_ms(REPLY_MAX_MS + 1);
         assert_eq!(poll(&mut trader, late), []);
         let _fresh = [0; 3].map(|_| install_at(&mut trader, Role::Orders, late));
+        assert_eq!(poll(&mut trader, late), []);
         far[busy].close(1006);
-        let events = poll(&mut trader, late);
+        let events = poll_all(&mut trader, late);
         assert!(matches!(events[1], TraderEvent::LinkDown { role: Role::Orders, .. }));
         assert_eq!(events[2], TraderEvent::LinkUp { role: Role::Orders }, "or somebody is called for it");
     }
