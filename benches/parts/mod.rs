@@ -159,6 +159,6 @@ impl Link for Echo {
             return Ok(None);
         }
         self.0 -= 1;
-        Ok(Some(Inbound::Response { status: 200, body: br#"{"id":"0xabc"}"# }))
+        Ok(Some(Inbound::Response { status: 200, body: br#"{"id":"0xabc"}"#, retry_after: None }))
     }
 }

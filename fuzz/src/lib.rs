@@ -106,7 +106,7 @@ impl Link for Played {
         self.current = message;
         let status = 200 + u16::from(self.current.first().copied().unwrap_or(0)) * 2;
         Ok(Some(match self.http {
-            true => Inbound::Response { status, body: &self.current },
+            true => Inbound::Response { status, body: &self.current, retry_after: None },
             false => inbound(&self.current),
         }))
     }

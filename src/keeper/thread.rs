@@ -16,9 +16,9 @@ use crate::types::settings::Reconcile;
 use crate::types::{Level, Nanos, PairId, Price, Record, RecordKind, VenueId, VenueMode};
 use crate::venue::{Answer, Desk, DeskError, REGISTRY, ReadyLink, Sighting, Target, reason};
 
-/// How long a venue that asks for patience is spared when it names no time, or an absurd one, s.
-const PATIENCE_S: u64 = 2;
-const PATIENCE_MAX_S: u64 = 60;
+/// How long a venue that asks for patience is spared when it names no time, and at least, ms.
+const PATIENCE_MS: u64 = 2_000;
+const PATIENCE_LEAST_MS: u64 = 1_000;
 
 /// How long an answer is waited for at least, ms: one that is lost must not keep the fate of an order waiting.
 const DEADLINE_LEAST_MS: u64 = 1_000;
@@ -122,8 +122,7 @@ impl KeeperThread {
 
     /// The venue asked for patience: only what closes goes on meanwhile.
     fn heed(&mut self) {
-        let Some(seconds) = self.http.limited_s.take() else { return };
-        let for_ms = seconds * 1_000;
+        let Some(for_ms) = self.http.limited_ms.take() else { return };
         self.schedule.hold(self.clock.now().plus_ms(for_ms));
         tracing::warn!(
             event_type = "RATE_LIMITED",
@@ -274,7 +273,7 @@ impl KeeperThread {
 
     fn complain(&mut self, error: &DeskError, what: &'static str) {
         if error.asks_for_patience() {
-            self.http.limited_s.get_or_insert(PATIENCE_S);
+            self.http.limited_ms.get_or_insert(PATIENCE_MS);
         }
         tracing::warn!(event_type = "KEEPER", what, "{error}");
     }
@@ -288,7 +287,7 @@ impl KeeperThread {
 struct Heeding {
     http: Box<dyn Http>,
     clock: Arc<dyn Clock>,
-    limited_s: Option<u64>,
+    limited_ms: Option<u64>,
     /// Calls so far.
     calls: u64,
     /// How long the last answers took, ms; one that did not come took as long as it was waited for.
@@ -303,7 +302,7 @@ impl Heeding {
         Self {
             http,
             clock,
-            limited_s: None,
+            limited_ms: None,
             calls: 0,
             took_ms: [0; ANSWERS],
             next: 0,
@@ -331,8 +330,8 @@ impl Http for Heeding {
         }
         let response = answer?;
         if response.status == 429 {
-            let wanted = response.retry_after_s.unwrap_or(PATIENCE_S);
-            self.limited_s = Some(wanted.clamp(1, PATIENCE_MAX_S));
+            let told = response.retry_after.map(|told| told.wait_ms(self.clock.now()));
+            self.limited_ms = Some(told.unwrap_or(PATIENCE_MS).max(PATIENCE_LEAST_MS));
         }
         Ok(response)
     }
@@ -401,7 +400,7 @@ mod tests {
                 // Nobody listens there.
                 0 => Err(HttpError("refused".to_owned())),
                 _ if takes_ms <= request.deadline_ms => {
-                    Ok(Response { status: 200, body: Vec::new(), retry_after_s: None })
+                    Ok(Response { status: 200, body: Vec::new(), retry_after: None })
                 }
                 _ => Err(HttpError("none".to_owned())),
             }

@@ -23,6 +23,8 @@ pub struct VenueFacts {
     pub was_ready: bool,
     /// No entries before this (a private stream has just returned).
     pub settled_at: Nanos,
+    /// A close that the venue refuses for now is not tried again before.
+    pub closes_later: Nanos,
     pub mode: VenueMode,
     pub account: Option<AccountReport>,
     /// When the newest statement of the account was asked for; `None` where nobody asks (paper).

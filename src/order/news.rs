@@ -17,6 +17,10 @@ use crate::types::{
 /// A venue that said "later" is left alone for this long, ms; the other leg's is not.
 const RETRY_LATER_MS: u64 = 1_000;
 
+/// As long at most where the venue names a time of its own, ms: it may ask for a minute, and a leg that is alone has to
+/// come home within five seconds of its first fill (SAFETY §7), which leaves room for two tries.
+const CLOSES_LATER_MAX_MS: u64 = 2_000;
+
 /// And opens nothing for this long, ms.
 const ENTRIES_LATER_MS: u64 = 5_000;
 /// A mending order is cut to no less than 1/16 of what is missing.
@@ -86,6 +90,11 @@ impl Core {
             }
             TraderEvent::LinkUp { role } => fx.push(Effect::Log(RecordKind::LinkUp { venue, role })),
             TraderEvent::BadFrame { why } => fx.push(Effect::Log(RecordKind::BadFrame { venue, why })),
+            TraderEvent::Limited { for_ms } => {
+                self.hold_entries(now, venue, u64::from(for_ms));
+                let closes_ms = u64::from(for_ms).min(CLOSES_LATER_MAX_MS);
+                self.venues[venue.index()].closes_later = now.plus_ms(closes_ms);
+            }
             TraderEvent::Account { equity, free } => {
                 if let Some(account) = &mut self.venues[venue.index()].account {
                     (account.equity, account.free_margin) = (equity, free);
@@ -421,7 +430,8 @@ impl Core {
             RejectClass::RetryLater => {
                 self.hold_entries(now, venue, ENTRIES_LATER_MS);
                 let mend = &mut self.pairs[index].mend;
-                mend.not_before[leg] = now.plus_ms(RETRY_LATER_MS);
+                mend.not_before[leg] =
+                    now.plus_ms(RETRY_LATER_MS).max(self.venues[venue.index()].closes_later);
                 mend.put_off[leg] += 2;
             }
             _ => {}

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
 use super::clock::{Clock, Deadline};
-use super::http1::Replies;
+use super::http1::{Replies, Reply};
 use super::link::{Inbound, Link, LinkError, Outbound};
 use super::socket::{DialError, Dialer, Pace, TlsStream};
 use super::url::SecureUrl;
@@ -88,7 +88,7 @@ impl<C: Clock> HttpLink<C> {
     }
 
     /// A complete reply that is in the buffer already.
-    fn reply(&mut self) -> Result<Option<u16>, LinkError> {
+    fn reply(&mut self) -> Result<Option<Reply>, LinkError> {
         let protocol = |error: super::http1::BadReply| LinkError::Protocol(error.to_string());
         let mut reply = self.replies.next_reply().map_err(protocol)?;
         if reply.is_none() && self.ended {
@@ -102,7 +102,7 @@ impl<C: Clock> HttpLink<C> {
             )));
         }
         self.ended |= reply.last;
-        Ok(Some(reply.status))
+        Ok(Some(reply))
     }
 
     /// Nothing has come: is that still all right?
@@ -137,13 +137,15 @@ impl<C: Clock> Link for HttpLink<C> {
 
     fn recv(&mut self) -> Result<Option<Inbound<'_>>, LinkError> {
         self.flush()?;
-        let mut status = self.reply()?;
-        if status.is_none() && !self.ended {
+        let mut reply = self.reply()?;
+        if reply.is_none() && !self.ended {
             self.read()?;
-            status = self.reply()?;
+            reply = self.reply()?;
         }
-        match status {
-            Some(status) => Ok(Some(Inbound::Response { status, body: self.replies.body() })),
+        match reply {
+            Some(Reply { status, retry_after, .. }) => {
+                Ok(Some(Inbound::Response { status, body: self.replies.body(), retry_after }))
+            }
             None => self.check_silence().map(|()| None),
         }
     }
@@ -178,7 +180,7 @@ mod tests {
     fn wait(link: &mut HttpLink<ManualClock>) -> Result<(u16, Vec<u8>), LinkError> {
         loop {
             match link.recv()? {
-                Some(Inbound::Response { status, body }) => return Ok((status, body.to_vec())),
+                Some(Inbound::Response { status, body, .. }) => return Ok((status, body.to_vec())),
                 Some(other) => panic!("{other:?}"),
                 None => std::thread::yield_now(),
             }

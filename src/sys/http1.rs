@@ -4,6 +4,7 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 use thiserror::Error;
 
+use super::retry_after::RetryAfter;
 use crate::types::limits::{HTTP_BODY_MAX, HTTP_HEAD_MAX};
 
 /// Header lines of one reply; a venue behind a proxy sends about 25.
@@ -24,6 +25,7 @@ pub struct Reply {
     pub status: u16,
     /// The server closes the connection after it.
     pub last: bool,
+    pub retry_after: Option<RetryAfter>,
 }
 
 /// Bytes that are no reply that we could have asked for. The connection is of no more use.
@@ -123,7 +125,8 @@ impl Replies {
                 continue;
             }
             self.body.clear();
-            self.reply = Reply { status, last: framing.close || minor == 0 };
+            self.reply =
+                Reply { status, last: framing.close || minor == 0, retry_after: framing.retry_after };
             return framing.stage(status, &mut self.reply).map(Some);
         }
     }
@@ -188,12 +191,13 @@ impl Replies {
     }
 }
 
-/// What the headers say about the body's end (RFC 9112, 6.3).
+/// What the headers say about the body's end (RFC 9112, 6.3) and about the next request.
 #[derive(Default)]
 struct Framing {
     length: Option<usize>,
     chunked: bool,
     close: bool,
+    retry_after: Option<RetryAfter>,
 }
 
 impl Framing {
@@ -207,6 +211,8 @@ impl Framing {
                 only("transfer-encoding", value, "chunked")?;
             } else if name.eq_ignore_ascii_case("content-encoding") {
                 only("content-encoding", value, "identity")?;
+            } else if name.eq_ignore_ascii_case("retry-after") {
+                framing.retry_after = RetryAfter::read(value);
             } else if name.eq_ignore_ascii_case("connection") {
                 framing.close |= value.split(|&byte| byte == b',').any(|word| is_word(word, "close"));
             }
@@ -298,6 +304,15 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         assert_eq!(all(&bytes).unwrap(), expected, "byte by byte");
+    }
+
+    #[test]
+    fn each_reply_says_for_itself_when_to_come_back() {
+        let mut replies = Replies::default();
+        let limited = b"HTTP/1.1 429 Slow\r\nretry-after: 7\r\nContent-Length: 0\r\n\r\n";
+        replies.push(&[limited, SIZED].concat());
+        let mut next = || replies.next_reply().unwrap().unwrap().retry_after;
+        assert_eq!([next(), next()], [Some(RetryAfter::Wait(7_000)), None]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use super::clock::Clock;
+use super::retry_after::RetryAfter;
 use crate::types::Nanos;
 
 /// A message to the venue. WebSocket links take `Text` and `Ping`, HTTP links a complete serialised `Request`.
@@ -30,6 +31,8 @@ pub enum Inbound<'a> {
     Response {
         status: u16,
         body: &'a [u8],
+        /// How long the venue asks to be left alone.
+        retry_after: Option<RetryAfter>,
     },
     /// Protocol-level ping or pong; already answered, shown because it proves life.
     Heartbeat,

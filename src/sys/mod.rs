@@ -24,6 +24,7 @@ mod parked;
 pub mod process;
 pub mod realtime;
 pub mod rest;
+pub mod retry_after;
 pub mod ring;
 mod seqlock;
 pub mod signals;

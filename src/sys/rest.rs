@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, AsSendBody};
 
 use super::clock::Deadline;
+use super::retry_after::RetryAfter;
 use super::socket::{DialError, Dialer, Pace, TlsStream};
 use super::url::{Scheme, SecureUrl};
 use crate::types::limits::{HTTP_BODY_MAX, HTTP_DEADLINE_MS, HTTP_HEAD_MAX};
@@ -50,8 +51,7 @@ pub enum Method {
 pub struct Response {
     pub status: u16,
     pub body: Vec<u8>,
-    /// Seconds of a `Retry-After` header.
-    pub retry_after_s: Option<u64>,
+    pub retry_after: Option<RetryAfter>,
 }
 
 /// Why there was no complete answer. Never holds the URL, which may hold a secret.
@@ -128,11 +128,11 @@ fn run_until(
 }
 
 fn read(mut response: http::Response<ureq::Body>) -> Result<Response, ureq::Error> {
-    let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let retry_after_s = header.and_then(|text| text.trim().parse().ok());
+    let header = response.headers().get("retry-after");
+    let retry_after = header.and_then(|value| RetryAfter::read(value.as_bytes()));
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(HTTP_BODY_MAX as u64).read_to_vec()?;
-    Ok(Response { status, body, retry_after_s })
+    Ok(Response { status, body, retry_after })
 }
 
 /// What went wrong, without anything that ureq may quote of the request.
@@ -309,7 +309,7 @@ mod tests {
             });
             let response = response.unwrap();
             assert!(head.starts_with(&response.status.to_string()));
-            assert_eq!(response.retry_after_s, head.contains("429").then_some(7));
+            assert_eq!(response.retry_after, head.contains("429").then_some(RetryAfter::Wait(7_000)));
         }
     }
 

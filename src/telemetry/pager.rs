@@ -270,7 +270,7 @@ mod tests {
             if self.statuses.is_empty() {
                 return Err(HttpError("hooks.example.com:8443: refused".to_owned()));
             }
-            Ok(Response { status: self.statuses.remove(0), body: Vec::new(), retry_after_s: None })
+            Ok(Response { status: self.statuses.remove(0), body: Vec::new(), retry_after: None })
         }
     }
 

@@ -25,6 +25,8 @@ pub const HTTP_HEAD_MAX: usize = 16 << 10;
 pub const HTTP_PIPELINE_MAX: usize = 64;
 /// A whole HTTP exchange lasts at most so long, from the request to the last byte of the reply (SAFETY C13).
 pub const HTTP_DEADLINE_MS: u64 = 5_000;
+/// A venue that asks to be left alone is heeded for so long at most: what it asks may be absurd (SAFETY C9).
+pub const RETRY_AFTER_MAX_MS: u64 = 60_000;
 /// A blocking link comes back from an idle read after this, so that its owner can ping and check deadlines.
 pub const LINK_READ_TIMEOUT_MS: u64 = 250;
 /// Bytes sent and not acknowledged by the peer's kernel for so long end a connection (SAFETY C4).

@@ -45,6 +45,10 @@ pub enum TraderEvent {
     LinkUp {
         role: Role,
     },
+    /// The venue asks to be left alone for so long, ms; what it refused therefore is told next.
+    Limited {
+        for_ms: u32,
+    },
     BadFrame {
         why: Reason,
     },

@@ -125,7 +125,8 @@ impl Link for Private {
         let text = &mut self.text;
         match (self.venue, self.replies.remove(0)) {
             (0, Reply::Refused(_)) => {
-                return Ok(Some(Inbound::Response { status: 400, body: br#"{"code":3003,"msg":"stale"}"# }));
+                let body = br#"{"code":3003,"msg":"stale"}"#;
+                return Ok(Some(Inbound::Response { status: 400, body, retry_after: None }));
             }
             (0, Reply::Granted(id)) => write!(text, r#"{{"result":null,"id":{id}}}"#)?,
             (_, Reply::Refused(id)) => write!(

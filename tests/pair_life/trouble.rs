@@ -190,3 +190,38 @@ fn a_wish_of_before_the_market_shut_is_not_followed() {
     rig.fact(Fact::Mode { venue: P, mode: VenueMode::Untold });
     assert_eq!(exit(&mut rig), 4);
 }
+
+/// A venue that names a time is heeded, by a close for two seconds at most: a lone leg has to come home.
+#[test]
+fn a_close_that_is_put_off_waits_as_long_as_the_venue_asks_up_to_two_seconds() {
+    for (asked, pause_ms) in [(None, 1_000), (Some(1), 1_000), (Some(1_500), 1_500), (Some(60_000), 2_000)] {
+        let mut rig = Rig::new();
+        rig.opened();
+        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+        rig.fill(3, "g", "1", "100.10");
+        if let Some(for_ms) = asked {
+            rig.event(V, TraderEvent::Limited { for_ms });
+        }
+        rig.reject(2, RejectClass::RetryLater);
+        let from = rig.now;
+        while rig.sent.len() == 4 {
+            rig.wait_ms(10);
+            rig.quotes();
+        }
+        let took_ms = rig.now.ms_since(from);
+        assert_eq!(rig.sent[4].venue, V, "{asked:?}");
+        assert!((pause_ms..pause_ms + 50).contains(&took_ms), "{asked:?} after {took_ms} ms");
+    }
+}
+
+#[test]
+fn nothing_is_opened_for_as_long_as_a_venue_asks() {
+    for (later_ms, orders) in [(28_000, 0), (31_000, 2)] {
+        let mut rig = Rig::new();
+        rig.event(V, TraderEvent::Limited { for_ms: 30_000 });
+        rig.later_ms(later_ms);
+        rig.quotes();
+        rig.enter();
+        assert_eq!(rig.sent.len(), orders, "after {later_ms} ms");
+    }
+}

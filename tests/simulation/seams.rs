@@ -9,6 +9,7 @@ use bot4::keeper::thread::Connector;
 use bot4::sys::clock::{Clock, ManualClock};
 use bot4::sys::link::{Inbound, Link, LinkError, Outbound};
 use bot4::sys::rest::{Http, HttpError, Method, Request, Response};
+use bot4::sys::retry_after::RetryAfter;
 use bot4::types::Nanos;
 use bot4::types::limits::HTTP_DEADLINE_MS;
 use bot4::types::record::Role;
@@ -122,11 +123,13 @@ impl Link for SimLink {
             Way::Http(calls) => {
                 let Some((call, sent)) = calls.front().copied() else { return Ok(None) };
                 match venue.answer(call, now) {
-                    stage::Answered::Reply(wire::Response { status, body, .. }) => {
+                    stage::Answered::Reply(wire::Response { status, headers, body, .. }) => {
                         calls.pop_front();
                         self.bytes = body;
                         world.trace.mix(at, "reply", &self.bytes);
-                        Ok(Some(Inbound::Response { status, body: &self.bytes }))
+                        let retry = headers.iter().find(|(name, _)| *name == "retry-after");
+                        let retry_after = retry.and_then(|(_, value)| RetryAfter::read(value.as_bytes()));
+                        Ok(Some(Inbound::Response { status, body: &self.bytes, retry_after }))
                     }
                     _ if at >= sent + DEADLINE_NS => Err(lost("no reply in time")),
                     _ => Ok(None),
@@ -321,8 +324,8 @@ impl Http for SimHttp {
                 self.spend((due_us - now).max(0) as u64 * 1_000);
                 world.trace.note(at, "answer", format_args!("{} {status} {}", self.venue, Shown(&body)));
                 let retry = headers.iter().find(|(name, _)| *name == "retry-after");
-                let retry_after_s = retry.and_then(|(_, value)| value.trim().parse().ok());
-                Ok(Response { status, body, retry_after_s })
+                let retry_after = retry.and_then(|(_, value)| RetryAfter::read(value.as_bytes()));
+                Ok(Response { status, body, retry_after })
             }
             None => {
                 self.spend(deadline_ns.saturating_sub(trip));

@@ -54,7 +54,8 @@ pub struct OrderLinks {
 /// What a poll of one lane came to.
 enum Turn {
     Idle,
-    Answered(Errand, Answer),
+    /// With how long the venue asks to be left alone, ms.
+    Answered(Errand, Answer, Option<u32>),
     Lost(Reason),
 }
 
@@ -128,7 +129,14 @@ impl OrderLinks {
             while let Some(lane) = place {
                 match lane.turn(now) {
                     Turn::Idle => break,
-                    Turn::Answered(errand, answer) => report(errand, answer, events, named),
+                    Turn::Answered(errand, answer, for_ms) => {
+                        if let (Answer::Refused(reject, _), Some(for_ms)) = (&answer, for_ms)
+                            && reject.class == RejectClass::RetryLater
+                        {
+                            events.push(TraderEvent::Limited { for_ms });
+                        }
+                        report(errand, answer, events, named);
+                    }
                     Turn::Lost(why) => {
                         report_loss(lane.flight, why, events);
                         (*place, lost) = (None, true);
@@ -223,10 +231,13 @@ impl Lane {
             return Turn::Lost(why);
         }
         match self.link.recv() {
-            Ok(Some(Inbound::Response { status, body })) => {
+            Ok(Some(Inbound::Response { status, body, retry_after })) => {
                 (self.used, self.heard, self.doubted) = (now, now, false);
                 match self.flight.take() {
-                    Some(errand) => Turn::Answered(errand, read_answer(errand, status, body)),
+                    Some(errand) => {
+                        let for_ms = retry_after.map(|told| told.wait_ms(now) as u32);
+                        Turn::Answered(errand, read_answer(errand, status, body), for_ms)
+                    }
                     None => Turn::Lost(Reason::cut("a reply without a request")),
                 }
             }

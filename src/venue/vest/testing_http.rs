@@ -28,6 +28,6 @@ impl Http for Script {
         self.calls.push(request);
         let (status, body) =
             self.answers.pop_front().ok_or_else(|| HttpError("connection refused".into()))?;
-        Ok(Response { status, body: body.into_bytes(), retry_after_s: None })
+        Ok(Response { status, body: body.into_bytes(), retry_after: None })
     }
 }

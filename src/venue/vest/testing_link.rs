@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::sys::link::{Inbound, Link, LinkError, Outbound};
+use crate::sys::retry_after::RetryAfter;
 
 enum Play {
     Frame(Vec<u8>),
-    Response(u16, Vec<u8>),
+    Response(u16, Vec<u8>, Option<RetryAfter>),
     Close(u16),
     FailSends,
 }
@@ -70,9 +71,9 @@ impl Link for Wire {
                 self.current = bytes;
                 Ok(Some(Inbound::Text(&self.current)))
             }
-            Some(Play::Response(status, body)) => {
+            Some(Play::Response(status, body, retry_after)) => {
                 self.current = body;
-                Ok(Some(Inbound::Response { status, body: &self.current }))
+                Ok(Some(Inbound::Response { status, body: &self.current, retry_after }))
             }
             Some(Play::Close(code)) => Err(LinkError::Closed { code, reason: "bye".into() }),
             Some(Play::FailSends) | None => Ok(None),
@@ -86,7 +87,13 @@ impl Far {
     }
 
     pub(super) fn reply(&self, status: u16, body: &str) {
-        self.plays.send(Play::Response(status, body.as_bytes().to_vec())).unwrap();
+        self.plays.send(Play::Response(status, body.as_bytes().to_vec(), None)).unwrap();
+    }
+
+    /// The venue refuses a request for now.
+    pub(super) fn put_off(&self, retry_after: &str) {
+        let told = RetryAfter::read(retry_after.as_bytes());
+        self.plays.send(Play::Response(429, Vec::new(), told)).unwrap();
     }
 
     pub(super) fn close(&self, code: u16) {

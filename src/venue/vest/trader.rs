@@ -363,6 +363,25 @@ mod tests {
     }
 
     #[test]
+    fn an_order_that_is_put_off_tells_for_how_long() {
+        let asked_ms = |header: &str| {
+            let (mut trader, far) = trader(1);
+            trader.send(&spec(1), NOW).unwrap();
+            far[0].put_off(header);
+            let events = poll(&mut trader, NOW);
+            assert_eq!(class_of(events.last().unwrap()).0, RejectClass::RetryLater);
+            match events[..] {
+                [TraderEvent::Limited { for_ms }, _] => Some(for_ms),
+                _ => None,
+            }
+        };
+        // NOW is 1970-01-01 00:16:40.
+        let date = asked_ms("Thu, 01 Jan 1970 00:16:47 GMT");
+        assert_eq!((asked_ms("7"), date, asked_ms("86400")), (Some(7_000), Some(7_000), Some(60_000)));
+        assert_eq!((asked_ms("soon"), asked_ms("")), (None, None));
+    }
+
+    #[test]
     fn a_connection_that_was_replaced_before_it_ended_is_not_missed() {
         let (mut trader, far) = trader(3);
         trader.send(&spec(1), NOW).unwrap();

@@ -33,7 +33,7 @@ impl Http for Script {
         let Some((_, status, body)) = at.and_then(|at| self.answers.remove(at)) else {
             return Err(HttpError(format!("no route for {call}")));
         };
-        Ok(Response { status, body: body.into_bytes(), retry_after_s: None })
+        Ok(Response { status, body: body.into_bytes(), retry_after: None })
     }
 }
 
