@@ -39,7 +39,7 @@ use crate::journal::used::{flatten_dir, used};
 use crate::journal::{self, FileJournal, Supply};
 use crate::order::core::Core;
 use crate::order::misplaced::misplaced;
-use crate::store::{Level, Output, Redactor, Target};
+use crate::store::{Claim, Level, Output, Redactor, Target};
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::lock::InstanceLock;
 use crate::sys::process;
@@ -87,7 +87,9 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     let left = held_before(&config, options.live, clock.now())?;
     let held = left.is_some();
     let options = startup::what_memory_allows(options, locked, config.trades_real_money(), held)?;
-    let answers = restore::check_database(&database, held)?;
+    let mut claim =
+        options.live.then(|| claim(&config, &credentials, &clock)).filter(|_| database.is_shared());
+    let (session, answers) = restore::check_database(&database, claim.as_mut(), held, &clock, &signals)?;
     let patience = startup::Patience { signals: &signals, held: left.as_ref() };
     let parts = open_venues(&config, credentials, &clock, options.live, &patience)?;
     let sums = startup::check_arithmetic(&config, &parts, held)?;
@@ -97,8 +99,19 @@ pub fn run(config: Config, credentials: Credentials, options: RunOptions) -> Res
     }
     let options = startup::what_pays(options, &sums, held)?;
     let opened = open_journal(&config, (&database, answers), &parts, &clock)?;
-    let engine = engine::Engine::new(&config, parts, opened, database, output, &clock, options)?;
+    let db = engine::DbParts { target: database, claim, session };
+    let engine = engine::Engine::new(&config, parts, opened, db, output, &clock, options)?;
     engine.run(signals)
+}
+
+/// The lock of the accounts that this run trades.
+fn claim(config: &Config, credentials: &Credentials, clock: &SystemClock) -> Claim {
+    let sections = config.venues.iter().zip(&credentials.venues).zip(&REGISTRY);
+    let accounts = sections.filter_map(|((section, secrets), venue)| {
+        let account = secrets.get(venue.account_secret).ok()?;
+        Some([venue.name, &section.env, account.expose()])
+    });
+    Claim::new(accounts, &process::own_name(), clock.now())
 }
 
 /// Standard output as JSON lines, with every secret of this run taken out.

@@ -5,8 +5,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use super::claim::Claim;
 use super::names::Names;
 use super::project::Projector;
 use super::read::version_of;
@@ -23,10 +24,19 @@ const PAUSE_MIN_MS: u64 = 100;
 const PAUSE_MAX_MS: u64 = 10_000;
 /// Failures in a row after which the operator is warned, and again after each further so many.
 const WARN_AFTER: u32 = 3;
+/// Pause between two tries for a lock that another holds, ms: it is soon known whether that one lives.
+const CLAIM_PAUSE_MS: u64 = 1_000;
 
-/// How far the database is behind, for the gate (SAFETY §7, database) and the status page.
+/// Who has the accounts' lock in the database: nobody else; another, who may be dead; another, who is alive.
+const CLEAR: u8 = 0;
+const DOUBTED: u8 = 1;
+const TAKEN: u8 = 2;
+
+/// How far the database is behind, for the gate (SAFETY §7, database) and the status page; and whether another engine
+/// was seen in it.
 #[derive(Debug, Default)]
 pub struct DbHealth {
+    claim: AtomicU8,
     lag_ms: AtomicU64,
     failures: AtomicU64,
 }
@@ -43,6 +53,16 @@ impl DbHealth {
         self.lag_ms.store(ms, Ordering::Relaxed);
     }
 
+    /// Another session holds the accounts' lock: of an engine that trades, or of one that is dead.
+    pub fn is_doubted(&self) -> bool {
+        self.claim.load(Ordering::Relaxed) != CLEAR
+    }
+
+    /// Another engine trades these accounts: `main` halts this one (SAFETY L10).
+    pub fn is_taken(&self) -> bool {
+        self.claim.load(Ordering::Relaxed) == TAKEN
+    }
+
     /// Failed attempts since start.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
@@ -55,6 +75,10 @@ pub struct DbThread {
     target: Target,
     names: Names,
     health: Arc<DbHealth>,
+    /// Absent where nobody else can be met: on paper, and in a database of this host alone.
+    claim: Option<Claim>,
+    /// Made before the start, with the lock; used at the first connect.
+    opened: Option<Box<dyn Database>>,
     session: Option<Session>,
     /// Last moment at which nothing was missing.
     whole_at: Nanos,
@@ -88,11 +112,20 @@ impl DbThread {
             target,
             names,
             health: Arc::default(),
+            claim: None,
+            opened: None,
             session: None,
             whole_at: now,
             retry_at: Nanos::NEVER,
             failures: 0,
         }
+    }
+
+    /// Nothing is written but by a session that holds this lock. `opened`: one that has taken it already.
+    #[must_use]
+    pub fn with_claim(mut self, claim: Option<Claim>, opened: Option<Box<dyn Database>>) -> Self {
+        (self.claim, self.opened) = (claim, opened);
+        self
     }
 
     /// The figures that other threads read.
@@ -106,7 +139,7 @@ impl DbThread {
             self.tell_lag(now);
             return false;
         }
-        match self.write_some() {
+        match self.write_some(now) {
             Ok(Some(batch)) => {
                 self.succeeded(now, &batch);
                 true
@@ -125,17 +158,35 @@ impl DbThread {
     }
 
     /// One transaction's worth; `None` when nothing was missing.
-    fn write_some(&mut self) -> Result<Option<Batch>, DbError> {
-        let session = match &mut self.session {
-            Some(session) => session,
-            none => none.insert(Session::open(&self.target, &self.journal_dir, &self.names)?),
-        };
+    fn write_some(&mut self, now: Nanos) -> Result<Option<Batch>, DbError> {
+        if self.session.is_none() {
+            let database = self.connect(now)?;
+            self.session = Some(Session::open(database, &self.journal_dir, &self.names)?);
+        }
+        let Some(session) = &mut self.session else { return Ok(None) };
+        if let Some(claim) = &mut self.claim {
+            claim.keep(session.database.as_mut(), now)?;
+        }
         let batch = session.collect()?;
         if batch.entries == 0 {
             return Ok(None);
         }
         session.database.transact(&batch.statements)?;
         Ok(Some(batch))
+    }
+
+    /// A session with the right schema and the accounts' lock.
+    fn connect(&mut self, now: Nanos) -> Result<Box<dyn Database>, DbError> {
+        if let Some(opened) = self.opened.take() {
+            return Ok(opened);
+        }
+        let mut database = self.target.open()?;
+        version_of(database.as_mut())?;
+        if let Some(claim) = &mut self.claim {
+            claim.take(database.as_mut(), now)?;
+            self.health.claim.store(CLEAR, Ordering::Relaxed);
+        }
+        Ok(database)
     }
 
     fn succeeded(&mut self, now: Nanos, batch: &Batch) {
@@ -161,13 +212,35 @@ impl DbThread {
         let pause = PAUSE_MIN_MS << self.failures.min(7);
         self.retry_at = now.plus_ms(pause.min(PAUSE_MAX_MS));
         self.tell_lag(now);
-        if self.failures.is_multiple_of(WARN_AFTER) {
-            let (attempts, lag_ms) = (self.failures, self.health.lag_ms());
+        match error {
+            DbError::Claimed { sure, .. } => {
+                self.retry_at = now.plus_ms(CLAIM_PAUSE_MS);
+                self.meet(*sure, error);
+            }
+            _ if self.failures.is_multiple_of(WARN_AFTER) => self.warn(error),
+            _ => {}
+        }
+    }
+
+    fn warn(&self, error: &DbError) {
+        let (attempts, lag_ms) = (self.failures, self.health.lag_ms());
+        tracing::warn!(
+            event_type = "STATE_SYNC_FAILED",
+            attempts,
+            lag_ms,
+            "[STATE] Position sync failed after {attempts} attempts, still retrying: {error}"
+        );
+    }
+
+    /// Another session has the accounts' lock. Said once when it is met, and once when it is known to live.
+    fn meet(&self, sure: bool, error: &DbError) {
+        let before = self.health.claim.fetch_max(if sure { TAKEN } else { DOUBTED }, Ordering::Relaxed);
+        if sure && before != TAKEN {
+            tracing::error!(event_type = "SECOND_ENGINE", "{error}");
+        } else if before == CLEAR {
             tracing::warn!(
-                event_type = "STATE_SYNC_FAILED",
-                attempts,
-                lag_ms,
-                "[STATE] Position sync failed after {attempts} attempts, still retrying: {error}"
+                event_type = "SECOND_ENGINE",
+                "entries are off until it is known to be dead: {error}"
             );
         }
     }
@@ -180,10 +253,12 @@ impl DbThread {
 }
 
 impl Session {
-    /// Connects, asks how far the database is, and reads the journal's state up to there.
-    fn open(target: &Target, journal_dir: &std::path::Path, names: &Names) -> Result<Self, DbError> {
-        let mut database = target.open()?;
-        version_of(database.as_mut())?;
+    /// Asks how far the database is, and reads the journal's state up to there.
+    fn open(
+        mut database: Box<dyn Database>,
+        journal_dir: &std::path::Path,
+        names: &Names,
+    ) -> Result<Self, DbError> {
         let newest = Tail::open(journal_dir, u64::MAX)?;
         let journal = i64::try_from(newest.birth()).unwrap_or(i64::MAX);
         let marker = database.query(&schema::get_marker(journal))?;

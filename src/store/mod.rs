@@ -4,6 +4,7 @@
 //! `thread` drains the rings of records and tails the journal into lines; `db` tails the journal into tables,
 //! on a thread of its own, so that a hung database stalls nothing else.
 
+pub mod claim;
 pub mod db;
 pub mod follow;
 pub mod line;
@@ -21,6 +22,7 @@ pub mod sql;
 pub mod sqlite;
 pub mod thread;
 
+pub use claim::Claim;
 pub use db::{DbHealth, DbThread};
 pub use line::{Level, Line};
 pub use names::{Names, PairName, VenueName};

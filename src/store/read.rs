@@ -121,7 +121,8 @@ pub fn pnl(target: &Target) -> Result<Vec<PnlRow>, DbError> {
     Ok(rows.iter().map(profit).collect())
 }
 
-pub(super) fn version_of(database: &mut dyn Database) -> Result<(), DbError> {
+/// As [`check_version`], in a session that is open.
+pub fn version_of(database: &mut dyn Database) -> Result<(), DbError> {
     let expected = schema::VERSION;
     let rows = database.query(&schema::get_version());
     // A missing table and a table that we may not read both mean: not migrated for us.

@@ -70,6 +70,16 @@ pub enum DbError {
     TransactionPooler,
     #[error("database schema: got version {got}, expected {expected}; run `bot4 migrate`")]
     Version { got: i64, expected: i64 },
+    /// `sure`: that one lives; else it may be a dead one's session that the server has not dropped yet.
+    #[error(
+        "another instance ({holder}) trades these accounts, says their lock in the database: stop one of the \
+         two; bot4 flatten needs no lock"
+    )]
+    Claimed { holder: String, sure: bool },
+    #[error("a session of our own that was cut still holds the accounts' lock until the server drops it")]
+    Lingers,
+    #[error("the accounts' lock is gone: is there a pooler in between that changes server processes?")]
+    ClaimLost,
     #[error(transparent)]
     Journal(#[from] crate::journal::JournalError),
 }
@@ -87,6 +97,11 @@ impl Target {
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         Server::parse(url, ca_file).map(|server| Self::Postgres(Box::new(server)))
+    }
+
+    /// Engines on other hosts may use it too.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
     }
 
     /// Opens a session, with the checks that each database needs.

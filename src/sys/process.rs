@@ -111,6 +111,12 @@ pub fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// This process among those of every host: its id and the host's name.
+pub fn own_name() -> String {
+    let host = rustix::system::uname();
+    format!("{}@{}", std::process::id(), host.nodename().to_string_lossy())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;

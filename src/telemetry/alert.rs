@@ -34,6 +34,8 @@ pub enum Kind {
     DatabaseLag,
     /// The journal could not be synced or read.
     JournalFailed,
+    /// Another engine trades the same accounts.
+    SecondEngine,
     ThreadBlocked,
     MemoryGrowth,
     /// A thread ended; the engine stops.
@@ -58,6 +60,7 @@ impl Kind {
             Self::MemoryGrowth => "MEMORY_GROWTH",
             Self::DatabaseLag => "DATABASE_LAG",
             Self::JournalFailed => "JOURNAL_FAILED",
+            Self::SecondEngine => "SECOND_ENGINE",
             Self::ThreadBlocked => "THREAD_BLOCKED",
             Self::Broken => "BROKEN",
             Self::DailySummary => "DAILY_SUMMARY",

@@ -18,8 +18,9 @@ use crate::control::{self, HaltFile};
 use crate::journal::Tail;
 use crate::order::board::Board;
 use crate::order::thread::OrderThread;
+use crate::store::sql::Database;
 use crate::store::{
-    DbHealth, DbThread, Names, Output, PairName, StoreHealth, StoreThread, Target, VenueName,
+    Claim, DbHealth, DbThread, Names, Output, PairName, StoreHealth, StoreThread, Target, VenueName,
 };
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::cores;
@@ -62,6 +63,20 @@ pub struct Engine {
     upkeep: Upkeep,
 }
 
+/// The database, the accounts' lock in it and the session that has taken it, where it answered at the start.
+pub struct DbParts {
+    pub target: Target,
+    pub claim: Option<Claim>,
+    pub session: Option<Box<dyn Database>>,
+}
+
+impl DbParts {
+    fn into_thread(self, config: &Config, names: Names, clock: &SystemClock) -> DbThread {
+        let thread = DbThread::new(config.journal.dir.clone(), self.target, names, clock.now());
+        thread.with_claim(self.claim, self.session)
+    }
+}
+
 /// How `main` asks the telemetry for the status object.
 struct StatusEnds {
     ask: Tx<()>,
@@ -73,7 +88,7 @@ impl Engine {
         config: &Config,
         parts: Vec<Part>,
         opened: Opened,
-        database: Target,
+        database: DbParts,
         output: Output,
         clock: &SystemClock,
         options: RunOptions,
@@ -124,7 +139,7 @@ impl Engine {
             .with_alerts(AlertWatch::new(config.alerts.rules, clock.now()), raise);
         let records = maker.records.0;
         let store = StoreThread::new(records, Some((tail, supply)), names.clone(), output.clone(), telemetry);
-        let db = DbThread::new(config.journal.dir.clone(), database, names, clock.now());
+        let db = database.into_thread(config, names, clock);
         let (store_health, database) = (store.health(), db.health());
         let store = StoreWorker { thread: store, output };
         let control = control::Server::bind(&config.control_socket).map_err(|error| text(&error))?;

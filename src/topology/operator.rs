@@ -23,12 +23,22 @@ pub struct Operator {
     obeyed_signals: u32,
     /// The journal's disk failed, and its halt was sent.
     journal_failed: bool,
+    /// Another engine trades the accounts, and the halt for it was sent.
+    second_engine: bool,
 }
 
 impl Operator {
     /// `halted`: the engine was started Halted because the file was there.
     pub fn new(commands: Tx<Command>, halt_file: HaltFile, pairs: Vec<String>, halted: bool) -> Self {
-        Self { commands, halt_file, pairs, obeyed_file: halted, obeyed_signals: 0, journal_failed: false }
+        Self {
+            commands,
+            halt_file,
+            pairs,
+            obeyed_file: halted,
+            obeyed_signals: 0,
+            journal_failed: false,
+            second_engine: false,
+        }
     }
 
     /// Sends a command; false when the ring is full.
@@ -54,6 +64,13 @@ impl Operator {
     pub fn watch_journal(&mut self, failed: bool) -> bool {
         let halts = failed && !self.journal_failed && self.halt("the journal's disk failed");
         self.journal_failed |= halts;
+        halts
+    }
+
+    /// Halts when another engine is met that trades our accounts, each time (SAFETY L10). As [`Self::watch_journal`].
+    pub fn watch_claim(&mut self, taken: bool) -> bool {
+        let halts = taken && !self.second_engine && self.halt("another engine trades these accounts");
+        self.second_engine = halts || taken && self.second_engine;
         halts
     }
 
@@ -92,6 +109,9 @@ impl Operator {
             Verb::Unlatch { .. } if self.journal_failed => {
                 refused("the journal's disk failed: mend it and restart the engine first")
             }
+            Verb::Unlatch { .. } if self.second_engine => refused(
+                "another engine trades these accounts (log: SECOND_ENGINE): stop one of the two first",
+            ),
             Verb::Unlatch { reason } => self.unlatch(reason),
             Verb::Adopt { pair } => self.adopt(pair, board),
         }
@@ -212,6 +232,25 @@ mod tests {
         let refused = self::why(ask(&mut operator, &board, Verb::Unlatch { reason: "looked".to_owned() }));
         assert!(refused.contains("restart the engine first"), "{refused}");
         assert_eq!(sent.pop(), None);
+    }
+
+    #[test]
+    fn a_second_engine_halts_each_time_it_is_met_and_is_not_unlatched_while_it_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut operator, mut sent) = operator(dir.path());
+        let board = Board::default();
+        board.show_mode(Mode::Halted);
+        let unlatch = || Verb::Unlatch { reason: "looked".to_owned() };
+        for _ in 0..2 {
+            assert!(operator.watch_claim(true));
+            assert!(!operator.watch_claim(true));
+            assert!(matches!(sent.pop(), Some(Command::Halt { flatten: false, .. })));
+            let refused = why(ask(&mut operator, &board, unlatch()));
+            assert!(refused.contains("stop one of the two first"), "{refused}");
+            assert!(!operator.watch_claim(false));
+            assert!(matches!(ask(&mut operator, &board, unlatch()), Reply::Done(_)));
+            assert!(matches!(sent.pop(), Some(Command::Unlatch { .. })));
+        }
     }
 
     #[test]

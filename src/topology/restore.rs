@@ -2,24 +2,38 @@
 //! positions of the database alone, taken only where both venues confirm them (requirements, FR11). Called once, before
 //! any thread runs; a database that does not answer is said and waited for by nobody.
 
-use super::Part;
+use super::{Part, watch};
 use crate::config::Config;
 use crate::journal::entry::Entry;
 use crate::order::core::Core;
 use crate::position::{LegBook, PairBook};
-use crate::store::read::{self, CostRow, PositionRow};
-use crate::store::{DbError, Target};
+use crate::store::read::{self, CostRow, PositionRow, version_of};
+use crate::store::sql::Database;
+use crate::store::{Claim, DbError, Target};
+use crate::sys::clock::{Clock, SystemClock};
+use crate::sys::signals::Signals;
 use crate::types::report::Fact;
 use crate::types::settings::PairSettings;
 use crate::types::{Direction, Nanos, PairId, Price, Qty, Usd, VenueId};
 use crate::venue::REGISTRY;
 
-/// Whether the database can be used now. A schema of another version, or a pooler that would lose our sessions, is
-/// refused; a database that does not answer is a warning, since trading needs the journal alone. Where something is
-/// `held` both are warnings: a leg does not wait for a database.
-pub fn check_database(database: &Target, held: bool) -> Result<bool, String> {
-    match crate::store::check_version(database) {
-        Ok(()) => Ok(true),
+/// Pauses of `watch` between two tries for the accounts' lock: 0.3 s.
+const ASK_AGAIN: u32 = 30;
+
+/// Whether the database can be used now, and the session that has taken the accounts' lock. A schema of another
+/// version, or a pooler that would lose our sessions, is refused; a database that does not answer is a warning, since
+/// trading needs the journal alone. Where something is `held` both are warnings: a leg does not wait for a database.
+/// Two engines on one account are never right: where another has the lock this one does not start.
+pub fn check_database(
+    database: &Target,
+    claim: Option<&mut Claim>,
+    held: bool,
+    clock: &SystemClock,
+    signals: &Signals,
+) -> Result<(Option<Box<dyn Database>>, bool), String> {
+    match open(database, claim, clock, signals) {
+        Ok(session) => Ok((session, true)),
+        Err(error @ DbError::Claimed { .. }) => Err(error.to_string()),
         Err(error @ (DbError::Version { .. } | DbError::TransactionPooler)) if !held => {
             Err(error.to_string())
         }
@@ -28,8 +42,31 @@ pub fn check_database(database: &Target, held: bool) -> Result<bool, String> {
                 event_type = "DATABASE",
                 "the database does not answer; the journal keeps everything until it does: {error}"
             );
-            Ok(false)
+            Ok((None, false))
         }
+    }
+}
+
+/// A dead engine's session may linger for half a minute: it is waited for until it is known to live.
+fn open(
+    database: &Target,
+    claim: Option<&mut Claim>,
+    clock: &SystemClock,
+    signals: &Signals,
+) -> Result<Option<Box<dyn Database>>, DbError> {
+    let mut session = database.open()?;
+    version_of(session.as_mut())?;
+    let Some(claim) = claim else { return Ok(None) };
+    let mut told = false;
+    loop {
+        let error = match claim.take(session.as_mut(), clock.now()) {
+            Err(error @ DbError::Claimed { sure: false, .. }) if signals.stops() == 0 => error,
+            taken => return taken.map(|()| Some(session)),
+        };
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(event_type = "START", "waits up to 40 s, in case that one is dead: {error}");
+        }
+        (0..ASK_AGAIN).for_each(|_| watch::pause());
     }
 }
 

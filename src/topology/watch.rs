@@ -111,6 +111,7 @@ impl<C: Clock> Watch<C> {
             self.stop(now);
             return Some(End::Broken);
         }
+        self.watch_claim(now);
         self.watch_database(now);
         self.watch_blocked(now);
         if now.ms_since(self.last.checked) >= CLOCK_CHECK_MS {
@@ -155,7 +156,8 @@ impl<C: Clock> Watch<C> {
         self.late = if late { self.late + 1 } else { 0 };
     }
 
-    /// Entries stop when the database lags too far; trading is never held up otherwise (SAFETY L1).
+    /// Entries stop when the database lags too far, and while it is not known whether another that has the accounts'
+    /// lock lives; trading is never held up otherwise (SAFETY L1).
     fn watch_database(&mut self, now: Nanos) {
         let lag_ms = self.database.lag_ms();
         let late = lag_ms > u64::from(self.database_lag.alert_s) * 1_000;
@@ -168,9 +170,19 @@ impl<C: Clock> Watch<C> {
                 self.alert(Kind::DatabaseLag, now, what, doing, "bot4 check");
             }
         }
-        let hold = lag_ms > u64::from(self.database_lag.no_entries_s) * 1_000;
+        let hold = lag_ms > u64::from(self.database_lag.no_entries_s) * 1_000 || self.database.is_doubted();
         if hold != self.said.held && self.operator.send(Command::HoldForDatabase(hold)) {
             self.said.held = hold;
+        }
+    }
+
+    /// Two engines on one account are one too many: nothing is opened before a person has looked (SAFETY L10).
+    fn watch_claim(&mut self, now: Nanos) {
+        if self.operator.watch_claim(self.database.is_taken()) {
+            let what = "another engine trades these accounts: it has their lock in the database";
+            let doing = "halted; closes what is held, and is not re-armed while the other runs";
+            let next = "stop one of the two (log: SECOND_ENGINE names the other); then bot4 unlatch";
+            self.alert(Kind::SecondEngine, now, what, doing, next);
         }
     }
 

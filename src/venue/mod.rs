@@ -41,6 +41,8 @@ pub struct Venue {
     /// Keys in `.env` (without the prefix) that live trading needs, and those that may be absent.
     pub required_secrets: &'static [&'static str],
     pub optional_secrets: &'static [&'static str],
+    /// Which of them is the account's own address: it tells one account from another.
+    pub account_secret: &'static str,
     /// How orders travel, a word of log texts: `WS` or `REST`.
     pub order_wire: &'static str,
     /// Orders are requests over HTTP: they leave while the private stream is down.

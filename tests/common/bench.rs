@@ -155,7 +155,7 @@ impl Bench {
     pub fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bot4"));
         command.arg(verb).arg("--config").arg(&self.config);
-        if !matches!(verb, "status" | "pause" | "resume" | "adopt") {
+        if !matches!(verb, "status" | "pause" | "resume" | "unlatch" | "adopt") {
             command.arg("--env-file").arg(&self.sim.endpoints.env_file);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());

@@ -40,6 +40,7 @@ pub const VENUE: Venue = Venue {
     environments: &["prod", "testnet", "nightly", "sim"],
     required_secrets: &[ACCOUNT_ADDRESS, SUBKEY],
     optional_secrets: &[],
+    account_secret: ACCOUNT_ADDRESS,
     order_wire: "WS",
     orders_by_request: false,
     order_fallback: true,

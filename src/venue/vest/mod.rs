@@ -41,6 +41,7 @@ pub const VENUE: Venue = Venue {
     environments: &access::ENVIRONMENT_NAMES,
     required_secrets: &[access::PRIMARY_ADDRESS, access::SIGNING_KEY, access::API_KEY, access::ACCOUNT_GROUP],
     optional_secrets: &[access::SIGNER_EXPIRY_MS],
+    account_secret: access::PRIMARY_ADDRESS,
     order_wire: "REST",
     orders_by_request: true,
     order_fallback: false,
