@@ -32,7 +32,7 @@
 //! | [`journal`] | what was meant and what happened, in a mapped file | `journal/entry.rs` |
 //! | [`order`] | gate, life of orders and pairs, stop; threads `order`, `signer` | `order/core.rs`, `order/thread.rs` |
 //! | [`keeper`] | everything cold that blocks: tokens, queries, reconnects | `keeper/thread.rs` |
-//! | [`store`] | the databases and the log lines; threads `store`, `db` and `log` | `store/thread.rs` |
+//! | [`store`] | the databases, the log lines, the disk; threads `store`, `db`, `disk`, `log` | `store/thread.rs` |
 //! | [`telemetry`] | latencies, status, summary, alerts; thread `alerts` | `telemetry/{watch,alerts}.rs` |
 //!
 //! Beside them stand [`config`] (text to checked settings), [`control`] (the Unix socket), [`cli`] (the verbs) and

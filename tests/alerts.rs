@@ -10,6 +10,7 @@ use bot4_sim::control::VenueName;
 use bot4_sim::core::fault::{Class, Rule};
 use bot4_sim::tls::Flavour;
 use common::Bench;
+use common::disk::HangingDisk;
 use common::receiver::{AlertReceiver, SECRET};
 use common::trouble::{SOCKETS, reject};
 use serde_json::Value;
@@ -50,6 +51,30 @@ fn a_lone_leg_is_told_with_all_that_a_person_needs() {
     let log = bench.log.iter().map(Value::to_string).collect::<String>();
     assert!(!log.contains(SECRET), "the addresses are secret");
     assert!(log.contains("\"event_type\":\"ALERT\""), "every alert stands in the log too");
+}
+
+#[test]
+fn a_disk_that_hangs_mutes_no_alert() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut receiver = AlertReceiver::start(dir.path());
+    let watchdog = "[watchdog]\nblocking_heartbeat_max_ms = 5000\n";
+    let mut bench = Bench::with(Options::default(), &format!("{}{watchdog}", receiver.config()));
+    let disk = HangingDisk::new(dir.path());
+    bench.spawn_under(&disk.library, &["--live", "--auto-resume"]);
+    bench.wait_for("STARTED");
+    disk.hang();
+    bench.control().fault(VenueName::Paradex, Rule::always(Class::Order, reject("INSUFFICIENT_MARGIN")));
+    bench.fault_closing(VenueName::Vest, 1_000, reject("3001"));
+    bench.gap_bps(60);
+    receiver.wait_for("LONE_LEG");
+    let blocked = receiver.wait_for("THREAD_BLOCKED");
+    assert!(text(&blocked, "text").contains("thread disk has not come back"), "{blocked}");
+    bench.gap_bps(0);
+    bench.control().clear();
+    bench.wait_for("MENDED");
+    disk.go_on();
+    bench.stop();
+    bench.assert_home();
 }
 
 #[test]

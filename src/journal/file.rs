@@ -32,7 +32,7 @@ impl Default for Options {
 /// What an appended entry survives (`journal.durability`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The death of the process. The disk follows within the sync interval of `store`.
+    /// The death of the process. The disk follows within the sync interval of `disk`.
     #[default]
     Process,
     /// A power cut: `append` waits for the disk.
@@ -54,7 +54,7 @@ pub struct FileJournal {
 
 impl FileJournal {
     /// Goes on after what `recover` found: closes the last segment of the earlier run and opens one that
-    /// begins with `opening` (an `Epoch`, then snapshots). The other half, [`Supply`], belongs to `store`.
+    /// begins with `opening` (an `Epoch`, then snapshots). The other half, [`Supply`], belongs to `disk`.
     pub fn start(
         dir: &Path,
         options: Options,

@@ -1,5 +1,5 @@
 //! 5 JOURNAL. What was meant and what happened, in order, surviving the death of the process. `order`
-//! appends, `store` tails, restart reads the same bytes.
+//! appends, `store` and `db` tail, `disk` syncs, restart reads the same bytes.
 
 pub mod codec;
 pub mod entry;
@@ -11,6 +11,7 @@ pub mod recover;
 pub mod samples;
 mod segment;
 pub mod supply;
+pub mod syncer;
 pub mod tail;
 pub mod used;
 
@@ -27,6 +28,7 @@ pub use memory::MemoryJournal;
 pub use recover::Recovered;
 pub use segment::{HEADER as SEGMENT_HEADER, Header as SegmentHeader};
 pub use supply::Supply;
+pub use syncer::Syncer;
 pub use tail::Tail;
 
 /// The seam through which `order` writes ahead. An entry counts only after `append` returned `Ok`.

@@ -1,5 +1,5 @@
 //! The other half of the journal's writer: prepares segments ahead, puts retired ones to rest and measures
-//! the room that is left. Owned by `store`; everything that blocks is here.
+//! the room that is left. Owned by `disk`; everything that blocks is here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -65,18 +65,6 @@ impl Tail {
         }
     }
 
-    /// Waits until what was published in this segment is on the disk. An error is final: what the disk then
-    /// holds is not known (SAFETY L6).
-    pub fn sync(&self) -> Result<(), JournalError> {
-        self.segment.sync()
-    }
-
-    /// From now on every sync fails, until the next segment.
-    #[cfg(test)]
-    pub fn break_sync(&mut self) -> std::io::Result<()> {
-        self.segment.break_sync()
-    }
-
     fn frame(&self) -> Result<(Frame, usize), JournalError> {
         let mut bytes = [0; FRAME_MAX];
         let end = self.segment.published().min(self.segment.len());

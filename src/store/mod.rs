@@ -2,10 +2,11 @@
 //! is ever waited for by trading; what the database holds is a copy of the journal.
 //!
 //! `thread` drains the rings of records and tails the journal into lines; `db` tails the journal into tables,
-//! on a thread of its own, so that a hung database stalls nothing else.
+//! on a thread of its own, so that a hung database stalls nothing else; `disk` syncs the journal, for the same reason.
 
 pub mod claim;
 pub mod db;
+pub mod disk;
 pub mod follow;
 pub mod line;
 pub mod lines;
@@ -24,6 +25,7 @@ pub mod thread;
 
 pub use claim::Claim;
 pub use db::{DbHealth, DbThread};
+pub use disk::DiskThread;
 pub use line::{Level, Line};
 pub use names::{Names, PairName, VenueName};
 pub use output::{Output, OutputGuard};

@@ -1,5 +1,5 @@
-//! The `store` thread: drains the records of every hot thread, tails the journal, writes lines, shows both to
-//! the telemetry, and keeps the journal supplied and synced. It may be late; it never holds anyone up.
+//! The `store` thread: drains the records of every hot thread, tails the journal, writes lines and shows both to
+//! the telemetry. It may be late; it never holds anyone up, and waits for nobody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,12 +9,12 @@ use super::lines;
 use super::names::Names;
 use super::output::Output;
 use crate::journal::entry::Entry;
-use crate::journal::{JournalError, Supply, Tail};
+use crate::journal::{JournalError, Tail};
 use crate::sys::ring::Rx;
 use crate::types::{Nanos, Record};
 
-/// How often the journal is synced and supplied, ms.
-const SYNC_MS: u64 = 50;
+/// How often what was dropped is counted, ms.
+const COUNT_MS: u64 = 50;
 /// Records or entries taken from one source per poll, so that none starves another.
 const TURN: usize = 512;
 
@@ -45,6 +45,12 @@ impl StoreHealth {
         self.journal_failed.store(true, Ordering::Release);
     }
 
+    /// What the disk holds is not known from here on; what the writer appends is followed all the same.
+    pub(super) fn fail_journal(&self, output: &mut Output, now: Nanos, error: &JournalError) {
+        self.show_failed_journal();
+        output.write(Line::new(now, Level::Error, lines::TARGET, error).event("JOURNAL_FAILED"));
+    }
+
     /// Log lines that found stdout blocked.
     pub fn lines_dropped(&self) -> u64 {
         self.lines_dropped.load(Ordering::Relaxed)
@@ -60,39 +66,23 @@ impl StoreHealth {
 pub struct StoreThread<O> {
     records: Vec<Rx<Record>>,
     tail: Option<Tail>,
-    supply: Option<Supply>,
     names: Names,
     output: Output,
     observer: O,
     health: Arc<StoreHealth>,
-    /// Something was read from the journal since the last sync.
-    unsynced: bool,
-    next_sync: Nanos,
-    supply_error: String,
+    next_count: Nanos,
 }
 
 impl<O: Observer> StoreThread<O> {
-    /// `journal` is absent where nothing is journalled.
+    /// `tail` is absent where nothing is journalled.
     pub fn new(
         records: Vec<Rx<Record>>,
-        journal: Option<(Tail, Supply)>,
+        tail: Option<Tail>,
         names: Names,
         output: Output,
         observer: O,
     ) -> Self {
-        let (tail, supply) = journal.unzip();
-        Self {
-            records,
-            tail,
-            supply,
-            names,
-            output,
-            observer,
-            health: Arc::default(),
-            unsynced: false,
-            next_sync: Nanos::NEVER,
-            supply_error: String::new(),
-        }
+        Self { records, tail, names, output, observer, health: Arc::default(), next_count: Nanos::NEVER }
     }
 
     pub fn health(&self) -> Arc<StoreHealth> {
@@ -107,19 +97,17 @@ impl<O: Observer> StoreThread<O> {
     /// One turn; true when there was work.
     pub fn poll(&mut self, now: Nanos) -> bool {
         let worked = self.drain_records() | self.drain_journal(now);
-        if now >= self.next_sync {
-            self.next_sync = now.plus_ms(SYNC_MS);
-            self.keep_journal(now);
+        if now >= self.next_count {
+            self.next_count = now.plus_ms(COUNT_MS);
             self.count_drops();
         }
         self.observer.on_poll(now);
         worked
     }
 
-    /// At the end: everything that is still there, and the last sync.
+    /// At the end: everything that is still there.
     pub fn finish(&mut self, now: Nanos) {
         while self.drain_records() | self.drain_journal(now) {}
-        self.keep_journal(now);
         self.observer.on_poll(now);
     }
 
@@ -146,12 +134,11 @@ impl<O: Observer> StoreThread<O> {
                 Err(error) => {
                     // There is no way past what cannot be read.
                     self.tail = None;
-                    self.distrust_journal(now, &error);
+                    self.health.fail_journal(&mut self.output, now, &error);
                 }
             }
             worked = true;
         }
-        self.unsynced |= worked;
         worked
     }
 
@@ -160,40 +147,6 @@ impl<O: Observer> StoreThread<O> {
         if let Some(line) = lines::entry(&self.names, entry) {
             self.output.write(line);
         }
-    }
-
-    fn keep_journal(&mut self, now: Nanos) {
-        // After an error a sync proves nothing any more, also where it says that it has worked.
-        if std::mem::take(&mut self.unsynced)
-            && !self.health.journal_failed()
-            && let Some(Err(error)) = self.tail.as_ref().map(Tail::sync)
-        {
-            self.distrust_journal(now, &error);
-        }
-        if let Some(supply) = &mut self.supply {
-            let error = supply.poll().err().map(|error| error.to_string()).unwrap_or_default();
-            self.tell_supply(now, error);
-        }
-    }
-
-    /// Said once per change: the writer works on with the segments in hand, and its free bytes fall.
-    fn tell_supply(&mut self, now: Nanos, error: String) {
-        if error != self.supply_error {
-            let (level, event) = match error.as_str() {
-                "" => (Level::Info, "JOURNAL_OK"),
-                _ => (Level::Error, "JOURNAL_LOW"),
-            };
-            let message = if error.is_empty() { "journal supplied again" } else { &error };
-            self.output.write(Line::new(now, level, lines::TARGET, message).event(event));
-            self.supply_error = error;
-        }
-    }
-
-    /// What the disk holds is not known from here on; what the writer appends is followed all the same.
-    fn distrust_journal(&mut self, now: Nanos, error: &JournalError) {
-        self.health.show_failed_journal();
-        let line = Line::new(now, Level::Error, lines::TARGET, error).event("JOURNAL_FAILED");
-        self.output.write(line);
     }
 
     fn count_drops(&self) {
@@ -234,13 +187,13 @@ mod tests {
         let entries = samples::round_trip();
         let found = recover::recover(dir.path()).unwrap();
         let options = Options { segment_bytes: 16 << 10, ..Options::default() };
-        let (mut journal, supply) =
+        let (mut journal, _supply) =
             FileJournal::start(dir.path(), options, &found, &entries[..1], Nanos(5)).unwrap();
         let (mut tx, rx) = ring(2);
         let (sender, lines) = mpsc::channel();
         let (output, guard) = Output::to(Lines(sender), Redactor::default(), Level::Info);
         let tail = Tail::open(dir.path(), 0).unwrap();
-        let mut store = StoreThread::new(vec![rx], Some((tail, supply)), names(), output, Count::default());
+        let mut store = StoreThread::new(vec![rx], Some(tail), names(), output, Count::default());
         let kind = RecordKind::LinkUp { venue: VenueId(0), role: Role::MarketData };
         for at in 0..3 {
             let _ = tx.push(Record { at: Nanos(at), kind });
@@ -258,31 +211,5 @@ mod tests {
         assert_eq!(text.matches("Vest WebSocket connected").count(), 2);
         assert!(text.contains("[TRADE] Auto-executed: spread=0.3100%"), "{text}");
         assert!(text.contains("\"event_type\":\"PAIR_CLOSED\""), "{text}");
-    }
-
-    #[test]
-    fn a_failed_sync_is_told_once_never_tried_again_and_blinds_nobody() {
-        let dir = tempfile::tempdir().unwrap();
-        let all = samples::all();
-        let found = recover::recover(dir.path()).unwrap();
-        let (mut journal, supply) =
-            FileJournal::start(dir.path(), Options::default(), &found, &all[..1], Nanos(5)).unwrap();
-        let mut tail = Tail::open(dir.path(), 0).unwrap();
-        tail.break_sync().unwrap();
-        let (sender, lines) = mpsc::channel();
-        let (output, guard) = Output::to(Lines(sender), Redactor::default(), Level::Info);
-        let mut store = StoreThread::new(vec![], Some((tail, supply)), names(), output, Count::default());
-        store.poll(Nanos::from_ms(1));
-        assert!(store.health().journal_failed());
-        for turn in 1..=3 {
-            journal.append(&all[1]).unwrap();
-            store.poll(Nanos::from_ms(1 + turn * SYNC_MS));
-        }
-        assert_eq!(store.observer().1, 4, "what comes after the failure is seen too");
-        assert!(store.health().journal_failed());
-        drop(store);
-        drop(guard);
-        let text: String = lines.try_iter().collect();
-        assert_eq!(text.matches("JOURNAL_FAILED").count(), 1, "{text}");
     }
 }

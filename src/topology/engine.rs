@@ -11,16 +11,17 @@ use super::plan::plan;
 use super::startup::begin;
 use super::watch::{End, Last, Said, Watch, pause, remove_socket};
 use super::wiring::{Maker, Records, Task, Wakers, spec, waking};
-use super::workers::{AlertWorker, DbWorker, OrderWorker, StoreWorker};
+use super::workers::{AlertWorker, DbWorker, DiskWorker, OrderWorker, StoreWorker};
 use super::{CLEAN, Opened, Part, RunOptions, SOMETHING_OPEN};
 use crate::config::Config;
 use crate::control::{self, HaltFile};
-use crate::journal::Tail;
+use crate::journal::{Syncer, Tail};
 use crate::order::board::Board;
 use crate::order::thread::OrderThread;
 use crate::store::sql::Database;
 use crate::store::{
-    Claim, DbHealth, DbThread, Names, Output, PairName, StoreHealth, StoreThread, Target, VenueName,
+    Claim, DbHealth, DbThread, DiskThread, Names, Output, PairName, StoreHealth, StoreThread, Target,
+    VenueName,
 };
 use crate::sys::clock::{Clock, SystemClock};
 use crate::sys::cores;
@@ -46,6 +47,7 @@ pub struct Engine {
     hot: Vec<Task>,
     keepers: Vec<Task>,
     db: Task,
+    disk: Task,
     store: Task,
     alerts: Task,
     main_alerts: Tx<Alert>,
@@ -101,17 +103,11 @@ impl Engine {
         let names = names(config);
         let board = Arc::new(Board::default());
         let tail = Tail::open(&config.journal.dir, opened.first_seq).map_err(|error| text(&error))?;
+        let syncer = Syncer::open(&config.journal.dir).map_err(|error| text(&error))?;
         let (commands, from_main) = waking(ring(COMMAND_RING), &wakers.order);
         let (remains_tx, remains) = mpsc::channel();
         let halt_file = HaltFile::of(&config.journal.dir);
-        let halted = halt_file.is_there();
-        if halted {
-            let path = halt_file.path().display();
-            tracing::warn!(
-                event_type = "HALT",
-                "starts Halted: {path} is there; to re-arm: {UNLATCH_COMMAND}"
-            );
-        }
+        let halted = is_halted(&halt_file);
         let Opened { core, epoch, journal, supply, config_hash, .. } = opened;
         let wired = maker.wire(parts, options.live, |mut core_parts, rest| {
             let (core, effects) = begin(core, epoch, &core_parts.facts, clock.now(), options, halted);
@@ -138,15 +134,17 @@ impl Engine {
         let telemetry = Telemetry::new(names.clone(), clock.now(), Some(StatusPort { asked, answers }))
             .with_alerts(AlertWatch::new(config.alerts.rules, clock.now()), raise);
         let records = maker.records.0;
-        let store = StoreThread::new(records, Some((tail, supply)), names.clone(), output.clone(), telemetry);
+        let store = StoreThread::new(records, Some(tail), names.clone(), output.clone(), telemetry);
         let db = database.into_thread(config, names, clock);
         let (store_health, database) = (store.health(), db.health());
+        let disk = DiskThread::new(syncer, supply, output.clone(), Arc::clone(&store_health));
         let store = StoreWorker { thread: store, output };
         let control = control::Server::bind(&config.control_socket).map_err(|error| text(&error))?;
         Ok(Self {
             hot: wired.hot,
             keepers: wired.keepers,
             db: (spec("db", &plan.db, &wakers.db), Box::new(DbWorker(db))),
+            disk: (spec("disk", &plan.db, &wakers.disk), Box::new(DiskWorker(disk))),
             alerts: (spec("alerts", &plan.db, &wakers.alerts), Box::new(AlertWorker(pager))),
             main_alerts,
             pulse,
@@ -170,7 +168,7 @@ impl Engine {
         let start = |(spec, worker): Task| spawn(spec, self.clock, worker).map_err(|error| error.to_string());
         let alerts = start(self.alerts)?;
         let store = start(self.store)?;
-        let db = start(self.db)?;
+        let [disk, db] = [start(self.disk)?, start(self.db)?];
         let keepers = self.keepers.into_iter().map(&start).collect::<Result<Vec<_>, _>>()?;
         let hot = self.hot.into_iter().map(&start).collect::<Result<Vec<_>, _>>()?;
         tracing::info!(event_type = "STARTED", "Bot runtime started");
@@ -187,7 +185,7 @@ impl Engine {
             control: self.control,
             operator: self.operator,
             board: self.board,
-            hearts: Hearts { hot, store, may_block: keepers.into_iter().chain([db]).collect(), max_ms },
+            hearts: Hearts { hot, store, may_block: keepers.into_iter().chain([disk, db]).collect(), max_ms },
             store_health: self.store_health,
             database: self.database,
             database_lag: self.upkeep.database,
@@ -217,6 +215,16 @@ impl Engine {
         finish(vec![alerts]);
         Ok(code)
     }
+}
+
+/// Whether a person keeps the engine halted from the start, which is said.
+fn is_halted(file: &HaltFile) -> bool {
+    let halted = file.is_there();
+    if halted {
+        let path = file.path().display();
+        tracing::warn!(event_type = "HALT", "starts Halted: {path} is there; to re-arm: {UNLATCH_COMMAND}");
+    }
+    halted
 }
 
 /// The value of thread `alerts`, with a client of its own.

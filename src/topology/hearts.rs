@@ -9,9 +9,9 @@ use crate::types::Nanos;
 pub struct Hearts {
     /// They never block.
     pub hot: Vec<Handle>,
-    /// It waits for the disk when it syncs the journal.
+    /// It never blocks either, and gives way to all others.
     pub store: Handle,
-    /// `keeper` and `db`: they may wait for a venue and for a database.
+    /// `keeper`, `db` and `disk`: they may wait for a venue, a database and the journal's disk.
     pub may_block: Vec<Handle>,
     pub max_ms: MaxAges,
 }
@@ -25,8 +25,8 @@ pub struct MaxAges {
 }
 
 impl Hearts {
-    /// Whether the watchdogs may be fed. Without `store` nobody is told of what the journal says and no segment is
-    /// prepared: it counts like the hot threads, after a time that a slow disk does not take.
+    /// Whether the watchdogs may be fed. Without `store` nobody is told of what the journal says: it counts like the
+    /// hot threads, after a time that a busy machine does not take.
     pub fn beat(&self, now: Nanos) -> bool {
         let hot = self.hot.iter().map(|handle| (handle, self.max_ms.hot));
         hot.chain([(&self.store, self.max_ms.store)]).all(|(handle, max_ms)| !is_late(now, handle, max_ms))
@@ -105,7 +105,7 @@ pub(super) mod tests {
             (hearts.beat(now), hearts.blocked(now).map(str::to_owned))
         };
         let (hot, store) = (&hearts.hot[0], &hearts.store);
-        assert_eq!(look(9_999, &[hot]), (true, None), "a slow disk");
+        assert_eq!(look(9_999, &[hot]), (true, None), "a busy machine");
         assert_eq!(look(10_000, &[hot]), (false, Some("store".to_owned())));
         drop(held);
         assert_eq!(look(10_001, &[hot, store]), (true, None));

@@ -33,6 +33,7 @@ pub(super) struct Wakers {
     pub(super) keepers: Vec<Waker>,
     pub(super) store: Waker,
     pub(super) db: Waker,
+    pub(super) disk: Waker,
     pub(super) alerts: Waker,
 }
 
@@ -47,6 +48,7 @@ impl Wakers {
             keepers: (0..venues).map(|_| Waker::new()).collect::<Result<_, _>>()?,
             store: Waker::new()?,
             db: Waker::new()?,
+            disk: Waker::new()?,
             alerts: Waker::new()?,
         })
     }

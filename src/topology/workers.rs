@@ -7,7 +7,7 @@ use crate::keeper::thread::KeeperThread;
 use crate::order::signer::SignerThread;
 use crate::order::thread::OrderThread;
 use crate::spread::thread::SpreadThread;
-use crate::store::{DbThread, Output, StoreThread};
+use crate::store::{DbThread, DiskThread, Output, StoreThread};
 use crate::sys::thread::Worker;
 use crate::telemetry::pager::Pager;
 use crate::telemetry::watch::Telemetry;
@@ -18,6 +18,7 @@ pub(super) struct SpreadWorker(pub(super) SpreadThread);
 pub(super) struct SignerWorker(pub(super) SignerThread);
 pub(super) struct KeeperWorker(pub(super) KeeperThread);
 pub(super) struct DbWorker(pub(super) DbThread);
+pub(super) struct DiskWorker(pub(super) DiskThread);
 pub(super) struct AlertWorker(pub(super) Pager);
 
 pub(super) struct OrderWorker {
@@ -93,6 +94,16 @@ impl Worker for DbWorker {
     /// What is written by now is caught up; what is not is caught up at the next start.
     fn on_stop(&mut self, now: Nanos) {
         while self.0.poll(now) {}
+    }
+}
+
+impl Worker for DiskWorker {
+    fn poll(&mut self, now: Nanos) -> bool {
+        self.0.poll(now)
+    }
+
+    fn on_stop(&mut self, now: Nanos) {
+        self.0.finish(now);
     }
 }
 

@@ -149,7 +149,7 @@ pub struct Upkeep {
     pub database: DatabaseLag,
     pub journal_free_min_mb: u32,
     pub heartbeat_max_ms: u32,
-    /// For `store`, which waits for the disk: longer than a slow sync takes.
+    /// For `store`, which gives way to all others.
     pub store_heartbeat_max_ms: u32,
     /// For the threads that may block.
     pub blocking_heartbeat_max_ms: u32,

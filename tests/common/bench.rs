@@ -126,6 +126,13 @@ impl Bench {
         self.spawn_as(command);
     }
 
+    /// As [`Bench::spawn`], with this library laid before the system's.
+    pub fn spawn_under(&mut self, library: &Path, args: &[&str]) {
+        let mut command = self.command("run");
+        command.args(args).env("LD_PRELOAD", library);
+        self.spawn_as(command);
+    }
+
     /// As [`Bench::spawn`]; the kernel's signal for a file that grows too large is ignored, so that a limit on its
     /// files is to the engine what a full disk is: an error.
     pub fn spawn_ignoring_limits(&mut self, args: &[&str]) {

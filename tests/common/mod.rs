@@ -5,6 +5,7 @@ pub mod admin;
 pub mod bench;
 pub mod campaign;
 pub mod canary;
+pub mod disk;
 pub mod gate;
 pub mod logged;
 pub mod money;
