@@ -4,12 +4,16 @@
 
 #![cfg(test)]
 
+#[path = "../../src/journal/handover.rs"]
+mod handover;
 #[path = "../../src/sys/parked.rs"]
 mod parked;
 #[path = "../../src/sys/seqlock.rs"]
 mod seqlock;
 
-use loom::sync::atomic::{self, AtomicUsize, Ordering};
+use handover::{Handover, Next};
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{self, AtomicU64, AtomicUsize, Ordering};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 use parked::Parked;
@@ -134,5 +138,86 @@ fn words_are_read_as_they_were_written() {
         }
         writer.join().unwrap();
         assert_eq!(lock.read(), Some([1, 1]));
+    });
+}
+
+/// A segment of the journal as two mappings share it: the words of its header, and room for two entries.
+#[derive(Default)]
+struct Segment {
+    entries: [UnsafeCell<u64>; 2],
+    published: AtomicU64,
+    sealed: AtomicU64,
+}
+
+impl Segment {
+    fn words(&self) -> Handover<'_> {
+        Handover { published: &self.published, sealed: &self.sealed }
+    }
+
+    fn append(&self, at: usize, entry: u64) {
+        // SAFETY: what is not published is the writer's alone. The checker holds us to it.
+        self.entries[at].with_mut(|place| unsafe { *place = entry });
+        self.words().publish(at as u64 + 1);
+    }
+
+    fn read(&self, at: usize) -> u64 {
+        // SAFETY: what is published is never written again. The checker holds us to it.
+        self.entries[at].with(|place| unsafe { *place })
+    }
+}
+
+/// One writer, over two segments, against one reader who asks `next` where it is: every entry is seen once, in order.
+fn a_reader_sees_all(next: fn(&Segment, u64) -> Next) {
+    loom::model(move || {
+        let journal: Arc<[Segment; 2]> = Arc::default();
+        let writer = Arc::clone(&journal);
+        let writer = thread::spawn(move || {
+            let [first, second] = &*writer;
+            first.append(0, 1);
+            first.append(1, 2);
+            first.words().seal();
+            second.append(0, 3);
+        });
+        let (mut segment, mut at, mut seen) = (0, 0, 0);
+        let mut look = || match next(&journal[segment], at as u64) {
+            Next::Bytes(end) => {
+                assert!(end as usize > at, "nothing new");
+                seen += 1;
+                assert_eq!(journal[segment].read(at), seen, "lost entry");
+                at += 1;
+                true
+            }
+            Next::Sealed if segment == 0 && journal[1].words().published() > 0 => {
+                (segment, at) = (1, 0);
+                true
+            }
+            Next::Sealed | Next::Nothing => false,
+        };
+        for _ in 0..3 {
+            look();
+        }
+        writer.join().unwrap();
+        while look() {}
+        assert_eq!(seen, 3);
+    });
+}
+
+#[test]
+fn no_entry_is_passed_over_at_a_seal() {
+    a_reader_sees_all(|segment, at| segment.words().next(at));
+}
+
+/// That the checker sees a lost entry: here the reader looks first whether there is more, then at the seal.
+#[test]
+#[should_panic(expected = "lost entry")]
+fn a_seal_looked_at_last_passes_over_entries() {
+    a_reader_sees_all(|segment, at| {
+        let published = segment.published.load(Ordering::Acquire);
+        let sealed = segment.sealed.load(Ordering::Acquire) == 1;
+        match (at < published, sealed) {
+            (true, _) => Next::Bytes(published),
+            (false, true) => Next::Sealed,
+            (false, false) => Next::Nothing,
+        }
     });
 }

@@ -5,6 +5,7 @@ pub mod codec;
 pub mod entry;
 mod fields;
 pub mod file;
+mod handover;
 pub mod memory;
 pub mod recover;
 #[cfg(test)]
@@ -17,6 +18,8 @@ pub mod used;
 
 use std::io;
 use std::path::PathBuf;
+// `handover` takes its atomics from here, so that the model checker in `loom/` can put its own in their place.
+use std::sync::atomic;
 
 use thiserror::Error;
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use super::JournalError;
+use super::handover::{Handover, Next};
 use crate::sys::mmap::Map;
 
 /// Bytes of a segment's header.
@@ -93,11 +94,16 @@ impl Segment {
 
     /// Bytes that may be read.
     pub fn published(&self) -> usize {
-        self.map.word(PUBLISHED_AT).load(Ordering::Acquire) as usize
+        self.handover().published() as usize
     }
 
-    pub fn is_sealed(&self) -> bool {
-        self.map.word(SEALED_AT).load(Ordering::Acquire) == 1
+    /// What there is for a reader who has read everything before `at`.
+    pub fn next(&self, at: usize) -> Next {
+        self.handover().next(at as u64)
+    }
+
+    fn handover(&self) -> Handover<'_> {
+        Handover { published: self.map.word(PUBLISHED_AT), sealed: self.map.word(SEALED_AT) }
     }
 
     /// Takes the segment into use; its first entry will be `first_seq`.
@@ -112,7 +118,7 @@ impl Segment {
 
     /// Shows everything before `end` to the readers.
     pub fn publish(&mut self, end: usize) {
-        self.map.word(PUBLISHED_AT).store(end as u64, Ordering::Release);
+        self.handover().publish(end as u64);
     }
 
     /// Takes the pages that the next entries will be written to, from `at` on. After a sync the kernel gives each of
@@ -129,7 +135,7 @@ impl Segment {
 
     /// Tells the readers that the next segment goes on.
     pub fn seal(&mut self) {
-        self.map.word(SEALED_AT).store(1, Ordering::Release);
+        self.handover().seal();
     }
 
     pub fn read(&self, at: usize, into: &mut [u8]) {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::JournalError;
+use super::handover::Next;
 use super::segment::{self, Segment};
 
 /// How far a run is on the disk.
@@ -38,14 +39,14 @@ impl Syncer {
     /// Final: what the disk then holds is not known (SAFETY L6).
     pub fn sync(&mut self) -> Result<(), JournalError> {
         loop {
-            // In this order: once it is sealed, nothing more is published there.
-            let (sealed, published) = (self.segment.is_sealed(), self.segment.published());
-            if published > self.synced {
+            if let Next::Bytes(end) = self.segment.next(self.synced) {
                 self.segment.sync()?;
-                self.synced = published;
+                self.synced = end as usize;
             }
-            let next = if sealed { Segment::open(&self.dir, self.segment.index + 1)? } else { None };
-            let Some(next) = next else { return Ok(()) };
+            if self.segment.next(self.synced) != Next::Sealed {
+                return Ok(());
+            }
+            let Some(next) = Segment::open(&self.dir, self.segment.index + 1)? else { return Ok(()) };
             (self.segment, self.synced) = (next, 0);
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::JournalError;
 use super::codec::{self, FRAME_MAX, Frame};
 use super::entry::Entry;
+use super::handover::Next;
 use super::segment::{self, HEADER, Segment};
 
 /// One reader's place in the journal.
@@ -54,13 +55,14 @@ impl Tail {
     /// segment.
     pub fn pull(&mut self) -> Result<Option<Frame>, JournalError> {
         loop {
-            if self.at < self.segment.published() {
-                let (frame, len) = self.frame()?;
-                self.at += len;
-                return Ok(Some(frame));
-            }
-            if !self.segment.is_sealed() || !self.follow()? {
-                return Ok(None);
+            match self.segment.next(self.at) {
+                Next::Bytes(_) => {
+                    let (frame, len) = self.frame()?;
+                    self.at += len;
+                    return Ok(Some(frame));
+                }
+                Next::Sealed if self.follow()? => {}
+                Next::Sealed | Next::Nothing => return Ok(None),
             }
         }
     }
