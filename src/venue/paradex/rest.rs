@@ -408,4 +408,31 @@ mod tests {
         });
         fuzz("paradex state", &[br#"{"status":"ok"}"#.to_vec()], |body| mode(body).is_ok());
     }
+
+    #[test]
+    fn no_damaged_book_panics() {
+        let book = br#"{"market":"BTC-USD-PERP","seq_no":20784,"last_updated_at":1718620592135,
+            "bids":[["65925.6","0.281"],["65925.5","1"]],"asks":[["65926","0.04"],["65927.1","2"]]}"#;
+        fuzz("paradex book", &[book.to_vec()], |body| {
+            let update = json::read::<BookJson>("book", body).and_then(|book| book.update(PairId(0)));
+            let positive = |level: &Level| level.price.raw() > 0 && level.qty.raw() > 0;
+            update.is_ok_and(|update| update.bids.iter().chain(&update.asks).all(positive))
+        });
+    }
+
+    #[test]
+    fn no_damaged_account_refusal_or_token_panics() {
+        let one = br#"{"account":"0x49d","fees":{"maker_rate":"0","taker_rate":"0.0003"},"kind":"main"}"#;
+        let list = br#"{"results":[{"account":"0x1"},{"account":"0x49d","fees":{"taker_rate":"0.0003"}}]}"#;
+        fuzz("paradex account info", &[one.to_vec(), list.to_vec()], |body| {
+            let info = json::read::<AccountInfoJson>("account info", body);
+            info.is_ok_and(|info| info.taker(&|account| account == "0x49d").is_ok())
+        });
+        let refusal = br#"{"error":"NOT_FOUND","message":"order with id 1 not found \"x\"","data":null}"#;
+        fuzz("paradex refusal", &[refusal.to_vec()], |body| {
+            json::read::<ErrorBody>("refusal", body).is_ok_and(|refusal| !refusal.error.is_empty())
+        });
+        let token = br#"{"jwt_token":"eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3fQ.c2ln"}"#;
+        fuzz("paradex token", &[token.to_vec()], |body| json::read::<TokenJson>("token", body).is_ok());
+    }
 }

@@ -339,3 +339,21 @@ struct CreatedOrder<'a> {
 fn refused(what: &str, refusal: &Reject) -> End {
     End { why: Reason::cut(&format!("{what} refused: {}", refusal.code)), mend: errors::mend(refusal) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fuzz::fuzz;
+
+    #[test]
+    fn no_damaged_result_panics() {
+        fuzz("paradex cancel on disconnect", &[br#"{"enabled":true}"#.to_vec()], |result| {
+            json::read::<ArmJson>("cancel_on_disconnect", result).is_ok_and(|arm| arm.enabled)
+        });
+        let made = br#"{"order":{"id":"1718941725080201704028870000","status":"NEW","client_id":"7-42-1"}}"#;
+        let mut memory = Memory::default();
+        fuzz("paradex order.create", &[made.to_vec()], |result| {
+            created(ClientId::default(), result, Nanos(1), &mut memory).is_ok()
+        });
+    }
+}

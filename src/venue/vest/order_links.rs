@@ -309,3 +309,22 @@ fn unclear(id: ClientId, code: Reason) -> TraderEvent {
 const fn news(id: ClientId, news: OrderNews) -> TraderEvent {
     TraderEvent::Order { key: OrderKey::Client(id), news, t_venue: Nanos::NEVER }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fuzz::fuzz;
+    use crate::venue::vest::testing::frame;
+
+    #[test]
+    fn no_damaged_answer_to_an_order_panics() {
+        let made = "POST /orders, POST /orders/cancel, POST /lp, POST /transfer/withdraw response";
+        let samples = [frame(made), frame("POST /orders error")];
+        fuzz("vest order reply", &samples, |body| {
+            match read_answer(Errand::Order(ClientId::default()), 200, body) {
+                Answer::Named(id) => !id.as_str().is_empty(),
+                Answer::Refused(..) | Answer::Ignored => false,
+            }
+        });
+    }
+}
