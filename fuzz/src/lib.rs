@@ -10,9 +10,13 @@ use bot4::sys::http1::Replies;
 use bot4::sys::link::{Inbound, Link, LinkError, Outbound};
 use bot4::sys::rest::{self, Http, HttpError, Response};
 use bot4::sys::url::SecureUrl;
+use bot4::types::order::VenueOrderId;
 use bot4::types::record::Role;
-use bot4::types::{BookUpdate, Nanos, OrderKind, PairId, Pool, Profile, Secret, Ticker, VenueId};
-use bot4::venue::{FeedSink, Parcel, REGISTRY, ReadyLink, Secrets, Setup};
+use bot4::types::{
+    BookUpdate, ClientId, Nanos, OrderKind, OrderSpec, PairId, Pool, Price, Profile, Purpose, Qty, Secret,
+    Side, Ticker, VenueId,
+};
+use bot4::venue::{CancelSpec, FeedSink, OrderQuery, Parcel, REGISTRY, ReadyLink, Secrets, Setup};
 
 /// Messages of one input at most.
 const MESSAGES_MAX: usize = 16;
@@ -115,7 +119,8 @@ impl Link for Played {
 /// The private events of a venue and the answers to its orders.
 pub fn events(data: &[u8]) {
     let Some((index, setup, rest)) = venue(data) else { return };
-    let mut trader = (REGISTRY[index].trader)(&setup).unwrap_or_else(|why| panic!("the keys are good: {why}"));
+    let mut trader =
+        (REGISTRY[index].trader)(&setup).unwrap_or_else(|why| panic!("the keys are good: {why}"));
     let mut all: Vec<Vec<u8>> = messages(rest).map(<[u8]>::to_vec).collect();
     all.reverse();
     for role in [Role::Orders, Role::Private] {
@@ -155,9 +160,51 @@ pub fn answers(data: &[u8]) {
     let _any = desk.account(&mut answers(), NOW);
     let _any = desk.open_orders(&mut answers(), NOW);
     let _any = desk.book(&mut answers(), PairId(0));
+    let _any = desk.prepare_trading(&mut answers(), 3, NOW);
+    let (query, target) = (query(), target(index));
+    let _any = desk.past_orders(&mut answers(), NOW.ms() - 60_000, NOW);
+    let _any = desk.order(&mut answers(), &query, NOW);
+    let _any = desk.cancel(&mut answers(), &target, NOW);
+    let _any = desk.place(&mut answers(), &order(index), NOW);
+    let _any = desk.cancel_all(&mut answers(), PairId(0), NOW);
     for role in Role::ALL {
         let _any = desk.target(&mut answers(), role, NOW);
     }
+}
+
+/// An order as the engine would send it, what it would ask about it, and how it would take it back.
+fn order(venue: usize) -> OrderSpec {
+    let OrderQuery { id, pair, nonce, side, qty, signed_ms, .. } = query();
+    OrderSpec {
+        id,
+        venue: VenueId(venue as u8),
+        pair,
+        side,
+        purpose: Purpose::Exit,
+        qty,
+        limit: Price::from_raw(8_000_000_000_000),
+        reduce_only: true,
+        signed_ms,
+        nonce,
+        window_ms: 500,
+    }
+}
+
+fn query() -> OrderQuery {
+    OrderQuery {
+        id: ClientId { epoch: 7, seq: 42, leg: 1 },
+        pair: PairId(0),
+        venue_id: VenueOrderId::cut("0xab"),
+        nonce: 42,
+        side: Side::Buy,
+        qty: Qty::from_raw(200_000),
+        signed_ms: NOW.ms() - 1_000,
+    }
+}
+
+fn target(venue: usize) -> CancelSpec {
+    let OrderQuery { id, pair, venue_id, nonce, signed_ms, .. } = query();
+    CancelSpec { id, venue: VenueId(venue as u8), pair, venue_id, signed_ms, nonce }
 }
 
 /// A stream of HTTP replies, in two pieces.
