@@ -471,32 +471,12 @@ impl FeedSink for Markets {
     fn foreign(&mut self, market: &str) {
         self.messages += 1;
         self.count_reject();
-        let market = Reason::cut(market);
-        self.record(self.t_wire, RecordKind::WrongMarket { venue: self.venue, market });
+        let kind = RecordKind::WrongMarket { venue: self.venue, market: Reason::cut(market) };
+        self.record(self.t_wire, kind);
     }
 }
 
-/// A ring of quotes with its waiting slots.
-struct Outlet {
-    ring: Tx<Quote>,
-    conflator: Conflator,
-}
-
-impl Outlet {
-    fn new(ring: Tx<Quote>) -> Self {
-        Self { ring, conflator: Conflator::new() }
-    }
-
-    #[inline]
-    fn offer(&mut self, quote: &Quote, message: bool) {
-        self.conflator.offer(quote, message, |quote| self.ring.push(quote).is_ok());
-    }
-
-    fn flush(&mut self) -> bool {
-        self.conflator.flush(|quote| self.ring.push(quote).is_ok())
-    }
-}
-
+mod outlet;
 mod still;
 #[cfg(test)]
 mod tests;

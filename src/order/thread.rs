@@ -1,6 +1,8 @@
 //! The `order` thread: carries bytes and messages between the rings, the venues' traders, the journal and
 //! [`Core`]. It never blocks and decides nothing.
 
+mod asks;
+
 use std::sync::Arc;
 
 use super::board::Board;
@@ -16,13 +18,14 @@ use crate::types::limits::PAIRS_MAX;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
 use crate::types::ready::{Made, Ready};
-use crate::types::record::{Refusal, Role};
-use crate::types::report::{After, Ask, CancelSpec, Fact, TraderEvent};
+use crate::types::record::Refusal;
+use crate::types::report::{Ask, CancelSpec, Fact, TraderEvent};
 use crate::types::{
     ClientId, Command, Exposure, Intent, IntentKind, MarketRules, Nanos, OrderSpec, PairId, Quote, Record,
     RecordKind, VenueId,
 };
 use crate::venue::{Answer, REGISTRY, SendError, Trader};
+use asks::Asks;
 
 /// Deadlines are looked at this often, ns.
 const TICK_NS: u64 = 1_000_000;
@@ -77,14 +80,10 @@ pub struct OrderThread {
     signer: Option<SignerEnds>,
     effects: Effects,
     events: Vec<TraderEvent>,
-    /// Links asked for and not yet here.
-    asked: Vec<[bool; Role::ALL.len()]>,
-    /// How the last link of each role ended, until the next is here.
-    after: Vec<[After; Role::ALL.len()]>,
+    /// By venue.
+    asks: Vec<Asks>,
     /// Exposures that did not fit, newest per pair.
     untold: Vec<Option<Exposure>>,
-    /// A question of each venue that did not fit, the newest but for books: who asked has counted it as asked.
-    unasked: Vec<Option<Ask>>,
     next_tick: Nanos,
     last_turn: Nanos,
     trust: Trust,
@@ -109,15 +108,13 @@ impl OrderThread {
         traders: Vec<Box<dyn Trader>>,
         journal: Box<dyn Journal>,
         clock: Box<dyn Clock>,
-        rings: Rings,
+        mut rings: Rings,
     ) -> Self {
         let pairs = core.pairs().len();
         let core_free_min = u64::from(core.settings().upkeep.journal_free_min_mb) << 20;
         Self {
             core,
-            asked: vec![[false; Role::ALL.len()]; traders.len()],
-            unasked: vec![None; traders.len()],
-            after: vec![[After::Nothing; Role::ALL.len()]; traders.len()],
+            asks: std::mem::take(&mut rings.asks).into_iter().map(Asks::new).collect(),
             traders,
             journal,
             clock,
@@ -157,7 +154,7 @@ impl OrderThread {
             self.next_tick = now + TICK_NS;
             self.core.step(now, Input::Tick, &mut self.effects);
             self.run_effects(now);
-            self.ask_links();
+            self.ask_rest();
             self.tell_rest();
             self.rotate(now);
             self.watch_journal(now);
@@ -254,9 +251,7 @@ impl OrderThread {
                 worked = true;
                 match answer {
                     Answer::Link(link) => {
-                        let role = link.role;
-                        let slot = role as usize;
-                        (self.asked[venue][slot], self.after[venue][slot]) = (false, After::Nothing);
+                        self.asks[venue].link_came(link.role);
                         self.traders[venue].install(link, now);
                     }
                     Answer::Fact(fact) => {
@@ -419,7 +414,7 @@ impl OrderThread {
         let (venue, ask) = (spec.venue, Ask::Place { spec: *spec });
         REGISTRY[venue.index()].order_fallback
             && self.core.takes_closes(venue)
-            && self.rings.asks[venue.index()].push(ask).is_ok()
+            && self.asks[venue.index()].ask_now(ask)
     }
 
     /// Over the warm link; over REST when that is down. A venue without it is cancelled by name.
@@ -441,39 +436,17 @@ impl OrderThread {
     }
 
     fn ask(&mut self, ask: Ask) {
-        let venue = ask.venue().index();
-        let refused = self.rings.asks[venue].push(ask).err();
-        self.unasked[venue] = refused.filter(|ask| !matches!(ask, Ask::Book { .. })).or(self.unasked[venue]);
+        self.asks[ask.venue().index()].ask(ask);
     }
 
-    fn ask_links(&mut self) {
-        for venue in 0..self.traders.len() {
-            self.unasked[venue].take().into_iter().for_each(|ask| self.ask(ask));
-            let missing = self.traders[venue].missing();
-            for role in Role::ALL {
-                let slot = role as usize;
-                if missing[slot] && !self.asked[venue][slot] {
-                    let after = self.after[venue][slot];
-                    let ask = Ask::Link { venue: VenueId(venue as u8), role, after };
-                    self.asked[venue][slot] = self.rings.asks[venue].push(ask).is_ok();
-                }
-            }
-        }
+    fn ask_rest(&mut self) {
+        let venues = (0..).map(VenueId).zip(&self.traders).zip(&mut self.asks);
+        venues.for_each(|((venue, trader), asks)| asks.ask_rest(venue, trader.missing()));
     }
 
     /// A link that went down is wanted back at once, unless another has taken its place; the operator is told so.
     fn note_link(&mut self, now: Nanos, venue: usize, event: &TraderEvent) {
-        match *event {
-            TraderEvent::LinkRefused { role, .. } => self.after[venue][role as usize] = After::Refusal,
-            TraderEvent::LinkDown { role, .. } if self.after[venue][role as usize] == After::Nothing => {
-                self.after[venue][role as usize] = After::Loss;
-            }
-            _ => {}
-        }
-        if let TraderEvent::LinkDown { role, .. } = *event
-            && self.traders[venue].missing()[role as usize]
-        {
-            self.asked[venue][role as usize] = false;
+        if let Some(role) = self.asks[venue].link_went(event, self.traders[venue].missing()) {
             self.log(now, RecordKind::Reconnecting { venue: VenueId(venue as u8), role, attempt: 1 });
         }
     }
