@@ -142,7 +142,7 @@ impl Http for Answers {
     fn call(&mut self, _: rest::Request) -> Result<Response, HttpError> {
         let body = self.0.pop().ok_or_else(|| HttpError("no more".to_owned()))?;
         let status = if body.first() == Some(&b'!') { 400 } else { 200 };
-        Ok(Response { status, body, retry_after_s: None })
+        Ok(Response { status, body, retry_after: None })
     }
 }
 
