@@ -1,7 +1,8 @@
 //! The thread `md:<venue>` as a value: it reads one public stream, keeps its books and sends quotes. Run by
 //! `topology`. It never sends an order, never waits for a reader of its rings, and never keeps a connection that lies.
 
-use super::conflate::Conflator;
+mod outlet;
+
 use super::flood::FloodGuard;
 use super::market::{Market, common_steps};
 use crate::sys::clock::Clock;
@@ -18,6 +19,7 @@ use crate::types::{
 use crate::venue::ask::{Answer, Ask};
 use crate::venue::end::End;
 use crate::venue::{Feed, FeedSink, Parcel, REGISTRY, flush, reason};
+use outlet::Outlet;
 
 /// Feeds are ticked this often, so that pings and deadlines are kept.
 const TICK_MS: u64 = 250;
@@ -476,7 +478,6 @@ impl FeedSink for Markets {
     }
 }
 
-mod outlet;
 mod still;
 #[cfg(test)]
 mod tests;

@@ -240,7 +240,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
-    use crate::sys::fuzz::fuzz_share;
+    use crate::sys::fuzz::fuzz;
     use crate::venue::vest;
 
     const CANARY: &str = "c4n4ry-0f-a-s3cret";
@@ -366,7 +366,7 @@ mod tests {
         let text =
             format!("# keys\nVEST_API_KEY='{CANARY} #'\nA=\"x\\n\"\nDATABASE_URL=postgres://u:p@h/d\n");
         let path = Path::new(".env");
-        fuzz_share("file of secrets", 20, &[text.into_bytes()], |bytes| {
+        fuzz("file of secrets", &[text.into_bytes()], |bytes| {
             let raw = parse(path, &String::from_utf8_lossy(bytes));
             raw.and_then(|raw| check_keys(path, &raw, &registry())).is_ok()
         });

@@ -194,7 +194,7 @@ fn bundled(effective: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::store::line::TEXT_MAX;
-    use crate::sys::fuzz::fuzz_share;
+    use crate::sys::fuzz::{fuzz, fuzz_share};
 
     fn leaves(node: &node::Node, path: &str, out: &mut Vec<String>) {
         match &node.value {
@@ -255,14 +255,36 @@ mod tests {
         assert_eq!(lines.iter().find(long), None);
     }
 
+    /// The text alone, without the defaults below it and the checks, which take a hundred times as long.
+    fn read_damaged((name, text): (&str, Vec<u8>)) {
+        fuzz(&format!("{name}, text"), &[text], |bytes| {
+            node::parse(name, &String::from_utf8_lossy(bytes)).is_ok()
+        });
+    }
+
+    #[test]
+    fn no_damaged_toml_panics() {
+        read_damaged(damaged()[0].clone());
+    }
+
+    #[test]
+    fn no_damaged_yaml_panics() {
+        read_damaged(damaged()[1].clone());
+    }
+
     #[test]
     fn no_damaged_file_panics() {
-        let toml = b"mode = \"paper\"\n[risk]\nleverage = 2\ncooldown_s = 0.3\n[log]\nlevel = \"trace\"\n";
-        let yaml = b"mode: paper\nrisk:\n  leverage: 2\n  cooldown_s: 0.3\nlog:\n  level: trace\n";
-        for (name, text) in [("bot4.toml", toml.to_vec()), ("bot4.yaml", yaml.to_vec())] {
+        for (name, text) in damaged() {
             fuzz_share(name, 500, &[text], |bytes| {
                 parse(name, &String::from_utf8_lossy(bytes), &REGISTRY).is_ok()
             });
         }
+    }
+
+    /// One file in both languages.
+    fn damaged() -> [(&'static str, Vec<u8>); 2] {
+        let toml = b"mode = \"paper\"\n[risk]\nleverage = 2\ncooldown_s = 0.3\n[log]\nlevel = \"trace\"\n";
+        let yaml = b"mode: paper\nrisk:\n  leverage: 2\n  cooldown_s: 0.3\nlog:\n  level: trace\n";
+        [("bot4.toml", toml.to_vec()), ("bot4.yaml", yaml.to_vec())]
     }
 }
