@@ -7,7 +7,7 @@ use crate::types::Quote;
 /// A ring of quotes with its waiting slots.
 pub(super) struct Outlet {
     ring: Tx<Quote>,
-    conflator: Conflator,
+    pub conflator: Conflator,
 }
 
 impl Outlet {
