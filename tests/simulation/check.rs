@@ -409,6 +409,7 @@ impl Checker {
     pub fn started(&mut self, world: &Shared) {
         let world = &mut *lock(world);
         self.began = world.now;
+        self.limits.begin();
         for entry in std::mem::take(&mut world.disk.come_to_light) {
             world.trace.note(world.now, "found", format_args!("{entry:?}"));
             match &entry {

@@ -66,6 +66,12 @@ impl Limits {
         self.off_since[venue] = since(off_ms > allowed, self.off_since[venue]);
     }
 
+    /// A run begins. It reads the clocks while the calls take their time and the venues' clocks stand still: only its
+    /// next reading counts.
+    pub fn begin(&mut self) {
+        self.off_since = [0; 2];
+    }
+
     /// An entry is decided now.
     pub fn entry(&mut self, world: &World, spec: &OrderSpec) -> Result<(), Violation> {
         for venue in 0..2 {
