@@ -17,6 +17,7 @@
 //! | `*_alerts` | `store`, `main` → `alerts` | `ALERT_RING` | drop, count and say so |
 
 mod engine;
+mod finish;
 mod growth;
 mod hearts;
 mod operator;

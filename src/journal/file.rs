@@ -78,6 +78,8 @@ impl FileJournal {
         };
         journal.current.begin(journal.seq);
         journal.open_with(opening)?;
+        // No order of this run may be older than its number: what a power cut takes is known by that.
+        journal.current.sync()?;
         Ok((journal, supply))
     }
 

@@ -76,7 +76,7 @@ impl Core {
         // Less than a lot on both legs is no pair: no exit could take it along (SAFETY V7).
         let held = pair.common_lot().is_some_and(|lot| pair.book.hedged() >= lot);
         let phase = pair.phase;
-        self.log_mended(now, index, phase, fx);
+        self.log_mended(index, phase, fx);
         match (held, self.pairs[index].opened) {
             (true, false) => self.opened(now, index, fx),
             (true, true) => self.pairs[index].exit_after = now.plus_ms(self.exit_pause_ms(index)),
@@ -349,10 +349,12 @@ impl Core {
         u64::from(self.settings.upkeep.mending.no_progress_halt_s) * 1_000
     }
 
-    fn log_mended(&mut self, now: Nanos, index: usize, phase: Phase, fx: &mut Effects) {
-        let Phase::Mending { since } = phase else { return };
+    fn log_mended(&mut self, index: usize, phase: Phase, fx: &mut Effects) {
+        if !matches!(phase, Phase::Mending { .. }) {
+            return;
+        }
         let pair = &self.pairs[index];
-        let one_leg_ns = pair.lone_ns.max(now.since(since).min(pair.lone_ns));
+        let one_leg_ns = pair.lone_ns;
         let wire = pair.orders.iter().flatten().map(|order| order.stamps.t_send).max().unwrap_or_default();
         fx.push(Effect::Log(RecordKind::Mended {
             pair: pair.settings.id,

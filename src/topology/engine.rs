@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use super::finish::{BLOCKED_MAX_MS, finish, finish_within};
 use super::growth::Growth;
 use super::hearts::{Hearts, MaxAges};
 use super::operator::Operator;
@@ -165,7 +166,9 @@ impl Engine {
 
     /// Starts everything, waits for the end, and ends everything: producers before those who read them.
     pub fn run(self, signals: Signals) -> Result<u8, String> {
-        let start = |(spec, worker): Task| spawn(spec, self.clock, worker).map_err(|error| error.to_string());
+        let start = |(spec, worker): Task| -> Result<Handle, String> {
+            spawn(spec, self.clock, worker).map_err(|error| error.to_string())
+        };
         let alerts = start(self.alerts)?;
         let store = start(self.store)?;
         let [disk, db] = [start(self.disk)?, start(self.db)?];
@@ -207,7 +210,7 @@ impl Engine {
         for line in self.remains.try_iter().flatten() {
             tracing::error!(event_type = "SHUTDOWN", "left behind: {line}");
         }
-        finish(may_block);
+        finish_within(may_block, BLOCKED_MAX_MS);
         if code == CLEAN {
             tracing::info!(event_type = "SHUTDOWN", "[SHUTDOWN] Clean exit, no pending orders");
         }
@@ -259,16 +262,6 @@ fn conclude(end: End, board: &Board) -> u8 {
          look at the venues"
     );
     SOMETHING_OPEN
-}
-
-fn finish(handles: Vec<Handle>) {
-    handles.iter().for_each(Handle::stop);
-    for handle in handles {
-        let name = handle.name.clone();
-        if !handle.join() {
-            tracing::error!(event_type = "SHUTDOWN", thread = %name, "a thread ended by a panic");
-        }
-    }
 }
 
 /// The status object, asked of the telemetry; it answers within a few polls of `store`.

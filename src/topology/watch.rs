@@ -22,7 +22,7 @@ use crate::types::settings::DatabaseLag;
 use crate::types::{Command, Nanos};
 
 /// Pause between two looks, ms.
-const LOOK_EVERY_MS: u64 = 10;
+pub const LOOK_EVERY_MS: u64 = 10;
 /// The watchdog is fed this often, ms; the unit's `WatchdogSec` is 5 s.
 const FEED_EVERY_MS: u64 = 1_000;
 /// The clock of the hot threads is checked this often, ms.
@@ -236,6 +236,9 @@ impl<C: Clock> Watch<C> {
         loop {
             let now = self.clock.now();
             self.answer(now);
+            // A latch outlives this run: the next one may be started by the service.
+            self.operator.watch(self.signals.halts());
+            self.watch_journal(now);
             sent = sent || self.operator.send(Command::Stop { flatten });
             if self.board.is_stopped() {
                 return End::Clean;
