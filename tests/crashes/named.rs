@@ -154,7 +154,7 @@ impl Campaign {
     fn in_transaction(&mut self) {
         self.database.delay_ms(60);
         self.bench.gap_bps(60);
-        let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bot4' \
+        let open = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'bot4%' \
                     AND state IN ('active', 'idle in transaction') AND backend_xid IS NOT NULL";
         self.wait("K16", |campaign| campaign.server.psql(open) != "0");
         self.bench.kill();
