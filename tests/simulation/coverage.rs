@@ -151,11 +151,7 @@ pub const TABLE: &[(&str, By, &str)] = &[
     ),
     ("L4", Ci("src/store/postgres.rs::the_transaction_pooler_port_is_refused"), "transaction pooler"),
     ("L5", Simulation, "journal's disk full"),
-    (
-        "L6",
-        Ci("src/store/thread.rs::a_failed_sync_is_told_once_never_tried_again_and_blinds_nobody"),
-        "sync fails",
-    ),
+    ("L6", Ci("src/store/disk.rs::a_failed_sync_is_told_once_and_never_tried_again"), "sync fails"),
     ("L7", Process("tests/failures_machine.rs::trading_goes_on_when_nobody_reads_stdout"), "output blocked"),
     ("L8", Simulation, "stop"),
     (

@@ -137,6 +137,8 @@ impl Disk {
         self.seq = found.next_seq;
         self.durable_seq = self.seq;
         self.open(found.next_index, opening);
+        // As the writer does: a run's number is on the disk before its first order.
+        self.sync();
         self.read = (self.segments.len() - 1, SEGMENT_HEADER);
     }
 
