@@ -10,7 +10,7 @@ use bot4::spread::signal::{Input, Signal};
 use bot4::sys::link::Inbound;
 use bot4::types::{BookUpdate, ExposureState, Level, Nanos, OrderSpec, Price, Qty, Quote, Rate, VenueId};
 use bot4::venue::paradex::{orders, sbe};
-use bot4::venue::{REGISTRY, Setup};
+use bot4::venue::{Parcel, REGISTRY, Setup};
 
 #[path = "../../../tests/fixture/mod.rs"]
 mod fixture;
@@ -25,7 +25,7 @@ use parts::{
 /// A depth message of 20 by 20 levels, decoded.
 fn vest_decode(times: u64) -> anyhow::Result<()> {
     let mut feed = (REGISTRY[0].feed)(&vest_setup())?;
-    let (frame, mut out, mut look) = (vest_depth(20), Vec::<Vec<u8>>::new(), Look(0));
+    let (frame, mut out, mut look) = (vest_depth(20), Vec::<Parcel>::new(), Look(0));
     feed.on_open(NOW, &mut out);
     for _ in 0..times {
         feed.on_frame(NOW, Inbound::Text(black_box(&frame)), &mut look, &mut out)?;
