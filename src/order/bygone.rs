@@ -55,3 +55,50 @@ impl Bygones {
         there.find(named).is_some_and(|bygone| filled > bygone.filled)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::samples;
+    use crate::types::{Purpose, Side};
+
+    const VENUE: VenueId = VenueId(0);
+
+    /// An order with this nonce and venue id that has filled so much.
+    fn order(nonce: u64, id: &str, filled: i64) -> Order {
+        let intended = samples::order(1, 0, Side::Buy, Purpose::Enter);
+        let mut order = Order::new(intended.spec, 0, intended.expected);
+        (order.spec.nonce, order.venue_id) = (nonce, VenueOrderId::cut(id));
+        order.done.filled = Qty::from_raw(filled);
+        order
+    }
+
+    #[test]
+    fn only_what_was_not_booked_of_an_order_that_was_kept_is_late() {
+        let mut bygones = Bygones::default();
+        let mut busted = order(7, "x", 3);
+        busted.done.busted = Qty::from_raw(2);
+        bygones.note(&busted);
+        let outgrown = |venue, key, filled| bygones.have_outgrown(venue, key, Qty::from_raw(filled));
+        let by_nonce = OrderKey::Nonce(7);
+        assert!(
+            !outgrown(VENUE, by_nonce, 5) && outgrown(VENUE, by_nonce, 6),
+            "what was taken back is known too"
+        );
+        assert!(outgrown(VENUE, OrderKey::Venue(VenueOrderId::cut("x")), 6));
+        for key in
+            [OrderKey::Nonce(8), OrderKey::Venue(VenueOrderId::EMPTY), OrderKey::Client(samples::id(1, 0))]
+        {
+            assert!(!outgrown(VENUE, key, 6), "{key:?}");
+        }
+        assert!(!outgrown(VenueId(1), by_nonce, 6), "a nonce is its venue's");
+    }
+
+    #[test]
+    fn the_newest_are_kept() {
+        let mut bygones = Bygones::default();
+        (0..=KEPT as u64).for_each(|nonce| bygones.note(&order(nonce, "", 0)));
+        let knows = |nonce| bygones.have_outgrown(VENUE, OrderKey::Nonce(nonce), Qty::from_raw(1));
+        assert_eq!([0, 1, KEPT as u64].map(knows), [false, true, true]);
+    }
+}

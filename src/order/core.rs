@@ -287,9 +287,11 @@ impl Core {
             _ => {}
         }
         if let Some(pair) = pair_of(entry, &self.pairs).and_then(|pair| self.pairs.get_mut(pair)) {
-            if matches!(entry, Entry::Intent { .. } | Entry::PairClosed { .. }) {
-                pair.orders.iter().flatten().for_each(|order| self.bygones.note(order));
-            }
+            let leaves = |order: &&Order| match entry {
+                Entry::Intent { intent } => intent.orders[order.leg].is_some(),
+                entry => matches!(entry, Entry::PairClosed { .. }),
+            };
+            pair.orders.iter().flatten().filter(leaves).for_each(|order| self.bygones.note(order));
             pair.apply(entry);
         }
     }
