@@ -3,6 +3,7 @@
 use bot4::journal::entry::Entry;
 use bot4::order::core::{Core, Effects, Input, Start};
 use bot4::types::order::{Reason, VenueOrderId};
+use bot4::types::report::AccountReport;
 use bot4::types::settings::Legs;
 use bot4::types::*;
 
@@ -377,4 +378,19 @@ fn losses_in_a_row_pause_for_their_hour_also_in_a_pause_for_errors() {
     rig.now = rig.now.plus_ms(3_600_000);
     rig.wait_ms(1);
     assert_eq!(rig.core.mode(), Mode::Active);
+}
+
+/// Perhaps of a pair that the configuration had once (SAFETY L11).
+#[test]
+fn a_position_that_no_pair_names_is_told_once_on_an_account_of_its_own() {
+    for (dedicated_account, told) in [(true, 1), (false, 0)] {
+        let mut rig = Rig::of(Settings { dedicated_account, ..settings(Legs::Together) });
+        for foreign_markets in [1, 1, 0] {
+            let money = AccountReport { equity: usd(1_000), free_margin: usd(1_000), ..Default::default() };
+            rig.account_report(V, AccountReport { foreign_markets, ..money });
+        }
+        let nameless = Reason::cut("a position at a market that no pair names: close it by hand");
+        let alarms = rig.logged(|kind| matches!(kind, RecordKind::Alarm { what, .. } if *what == nameless));
+        assert_eq!(alarms, told);
+    }
 }

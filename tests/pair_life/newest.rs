@@ -285,3 +285,51 @@ fn a_question_that_finds_its_ring_full_waits_for_room() {
     thread.turn();
     assert_eq!(thread.asked.pop(), account, "it came as soon as there was room");
 }
+
+/// A journal whose segment is full until another is there, and whose disk has none for as long as `none` says.
+struct Full {
+    none: Arc<AtomicU64>,
+    full: bool,
+    tried: Arc<AtomicUsize>,
+}
+
+impl Journal for Full {
+    fn append(&mut self, _: &Entry) -> Result<(), JournalError> {
+        if self.full { Err(JournalError::Full { wanted: 1 }) } else { Ok(()) }
+    }
+
+    fn free_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn rotate(&mut self, _: &[Entry]) -> Result<(), JournalError> {
+        self.tried.fetch_add(1, Ordering::Relaxed);
+        self.full = self.none.load(Ordering::Relaxed) == 1;
+        if self.full { Err(JournalError::Full { wanted: 1 }) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_gap_in_the_journal_ends_with_the_first_segment_that_can_be_had_and_is_not_asked_for_all_the_time() {
+    let rig = Rig::new();
+    let wish = wish_to_enter(&rig);
+    let (none, tried) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicUsize::new(0)));
+    let journal = Full { none: Arc::clone(&none), full: true, tried: Arc::clone(&tried) };
+    let mut thread = Threaded::new(rig, Box::new(journal), None);
+    let wishes = |thread: &mut Threaded| {
+        assert!(thread.wishes.push(Intent { t_decide: thread.now, ..wish }).is_ok());
+        thread.turn();
+    };
+    wishes(&mut thread);
+    assert_eq!(thread.orders(), 0, "it does not stand in the journal");
+    for _ in 0..1_000 {
+        thread.turn();
+    }
+    let tries = tried.load(Ordering::Relaxed);
+    assert!((1..=3).contains(&tries), "{tries} in two seconds");
+    none.store(0, Ordering::Relaxed);
+    for _ in 0..600 {
+        thread.turn();
+    }
+    assert_eq!(tried.load(Ordering::Relaxed), tries + 1, "whole again, and asked no more");
+}

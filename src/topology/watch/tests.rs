@@ -32,8 +32,8 @@ struct Bench {
     watch: Watch<TestClock>,
     clock: TestClock,
     raised: Rx<Alert>,
-    _commands: Rx<Command>,
-    _dir: tempfile::TempDir,
+    commands: Rx<Command>,
+    dir: tempfile::TempDir,
     /// `keeper` waits for a venue while this is there.
     keeper_held: Option<Sender<()>>,
 }
@@ -73,7 +73,7 @@ impl Bench {
             last: Last::default(),
             status: Box::new(|| serde_json::Value::Null),
         };
-        Self { watch, clock, raised, _commands: sent, _dir: dir, keeper_held: Some(keeper_held) }
+        Self { watch, clock, raised, commands: sent, dir, keeper_held: Some(keeper_held) }
     }
 
     /// Looks until so long after the start, or until the end; what was raised and when, ms after the start.
@@ -177,4 +177,28 @@ fn memory_that_grows_is_told_when_it_is_next_weighed() {
     assert_eq!(weighed(&bench), 100);
     bench.run(60_100);
     assert_eq!(weighed(&bench), 60_100);
+}
+
+/// The service may start the engine anew: a latch is not lost with the end of a run.
+#[test]
+fn a_halt_that_comes_during_a_stop_is_sent() {
+    let mut bench = Bench::new();
+    bench.watch.board.show_stopped(false);
+    HaltFile::of(bench.dir.path()).write("test").unwrap();
+    let (board, mut commands) =
+        (Arc::clone(&bench.watch.board), std::mem::replace(&mut bench.commands, ring(1).1));
+    let halted = std::thread::scope(|scope| {
+        // `order` comes to its end when it has heard of the halt, or never will.
+        let order = scope.spawn(move || {
+            let halted = (0..10_000).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                matches!(commands.pop(), Some(Command::Halt { .. }))
+            });
+            board.show_stopped(true);
+            halted
+        });
+        assert_eq!(bench.watch.stop(START), End::Clean);
+        order.join().unwrap()
+    });
+    assert!(halted);
 }
