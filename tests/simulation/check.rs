@@ -238,6 +238,7 @@ impl Checker {
             }
             Limits::flags(&spec)?;
             self.limits.price(world, &spec)?;
+            self.goes_home(world, &spec)?;
             if self.meant.contains_key(&spec.id) {
                 return broken(format_args!("I11: the name {} is used again", spec.id));
             }
@@ -250,6 +251,20 @@ impl Checker {
                 self.limits.entry(world, &spec)?;
             }
             self.meant.insert(spec.id, Meant { spec, seq, done: 0, booked: 0, closed: false, taken: false });
+        }
+        Ok(())
+    }
+
+    /// Rule 6: an order that mends brings its pair nearer to whole, by the books that the journal gives.
+    fn goes_home(&self, world: &World, spec: &OrderSpec) -> Result<(), Violation> {
+        let net = self.follow.book(spec.pair).net().raw();
+        let mends = matches!(spec.purpose, Purpose::Complete | Purpose::Unwind);
+        let dust = self.truth.dust(world, spec.pair.index());
+        if mends && net.abs() > dust && spec.side.sign() == net.signum() {
+            return broken(format_args!(
+                "rule 6: {} ({:?}) adds to the {net} too much",
+                spec.id, spec.purpose
+            ));
         }
         Ok(())
     }
