@@ -49,7 +49,10 @@ impl Core {
         self.measure(now, index, leg, asked, theirs, fx);
         let pair = &mut self.pairs[index];
         let ours = pair.book.legs[leg].qty;
-        if split(ours, theirs.qty).0.is_zero() {
+        // Also where a stranger's share is the other way round, and the position of both shows none of ours.
+        let as_known = pair.foreign[leg] && theirs.qty - ours == pair.strangers[leg];
+        let all_there = as_known || split(ours, theirs.qty).0.is_zero();
+        if all_there {
             pair.confirmed[leg] = pair.confirmed[leg].max(asked);
         }
         if ours == theirs.qty {
@@ -61,8 +64,9 @@ impl Core {
             }
             return;
         }
-        if pair.foreign[leg] && split(ours, theirs.qty).0.is_zero() {
+        if pair.foreign[leg] && all_there {
             if asked > pair.touched {
+                pair.differs[leg] = None;
                 self.share(now, index, leg, asked, theirs.qty - ours, fx);
             }
             return;

@@ -1,6 +1,8 @@
 //! One leg too many, or an outcome that is not known: the ways home.
 
+use bot4::journal::entry::Entry;
 use bot4::order::core::{Core, Effects, Start};
+use bot4::position::Adjustment;
 use bot4::types::order::Reason;
 use bot4::types::report::{Ask, TraderEvent};
 use bot4::types::settings::Legs;
@@ -189,6 +191,32 @@ fn dead_beside_a_stranger(known_before: bool) -> bool {
 fn a_share_that_was_known_before_an_order_left_and_is_the_same_says_that_nothing_filled() {
     assert!(dead_beside_a_stranger(true));
     assert!(!dead_beside_a_stranger(false), "it may hide a fill");
+}
+
+/// A stranger is four short where we hold one: the position of both is short, whichever way round ours is.
+#[test]
+fn a_share_the_other_way_round_that_was_known_takes_none_of_our_leg() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.later_ms(6_000);
+    for _ in 0..2 {
+        rig.account(V, "-5");
+        rig.wait_ms(501);
+    }
+    assert_eq!(rig.core.pairs()[0].strangers[0], qty("-4"));
+    // The pair turns round beside it, as it does when closes are taken back and the leg is hedged again.
+    for (leg, side) in [(0, Side::Buy), (1, Side::Sell)] {
+        let by = Adjustment { leg, side, qty: qty("2"), price: price("100.16") };
+        rig.core.recover(&Entry::Adjusted { pair: PairId(0), by, at: rig.now });
+    }
+    let held = |rig: &Rig| rig.core.pairs()[0].book.legs[0].qty;
+    for _ in 0..3 {
+        rig.wait_ms(6_000);
+        rig.account(V, "-3");
+        assert_eq!(held(&rig), qty("1"), "four short of a stranger's and one long of ours");
+    }
+    assert_eq!(rig.sent.len(), 2, "nothing is mended");
+    assert_eq!(rig.core.pairs()[0].strangers[0], qty("-4"));
 }
 
 /// Acknowledged, in doubt because its cancel was answered strangely, and not known to any read since.
