@@ -25,6 +25,8 @@ const EXIT_PAUSE_MS: u64 = 200;
 const BROUGHT_BACK_PAUSE_MS: u64 = 2_000;
 /// Refusals of an unwind in a row after which the other venue has to take the leg: two or three seconds.
 const PUT_OFF_MAX: u32 = 4;
+/// A venue to which nothing can be sent is waited for so long, ms: most lost connections are back by then.
+const AWAY_MAX_MS: u64 = 2_000;
 
 impl Core {
     /// Looks at a pair after anything has changed and does the next thing that it needs.
@@ -376,10 +378,12 @@ impl Core {
             [0, 1].map(|leg| rested(leg) && beside(leg) && self.takes_orders(pair.settings.venues[leg]));
         // A venue that takes nothing now will not take it in the next seconds either.
         let heavy = mend::heavy_leg(pair);
-        let shut = !self.venues[pair.settings.venues[heavy].index()].mode.takes_closes();
+        let venue = pair.settings.venues[heavy];
+        let shut = !self.venues[venue.index()].mode.takes_closes();
+        let away = !self.takes_closes(venue) && now.ms_since(pair.mend.began) > AWAY_MAX_MS;
         // What its venue still shows is there: an unwind is also refused because nothing is left of the leg.
         let put_off = pair.mend.put_off[heavy] >= PUT_OFF_MAX && pair.confirmed[heavy] > pair.mend.began;
-        let refuses = shut || pair.is_halted(heavy) || put_off;
+        let refuses = shut || away || pair.is_halted(heavy) || put_off;
         let desperate = refuses || now.ms_since(pair.mend.progress) > self.no_progress_ms();
         mend::Means { closing, opening, completing: self.mode != Mode::Halted, desperate }
     }

@@ -2,7 +2,7 @@
 
 use bot4::order::core::Input;
 use bot4::types::order::Reason;
-use bot4::types::report::{Ask, Fact};
+use bot4::types::report::{Ask, Fact, TraderEvent};
 use bot4::types::*;
 
 use crate::rig::*;
@@ -284,6 +284,15 @@ fn a_leg_whose_venue_takes_no_orders_is_hedged_again_at_once() {
     rig.fact(Fact::Mode { venue: V, mode: VenueMode::CancelOnly });
     rig.reject(2, RejectClass::RetryLater);
     rig.wait_ms(50);
+    assert_eq!((rig.sent[4].purpose, rig.sent[4].venue), (Purpose::Complete, P));
+
+    let mut rig = Rig::new();
+    half_closed(&mut rig);
+    rig.event(V, TraderEvent::Ready(false));
+    rig.reject(2, RejectClass::RetryLater);
+    rig.wait_ms(1_900);
+    assert_eq!(rig.sent.len(), 4, "it may be back any moment");
+    rig.wait_ms(200);
     assert_eq!((rig.sent[4].purpose, rig.sent[4].venue), (Purpose::Complete, P));
 
     let mut rig = Rig::new();
