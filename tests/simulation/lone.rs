@@ -1,5 +1,6 @@
 //! Legs that are alone, by the venues' truth: how long each was, and that none is for too long. Part of the checker.
 
+use bot4::order::pair::Pair;
 use bot4::telemetry::alert::{Alert, Kind};
 use bot4::types::VenueId;
 
@@ -134,8 +135,17 @@ impl Checker {
         let waits = (0..2).any(|venue| live(venue) && world.excuses(venue));
         // What the engine rightly calls a stranger's is no leg of ours.
         let others = self.truth.outside_net(pair);
-        let theirs = |venue: usize| if ours.foreign[venue] { others[venue] } else { 0 };
+        let known = |venue: usize| self.is_known_share(ours, venue, pair);
+        let theirs = |venue: usize| match ours.foreign[venue] {
+            true if known(venue) => ours.strangers[venue].raw(),
+            true => others[venue],
+            false => 0,
+        };
         let held = [0, 1].map(|venue| self.truth.position(venue, pair) - theirs(venue));
+        let dust = self.truth.dust(world, pair);
+        if (0..2).any(known) && (held[0] + held[1]).abs() <= dust {
+            return true;
+        }
         let heavy = usize::from(held[1].abs() > held[0].abs());
         let brought = held[1 - heavy].signum() * held[heavy].signum() <= 0 && ours.book.direction.is_some();
         let shut = |light: usize| world.excuses(light) || self.truth.is_poor(world, light, pair);
@@ -149,10 +159,16 @@ impl Checker {
         if unread || world.now < self.lone.unseen[pair] {
             return true;
         }
-        let dust = self.truth.dust(world, pair);
         // Whose it is the venue's history has still to say, after a run that ended without a word.
         (reads_past(engine) || ours.foreign.contains(&true))
             && (self.strange || self.truth.is_outside(pair, dust))
+    }
+
+    /// A stranger's share as the engine knows it explains the venue's position, and others have traded so much there.
+    fn is_known_share(&self, ours: &Pair, venue: usize, pair: usize) -> bool {
+        let (booked, share) = (ours.book.legs[venue].qty, ours.strangers[venue]);
+        let explains = self.truth.position(venue, pair) == (booked + share).raw();
+        ours.foreign[venue] && explains && self.truth.have_traded(venue, pair, share.raw())
     }
 
     /// What others did at a venue that is away is seen when that is back.

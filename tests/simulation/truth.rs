@@ -163,6 +163,12 @@ impl Truth {
         (least - dust..=most + dust).contains(&self.delta(pair))
     }
 
+    /// Others have bought or sold so much of a leg.
+    pub fn have_traded(&self, venue: usize, pair: usize, by: i64) -> bool {
+        let one = self.outside(pair)[venue];
+        (one.sold..=one.bought).contains(&by)
+    }
+
     /// The engine's books follow a leg by so much. False: nobody has changed so much of it.
     pub fn adjust(&mut self, venue: usize, pair: usize, by: i64) -> bool {
         let market = self.markets.get(pair).map_or(0, |both| both[venue]);
