@@ -159,10 +159,14 @@ impl Market {
         let state = self.book.state();
         self.note_crossed(state, now);
         match (state, self.book.bids().best(), self.book.asks().best()) {
-            (BookState::Sound, Some(bid), Some(ask))
-                if now >= self.settled_at && self.guard.admits(Price::mid(bid.price, ask.price), now) =>
-            {
-                self.price();
+            (BookState::Sound, Some(bid), Some(ask)) if now >= self.settled_at => {
+                match self.guard.admits(Price::mid(bid.price, ask.price), now) {
+                    true => self.price(),
+                    false => {
+                        self.blank();
+                        self.quote.wild = true;
+                    }
+                }
             }
             _ => self.blank(),
         }
@@ -181,7 +185,7 @@ impl Market {
         let ask = self.book.asks().best().unwrap_or_default();
         assert!(bid.price > Price::ZERO && bid.price < ask.price, "only a sound book is priced");
         let quote = &mut self.quote;
-        quote.tradable = true;
+        (quote.tradable, quote.wild) = (true, false);
         (quote.bid, quote.ask) = (bid.price, ask.price);
         let [asks, bids] = self.book.changed_within(self.reach.unwrap_or_default());
         let (stale, mut reach) = (self.reach.is_none(), self.reach.unwrap_or_default());
@@ -456,6 +460,7 @@ pub mod tests {
         let mut market = market();
         let mut show = |mid: i64, ms: u64| {
             market.apply(&whole(mid), Nanos::from_ms(ms)).unwrap();
+            assert_ne!(market.last().tradable, market.last().wild);
             market.last().tradable
         };
         assert!(show(10_000, 100));

@@ -216,7 +216,7 @@ impl Core {
             // The last prices stay known for mending; the flag alone forbids entries.
             let last = &pair.quotes[leg];
             let ticker = Ticker { status: quote.ticker.status, ..last.ticker };
-            next = Quote { tradable: false, ticker, ..*last };
+            next = Quote { tradable: false, wild: quote.wild, ticker, ..*last };
         }
         pair.quotes[leg] = next;
     }
@@ -227,6 +227,7 @@ impl Core {
             self.look_again(now, index, fx);
             self.settle(now, index, fx);
             self.watch_funding(index, fx);
+            self.watch_prices(now, index, fx);
             self.tick_book(now, index, fx);
         }
         self.look_urgently(now, fx);

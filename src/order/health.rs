@@ -1,9 +1,9 @@
-//! What is watched beside orders: margin, signing keys, clocks, funding, the ends of markets. A person is told in time,
-//! entries stop by themselves, and pairs are reduced on both legs before a venue does it on one (SAFETY C8, C15, V6,
-//! V9, V11). Part of `order::core`.
+//! What is watched beside orders: margin, signing keys, clocks, prices, funding, the ends of markets. A person is told
+//! in time, entries stop by themselves, and pairs are reduced on both legs before a venue does it on one (SAFETY C8,
+//! C15, M5, V6, V9, V11). Part of `order::core`.
 
 use super::core::{Core, Effect, Effects};
-use super::gate::{floor_lot, gross};
+use super::gate::{floor_lot, gross, within};
 use super::pair::{Pair, Phase};
 use crate::spread::view::is_absurd;
 use crate::types::money::RATE_ONE;
@@ -21,6 +21,9 @@ const REDUCED_AGAIN_AFTER_MS: u64 = 2_000;
 const HOUR_MS: u64 = 3_600_000;
 /// Clock readings in a row beyond the limit that halt: one may have waited in a queue on its way.
 const CLOCK_READINGS: u32 = 2;
+/// So many absurd prices of a pair within so long halt, ms: a venue that repeats them is not one to trade with.
+const ABSURD_TIMES: u32 = 10;
+const ABSURD_WITHIN_MS: u64 = 600_000;
 
 /// What is known of a venue's margin, and what was said of it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -145,13 +148,55 @@ impl Core {
         let pair = &mut self.pairs[index];
         for leg in 0..2 {
             let absurd = is_absurd(pair.quotes[leg].ticker.funding_1h);
-            if absurd && !pair.absurd_funding[leg] {
+            if absurd && !pair.absurd.funding[leg] {
                 let (id, venue, what) =
                     (pair.settings.id, pair.settings.venues[leg], Reason::cut("absurd funding rate"));
                 fx.push(Effect::Log(RecordKind::Alarm { pair: id, venue, what }));
             }
-            pair.absurd_funding[leg] = absurd;
+            pair.absurd.funding[leg] = absurd;
         }
+    }
+
+    /// A price that cannot be meant is not traded on; where one comes again and again a person has to look.
+    pub(super) fn watch_prices(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
+        let plausible = self.settings.risk.max_plausible;
+        let pair = &mut self.pairs[index];
+        let [first, second] = pair.quotes.each_ref().map(|quote| Price::mid(quote.bid, quote.ask));
+        let priced = pair.quotes.iter().all(|quote| quote.tradable);
+        let wild = pair.quotes.iter().position(|quote| quote.wild);
+        let absurd = wild.is_some() || (priced && !within(second, first, plausible));
+        if pair.absurd.is_once_too_often(absurd, now) {
+            let venue = pair.settings.venues[wild.unwrap_or(1)];
+            self.halt(now, venue, "absurd prices again and again", fx);
+        }
+    }
+}
+
+/// What the venues of a pair tell that cannot be meant.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Absurd {
+    /// The funding rate of a leg; it was said.
+    funding: [bool; 2],
+    /// A price: one that has leapt, or two that lie too far apart (SAFETY M5).
+    price: bool,
+    /// How often one has come since then.
+    times: u32,
+    since: Nanos,
+}
+
+impl Absurd {
+    /// Whether a price has just become absurd for the last time that is borne within a while.
+    fn is_once_too_often(&mut self, absurd: bool, now: Nanos) -> bool {
+        let comes = absurd && !self.price;
+        self.price = absurd;
+        if !comes {
+            return false;
+        }
+        if now.ms_since(self.since) > ABSURD_WITHIN_MS {
+            (self.since, self.times) = (now, 0);
+        }
+        self.times += 1;
+        self.times == ABSURD_TIMES
     }
 }
 

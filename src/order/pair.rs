@@ -2,6 +2,7 @@
 //! by journal entries, so that a replay after a crash gives the same pair. Pure.
 
 use super::gate::floor_lot;
+use super::health::Absurd;
 use super::lately::Lately;
 use super::lifecycle::Order;
 use super::mend::Mend;
@@ -95,8 +96,8 @@ pub struct Pair {
     pub confirmed: [Nanos; 2],
     /// What the venue showed when it last differed from our books: a second look is due.
     pub differs: [Option<Difference>; 2],
-    /// A leg's funding rate cannot be meant; it was said.
-    pub absurd_funding: [bool; 2],
+    /// What its venues tell that cannot be meant.
+    pub absurd: Absurd,
     /// Since when the book of a leg that is held cannot be traded on; `NEVER` = it can.
     pub silent_since: [Nanos; 2],
     /// When the book of a silent feed was last asked for.
@@ -138,7 +139,7 @@ impl Pair {
             adopted: false,
             confirmed: [Nanos::NEVER; 2],
             differs: [None; 2],
-            absurd_funding: [false; 2],
+            absurd: Absurd::default(),
             silent_since: [Nanos::NEVER; 2],
             book_asked: [Nanos::NEVER; 2],
             gone: false,

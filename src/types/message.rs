@@ -51,6 +51,8 @@ pub struct Quote {
     pub pair: PairId,
     /// The book is whole, uncrossed and positive. An untradable quote tells the reader to forget the last one.
     pub tradable: bool,
+    /// It is not, because its price has leapt away from the last that was believed (SAFETY M5).
+    pub wild: bool,
     /// Sizes that are at most `risk.max_depth_share` of what is displayed near the touch, bought and sold.
     pub buy_within: SizeSet,
     pub sell_within: SizeSet,

@@ -1,5 +1,6 @@
-//! Margin, keys, clocks and funding: what is said, what stops, and what is reduced.
+//! Margin, keys, clocks, prices and funding: what is said, what stops, and what is reduced.
 
+use bot4::order::core::Input;
 use bot4::types::order::Reason;
 use bot4::types::report::{AccountReport, Ask, Fact, KeyLife, PositionReport, TraderEvent};
 use bot4::types::*;
@@ -323,4 +324,35 @@ fn a_fee_that_rises_while_running_opens_nothing_more_until_it_has_fallen() {
     told(&mut rig, 9);
     rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
     assert_eq!(rig.sent.len(), 4, "what is held is closed all the same");
+}
+
+/// Two prices two per cent apart, or one that has leapt away from itself, and back.
+#[test]
+fn absurd_prices_again_and_again_halt() {
+    for leaps in [false, true] {
+        let mut rig = Rig::new();
+        let absurd = |rig: &mut Rig| {
+            match leaps {
+                true => {
+                    let wild = Quote { wild: true, venue: P, ..Quote::default() };
+                    rig.step(Input::Quote(wild));
+                }
+                false => rig.quote(P, "102.60", "102.64"),
+            }
+            rig.wait_ms(2);
+            rig.quotes();
+            rig.wait_ms(2);
+        };
+        rig.quotes();
+        (0..9).for_each(|_| absurd(&mut rig));
+        assert_eq!(rig.core.mode(), Mode::Active, "nine in ten minutes");
+        rig.later_ms(600_001);
+        (0..9).for_each(|_| absurd(&mut rig));
+        assert_eq!(rig.core.mode(), Mode::Active, "those before were longer ago");
+        absurd(&mut rig);
+        assert_eq!(rig.core.mode(), Mode::Halted);
+        let what = Reason::cut("absurd prices again and again");
+        let told = RecordKind::Alarm { pair: PairId(0), venue: P, what };
+        assert_eq!(rig.logged(|kind| *kind == told), 1);
+    }
 }
