@@ -400,8 +400,10 @@ impl Checker {
             engine.tell_entry(&entry);
         }
         bot4::store::Observer::on_poll(&mut engine.telemetry, bot4::types::Nanos(now));
+        self.lone.drained = now;
         while let Some(alert) = engine.alerts.pop() {
             let founded = self.is_founded(&alert, now);
+            self.note_call(&alert, now);
             let (kind, what) = (alert.kind.name(), &alert.what);
             world.trace.note(now, "alert", format_args!("{kind} {what}; founded: {founded}"));
             *self.alerts.entry(kind).or_default() += 1;

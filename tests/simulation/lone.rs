@@ -2,7 +2,7 @@
 
 use bot4::order::pair::Pair;
 use bot4::telemetry::alert::{Alert, Kind};
-use bot4::types::VenueId;
+use bot4::types::{Usd, VenueId};
 
 use super::check::Checker;
 use super::engine::Engine;
@@ -28,11 +28,21 @@ const FORGOTTEN: u64 = 60 * SECOND;
 /// What an alert of a lone leg may come earlier or later than a leg that was alone for a second.
 const ALERT_SLACK: u64 = SECOND / 2;
 
+/// A leg that the engine has known to be alone for so long without an alert is a call that was missed: it is told after
+/// a second, within one more, and by a thread that may be late. What follows soon on a call is told a minute after it.
+const UNTOLD_MAX: u64 = 4 * SECOND;
+const TOLD_FOR: u64 = 62 * SECOND;
+
 /// How long a leg of each pair has been alone.
 pub(super) struct Lone {
     /// By pair: since when, 0 = is not; and for how long of that nothing excused it.
     since: Vec<u64>,
     counted: Vec<u64>,
+    /// By pair: for how long the engine has known it, and when a person was last called for one.
+    untold: Vec<u64>,
+    told: Vec<u64>,
+    /// When the thread that calls last had a turn.
+    pub(super) drained: u64,
     /// By pair: when its last lone leg began and ended.
     last: Vec<(u64, u64)>,
     /// By pair: until when what others did may not have been seen.
@@ -50,6 +60,9 @@ impl Lone {
         Self {
             since: vec![0; pairs],
             counted: vec![0; pairs],
+            untold: vec![0; pairs],
+            told: vec![0; pairs],
+            drained: 0,
             last: vec![(0, 0); pairs],
             unseen: vec![0; pairs],
             looked: 0,
@@ -75,12 +88,40 @@ impl Checker {
         until >= from + SECOND - ALERT_SLACK && now <= until + SECOND + ALERT_SLACK
     }
 
+    /// The alerts of SAFETY §7: whatever excuses the leg, a person is called.
+    fn is_told(
+        &mut self,
+        now: u64,
+        passed: u64,
+        engine: Option<&Engine>,
+        pair: usize,
+    ) -> Result<(), Violation> {
+        let lone = &mut self.lone;
+        let known = engine.is_some_and(|one| is_worth_a_call(&one.order.core().pairs()[pair]));
+        let looks = now < lone.drained + 2 * SECOND;
+        lone.untold[pair] = if known && looks { lone.untold[pair] + passed } else { 0 };
+        let (untold, told) = (lone.untold[pair], lone.told[pair]);
+        let called = told + untold >= now || now < told + TOLD_FOR;
+        if untold > UNTOLD_MAX && !called {
+            return broken(format_args!("rule 6: nobody was called for the lone leg of pair {pair}"));
+        }
+        Ok(())
+    }
+
+    /// A person was called.
+    pub(super) fn note_call(&mut self, alert: &Alert, now: u64) {
+        if let Some(pair) = alert.pair.filter(|_| alert.kind == Kind::LoneLeg) {
+            self.lone.told[pair.index()] = now;
+        }
+    }
+
     /// I1: the time with one leg in which the engine runs and nothing excuses it. It goes on over a restart.
     pub(super) fn lone_legs(&mut self, world: &mut World, engine: Option<&Engine>) -> Result<(), Violation> {
         self.forget_strangers(world, engine);
         world.look_for_excuses();
         let passed = world.now - std::mem::replace(&mut self.lone.looked, world.now).min(world.now);
         for pair in 0..self.lone.since.len() {
+            self.is_told(world.now, passed, engine, pair)?;
             let delta = self.truth.delta(pair);
             if delta.abs() <= self.truth.dust(world, pair) {
                 self.end_lone(world.now, pair);
@@ -199,6 +240,11 @@ impl Checker {
             }
         }
     }
+}
+
+/// By its books one leg holds more than the other by the 10 USD that a venue trades.
+fn is_worth_a_call(pair: &Pair) -> bool {
+    pair.book.reference.times(pair.book.net().abs()) >= Usd::from_raw(10 * 100_000_000)
 }
 
 /// It has still to read what the venues know of the run before.

@@ -49,6 +49,7 @@ pub const MISTAKES: &[(&str, Look)] = &[
     ("closes_not_journalled", Storm),
     ("mends_while_unknown", Wire),
     ("lone_leg_ignored", Often(&[], &[V::Part])),
+    ("lone_leg_not_told", Often(&[], &[V::Part, V::RefuseCloses])),
     ("gives_up_after_three_tries", Often(&[], &[V::Part, V::RefuseCloses])),
     ("mode_holds_back_mending", Often(&[F::Operator], &[V::Part])),
     ("daily_loss_ignored", Often(&[], &[V::Part])),
