@@ -59,6 +59,8 @@ pub struct Order {
     pub shrunk: Nanos,
     /// Since when its row says that it is over and not what it filled: only the position tells that.
     pub ended: Nanos,
+    /// Its venue has told of it what is not of this order (SAFETY O17).
+    pub(super) disowned: bool,
     /// What the position has shown since then, and when that was first asked for.
     pub(super) shown: Option<(Nanos, Qty)>,
     /// Filled at least, by whatever was told or shown, with the average price of that where it was told.
@@ -120,6 +122,7 @@ impl Order {
             silent_at: Nanos::NEVER,
             shrunk: Nanos::NEVER,
             ended: Nanos::NEVER,
+            disowned: false,
             shown: None,
             at_least: (Qty::ZERO, None),
             fees_told: Usd::ZERO,
@@ -461,8 +464,7 @@ mod tests {
             venue: VenueId(0),
             id: order.id(),
             venue_id: VenueOrderId::EMPTY,
-            pair: PairId(0),
-            side: Side::Buy,
+            told: crate::types::Told::default(),
             qty: Qty::from_raw(100),
             terminal: true,
             rejected: None,

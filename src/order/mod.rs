@@ -18,6 +18,7 @@ mod lately;
 pub mod lifecycle;
 mod lost;
 pub mod mend;
+mod misfit;
 pub mod misplaced;
 pub mod modes;
 pub mod news;

@@ -11,7 +11,7 @@ use crate::types::record::{Role, Stamps};
 use crate::types::report::{Ask, OrderKey, TraderEvent};
 use crate::types::{
     ClientId, Fill, Mode, Nanos, OrderNews, OrderReport, OrderState, Price, Qty, RecordKind, Reject,
-    RejectClass, VenueId,
+    RejectClass, Told, VenueId,
 };
 
 /// A venue that said "later" is left alone for this long, ms; the other leg's is not.
@@ -127,10 +127,13 @@ impl Core {
         if let (Some(order), false) = (self.pairs[index].order_mut(id), matches!(news, OrderNews::Acked)) {
             order.heard = true;
         }
+        if self.takes_misfit(now, index, id, &news, fx) {
+            return self.settle(now, index, fx);
+        }
         match news {
             OrderNews::Acked => self.acked(now, index, id, key, fx),
-            OrderNews::Fill(fill) => self.filled(now, index, id, fill, fx),
-            OrderNews::Closed { filled, average, fee, reason } => {
+            OrderNews::Fill(fill, _) => self.filled(now, index, id, fill, fx),
+            OrderNews::Closed { filled, average, fee, reason, .. } => {
                 if !average.is_zero() {
                     self.whole_execution(now, index, id, filled, average, fee, fx);
                 }
@@ -158,7 +161,7 @@ impl Core {
         }
         let late = match news {
             // Mostly a fill that a query had told before: an alarm only if the position holds more than the books.
-            OrderNews::Fill(_) => matches!(key, OrderKey::Client(_)),
+            OrderNews::Fill(..) => matches!(key, OrderKey::Client(_)),
             // It names the fill alone, and a fill of a run before is not known by its name.
             OrderNews::Busted(_) => !planted("bust_ignored"),
             OrderNews::Closed { filled, .. } => self.bygones.have_outgrown(venue, key, filled),
@@ -170,7 +173,7 @@ impl Core {
     }
 
     /// An order of ours that is in no slot has filled, or a fill of it was taken back: what is more on a leg is of it.
-    fn suspect_late(&mut self, now: Nanos, venue: VenueId, fx: &mut Effects) {
+    pub(super) fn suspect_late(&mut self, now: Nanos, venue: VenueId, fx: &mut Effects) {
         self.venues[venue.index()].late_fill = now;
         self.suspect(now, venue, fx);
     }
@@ -314,8 +317,7 @@ impl Core {
             venue: order.spec.venue,
             id,
             venue_id: VenueOrderId::EMPTY,
-            pair: order.spec.pair,
-            side: order.spec.side,
+            told: Told::default(),
             qty: order.spec.qty,
             terminal: true,
             rejected: None,

@@ -3,6 +3,7 @@
 
 use super::core::{Core, Effect, Effects, holder};
 use super::lifecycle::{Need, Order};
+use super::misfit::misfit;
 use crate::journal::entry::Entry;
 use crate::types::order::Reason;
 use crate::types::planted::planted;
@@ -111,10 +112,8 @@ impl Core {
         fx: &mut Effects,
     ) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        if (report.side, report.pair) != (order.spec.side, order.spec.pair) {
-            // Nothing of it is booked: what the venue holds is compared instead.
-            fx.push(Effect::Ask(Ask::Account { venue: report.venue }));
-            return self.halt(now, report.venue, "the venue shows another order under our name", fx);
+        if misfit(&order.spec, report.told).is_some() {
+            return self.take_misfit_row(now, index, id, report, fx);
         }
         if !order.is_live() {
             if order.has_shrunk(report, asked) {
@@ -132,12 +131,7 @@ impl Core {
         if untold && known {
             return;
         }
-        // An event may have acknowledged it before its row named it, and no cancel goes without that name.
-        let named =
-            order.state == OrderState::Acked && order.venue_id.is_empty() && !report.venue_id.is_empty();
-        if named || matches!(order.state, OrderState::Intent | OrderState::Sent | OrderState::Unknown) {
-            self.record(Entry::Acked { id, venue_id: report.venue_id, at: now }, fx);
-        }
+        self.acknowledge(now, index, id, report, fx);
         if untold {
             self.note_silence(now, index, id);
             self.doubt(now, index, id, fx);
@@ -155,7 +149,7 @@ impl Core {
             None => self.take_funding(now, index, id, report, fx),
         }
         self.note_silence(now, index, id);
-        let (venue, pair, filled) = (report.venue, report.pair, report.filled);
+        let (venue, pair, filled) = (report.venue, self.pairs[index].settings.id, report.filled);
         match report.rejected {
             Some(reject) if reject.class != RejectClass::Ambiguous => {
                 self.rejected(now, index, id, reject, fx);
@@ -164,6 +158,23 @@ impl Core {
         }
         if doubted {
             fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled }));
+        }
+    }
+
+    /// The venue has it. An event may have acknowledged it before its row named it, and no cancel goes without that name.
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Nanos,
+        index: usize,
+        id: ClientId,
+        report: &OrderReport,
+        fx: &mut Effects,
+    ) {
+        let Some(order) = self.pairs[index].order_mut(id) else { return };
+        let named =
+            order.state == OrderState::Acked && order.venue_id.is_empty() && !report.venue_id.is_empty();
+        if named || matches!(order.state, OrderState::Intent | OrderState::Sent | OrderState::Unknown) {
+            self.record(Entry::Acked { id, venue_id: report.venue_id, at: now }, fx);
         }
     }
 
@@ -212,14 +223,17 @@ impl Core {
     ) {
         let owes = self.pairs[index].order_mut(id).is_some_and(|order| order.may_owe_funding());
         if owes && !report.funding.is_zero() {
-            let (venue, pair, amount) = (report.venue, report.pair, report.funding);
+            let (venue, pair, amount) = (report.venue, self.pairs[index].settings.id, report.funding);
             self.record(Entry::Funding { venue, pair, amount, at: now }, fx);
         }
     }
 
     fn take_missing(&mut self, now: Nanos, index: usize, id: ClientId, asked: Nanos, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
-        order.lags();
+        // One that its venue has elsewhere is not found here.
+        if !order.disowned {
+            order.lags();
+        }
         if order.is_live() && (order.not_found(asked) || planted("not_found_is_dead")) {
             self.bury(now, index, id, fx);
         }

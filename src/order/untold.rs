@@ -24,11 +24,16 @@ impl Order {
             return false;
         }
         self.fees_told = report.fee;
+        self.end_untold(now);
+        true
+    }
+
+    /// It is over from here on, and the position has to say what it filled.
+    pub(super) fn end_untold(&mut self, now: Nanos) {
         if self.ended == Nanos::NEVER {
             (self.ended, self.queries) = (now, 0);
             self.next_query = now.plus_ms(LOOK_AGAIN_MS);
         }
-        true
     }
 
     /// The venue's reads are older than the end that they had shown.

@@ -26,7 +26,7 @@ pub use message::{
 pub use money::{DecimalError, Price, Qty, Rate, Usd};
 pub use order::{
     Fill, OrderKind, OrderNews, OrderReport, OrderSpec, OrderState, Pool, Profile, Purpose, Reject,
-    RejectClass,
+    RejectClass, Told, ToldMarket,
 };
 pub use record::{Record, RecordKind};
 pub use secret::Secret;

@@ -148,16 +148,59 @@ pub struct Fill {
     pub funding: Usd,
 }
 
+/// The market of an order or an execution, as its venue names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ToldMarket {
+    /// The message names none.
+    #[default]
+    Untold,
+    Of(PairId),
+    /// One that no pair names.
+    Foreign,
+}
+
+impl ToldMarket {
+    /// What a message names, looked up among the markets of our pairs.
+    pub fn looked_up(pair: Option<PairId>) -> Self {
+        pair.map_or(Self::Foreign, Self::Of)
+    }
+}
+
+/// Which way and where an order or an execution was, as its venue tells it: what it should be is known, and this may
+/// contradict it (SAFETY O17).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// `None` = not told.
+    pub side: Option<Side>,
+    pub market: ToldMarket,
+}
+
+impl Told {
+    pub fn of(pair: PairId, side: Side) -> Self {
+        Self { side: Some(side), market: ToldMarket::Of(pair) }
+    }
+
+    /// Nothing of it contradicts this side.
+    pub fn fits_side(self, side: Side) -> bool {
+        self.side.is_none_or(|told| told == side)
+    }
+
+    /// Nothing of it contradicts the market of this pair.
+    pub fn fits_market(self, pair: PairId) -> bool {
+        matches!(self.market, ToldMarket::Untold) || self.market == ToldMarket::Of(pair)
+    }
+}
+
 /// What the private stream or the reply to an order says. `spread` never sees it; `order` matches it by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderNews {
     /// Accepted for its checks; `venue_id` is known from here on.
     Acked,
     /// One execution, with a fill id.
-    Fill(Fill),
+    Fill(Fill, Told),
     /// Closed by the venue with this cumulative quantity filled; the fills may still be under way. Where the venue
     /// has no fill messages, `average`, `fee` tell the execution of the whole order (`average` zero otherwise).
-    Closed { filled: Qty, average: Price, fee: Usd, reason: Reason },
+    Closed { filled: Qty, average: Price, fee: Usd, reason: Reason, told: Told },
     /// Refused. Nothing was filled.
     Rejected(Reject),
     /// The venue undid a fill (SAFETY O18).
@@ -170,8 +213,7 @@ pub struct OrderReport {
     pub venue: VenueId,
     pub id: ClientId,
     pub venue_id: VenueOrderId,
-    pub pair: PairId,
-    pub side: Side,
+    pub told: Told,
     pub qty: Qty,
     /// Whether the venue says that nothing more will happen to it.
     pub terminal: bool,

@@ -9,7 +9,7 @@ use crate::types::limits::{PAIRS_MAX, SIZES};
 use crate::types::order::{Fill, OrderNews, Reason};
 use crate::types::record::Role;
 use crate::types::report::{CancelSpec, OrderKey, TraderEvent};
-use crate::types::{MarketRules, Nanos, OrderSpec, PairId, Price, Qty, Quote, Rate, Side, Text, Usd};
+use crate::types::{MarketRules, Nanos, OrderSpec, PairId, Price, Qty, Quote, Rate, Side, Text, Told, Usd};
 
 /// An order on its way to a venue that does not exist.
 struct Pending {
@@ -89,10 +89,12 @@ impl PaperTrader {
             self.fills += 1;
             let fee = price.times(spec.qty).part(self.taker[spec.pair.index()]);
             let id = Text::cut(&format!("paper-{}", self.fills));
-            tell(OrderNews::Fill(Fill { id, qty: spec.qty, price, fee, funding: Usd::ZERO }));
+            let fill = Fill { id, qty: spec.qty, price, fee, funding: Usd::ZERO };
+            tell(OrderNews::Fill(fill, Told::default()));
         }
         let reason = if inside.is_some() { Reason::EMPTY } else { Reason::cut("no fill inside the limit") };
-        tell(OrderNews::Closed { filled, average: Price::ZERO, fee: Usd::ZERO, reason });
+        let told = Told::default();
+        tell(OrderNews::Closed { filled, average: Price::ZERO, fee: Usd::ZERO, reason, told });
     }
 }
 

@@ -30,7 +30,10 @@ fn late_fill(rig: &mut Rig) {
     let key = OrderKey::Client(ClientId { epoch: 1, seq: 900, leg: 1 });
     let id = order::VenueOrderId::cut("z");
     let fill = Fill { id, qty: qty("1"), price: price("100"), fee: Usd::ZERO, funding: Usd::ZERO };
-    rig.event(P, TraderEvent::Order { key, news: OrderNews::Fill(fill), t_venue: Nanos::NEVER });
+    rig.event(
+        P,
+        TraderEvent::Order { key, news: OrderNews::Fill(fill, Told::default()), t_venue: Nanos::NEVER },
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod ladder;
 mod limits;
 mod lost;
 mod mending;
+mod misfit;
 mod newest;
 mod owed;
 mod rig;

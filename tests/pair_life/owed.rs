@@ -15,8 +15,7 @@ fn row(rig: &Rig, order: usize, funding: i64) -> Fact {
         venue: spec.venue,
         id: spec.id,
         venue_id: VenueOrderId::cut("v1"),
-        pair: spec.pair,
-        side: spec.side,
+        told: Told::of(spec.pair, spec.side),
         qty: spec.qty,
         terminal: true,
         rejected: None,
@@ -45,7 +44,10 @@ fn closed_unread() -> Rig {
     let spec = rig.sent[2];
     // As a venue without fill messages tells it.
     let (filled, average) = (spec.qty, price("100.11"));
-    rig.news(2, OrderNews::Closed { filled, average, fee: usd(0), reason: Reason::EMPTY });
+    rig.news(
+        2,
+        OrderNews::Closed { filled, average, fee: usd(0), reason: Reason::EMPTY, told: Told::default() },
+    );
     rig.fill(3, "x", "1", "100.10");
     rig.close(3, "1");
     assert!(
@@ -75,7 +77,8 @@ fn funding_that_a_part_has_told_is_not_booked_again_with_the_rest() {
     rig.fill(2, "x", "1", "100.11");
     rig.close(2, "1");
     let (id, funding) = (VenueOrderId::cut("a"), Usd::from_raw(-6));
-    rig.news(3, OrderNews::Fill(Fill { id, qty: qty("0.6"), price: price("100.10"), fee: usd(0), funding }));
+    let fill = Fill { id, qty: qty("0.6"), price: price("100.10"), fee: usd(0), funding };
+    rig.news(3, OrderNews::Fill(fill, Told::default()));
     let row = row(&rig, 3, -10);
     rig.fact(row);
     rig.wait_ms(13_000);
@@ -90,7 +93,8 @@ fn it_is_read_after_a_death_between_the_fill_and_the_end() {
         rig.fill(3, "x", "1", "100.10");
         rig.close(3, "1");
         let (filled, average) = (rig.sent[2].qty, price("100.11"));
-        let end = OrderNews::Closed { filled, average, fee: usd(0), reason: Reason::EMPTY };
+        let told = Told::default();
+        let end = OrderNews::Closed { filled, average, fee: usd(0), reason: Reason::EMPTY, told };
         rig.news(2, end);
         let is_fill = |entry: &Entry| matches!(entry, Entry::Filled { id, .. } if *id == rig.sent[2].id);
         let last = rig.journal.iter().rposition(is_fill).expect("it has filled");

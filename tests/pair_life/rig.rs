@@ -345,7 +345,7 @@ impl Rig {
             fee: price(at).times(qty(amount)).part(Rate::from_bps(4)),
             funding: Usd::ZERO,
         };
-        self.news(order, OrderNews::Fill(fill));
+        self.news(order, OrderNews::Fill(fill, Told::default()));
     }
 
     pub fn close(&mut self, order: usize, filled: &str) {
@@ -354,6 +354,7 @@ impl Rig {
             average: Price::ZERO,
             fee: Usd::ZERO,
             reason: Reason::EMPTY,
+            told: Told::default(),
         };
         self.news(order, closed);
     }
@@ -364,6 +365,12 @@ impl Rig {
 
     pub fn report(&mut self, order: usize, filled: &str, terminal: bool) {
         let report = self.row(order, filled, terminal);
+        self.answer(order, report);
+    }
+
+    /// A row that tells this of its side and market.
+    pub fn row_told(&mut self, order: usize, filled: &str, terminal: bool, told: Told) {
+        let report = OrderReport { told, ..self.row(order, filled, terminal) };
         self.answer(order, report);
     }
 
@@ -391,8 +398,7 @@ impl Rig {
             venue: spec.venue,
             id: spec.id,
             venue_id: VenueOrderId::cut("v1"),
-            pair: spec.pair,
-            side: spec.side,
+            told: Told::of(spec.pair, spec.side),
             qty: spec.qty,
             terminal,
             rejected: None,

@@ -52,9 +52,7 @@ fn a_row_of_another_order_under_our_name_is_not_booked() {
     rig.enter();
     rig.fill(1, "f", "1", "100.02");
     rig.wait_ms(1_600);
-    rig.sent[0].side = Side::Buy;
-    rig.report(0, "1", true);
-    rig.sent[0].side = Side::Sell;
+    rig.row_told(0, "1", true, Told::of(PairId(0), Side::Buy));
     assert!(is_halted_for(&rig, "the venue shows another order under our name"));
     assert_eq!(rig.core.pairs()[0].book.legs[0].qty, Qty::ZERO);
     rig.report(0, "1", true);
@@ -326,7 +324,8 @@ fn a_bust_of_a_close_that_nobody_knows_any_more_brings_its_leg_back() {
 fn a_late_execution_of_an_order_that_has_left_its_slot_is_ours_by_its_nonce() {
     let told = |rig: &mut Rig, nonce: u64, filled: &str| {
         let (filled, average, fee) = (qty(filled), price("100.30"), Usd::ZERO);
-        let news = OrderNews::Closed { filled, average, fee, reason: Reason::cut("FILLED") };
+        let (reason, told) = (Reason::cut("FILLED"), Told::default());
+        let news = OrderNews::Closed { filled, average, fee, reason, told };
         let (key, t_venue) = (OrderKey::Nonce(nonce), Nanos::NEVER);
         rig.event(V, TraderEvent::Order { key, news, t_venue });
     };

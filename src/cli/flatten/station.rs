@@ -225,7 +225,7 @@ impl Station {
 impl Flight {
     fn take(&mut self, news: OrderNews) {
         match news {
-            OrderNews::Fill(fill) => {
+            OrderNews::Fill(fill, _) => {
                 self.filled += fill.qty;
                 self.done |= self.filled >= self.spec.qty;
             }

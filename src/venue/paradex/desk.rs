@@ -160,7 +160,7 @@ impl ParadexDesk {
                 Err(error) => return Err(error),
             };
         let read = json::read::<OrderJson>(WHAT, &body).and_then(OrderJson::fact);
-        read.and_then(|order| trail.order(&order)).map_err(|source| unreadable(WHAT, source))
+        read.and_then(|order| trail.order(&order, &self.markets)).map_err(|source| unreadable(WHAT, source))
     }
 
     fn follow_history(
@@ -175,7 +175,7 @@ impl ParadexDesk {
             let page: Page<OrderJson> = json::read("order history", body)?;
             for order in page.results {
                 let order: OrderFact = order.fact()?;
-                trail.order(&order)?;
+                trail.order(&order, &self.markets)?;
             }
             Ok(if trail.is_listed() { Next::Enough } else { Next::Page(page.next.unwrap_or_default()) })
         })
@@ -193,7 +193,7 @@ impl ParadexDesk {
             let page: Page<FillJson> = json::read("fills", body)?;
             for fill in page.results {
                 let fill: FillFact = fill.fact()?;
-                trail.fill(&fill);
+                trail.fill(&fill, &self.markets);
             }
             Ok(Next::Page(page.next.unwrap_or_default()))
         })

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::{Markets, errors};
 use crate::types::order::{Reason, VenueOrderId};
-use crate::types::{ClientId, Fill, Nanos, OrderNews, Price, Qty, Usd, quoted};
+use crate::types::{ClientId, Fill, Nanos, OrderNews, Price, Qty, Side, Told, ToldMarket, Usd, quoted};
 use crate::venue::{OrderKey, TraderEvent, WireError};
 
 /// Orders and fills remembered so that a message which names only the venue's id finds its order. A bust may come
@@ -31,6 +31,8 @@ pub struct OrderFact<'a> {
     pub venue_id: Cow<'a, str>,
     pub client_id: Cow<'a, str>,
     pub market: Cow<'a, str>,
+    /// `None` where the message does not say.
+    pub side: Option<Side>,
     pub closed: bool,
     pub size: Qty,
     /// Not filled: still open, or cancelled when `closed`.
@@ -43,6 +45,10 @@ pub struct OrderFact<'a> {
 }
 
 impl OrderFact<'_> {
+    pub fn told(&self, markets: &Markets) -> Told {
+        Told { side: self.side, market: ToldMarket::looked_up(markets.pair(&self.market)) }
+    }
+
     /// Cumulative quantity filled, or an error when more is open than was ordered.
     pub fn filled(&self) -> Result<Qty, WireError> {
         if self.open > self.size {
@@ -66,6 +72,8 @@ pub struct FillFact<'a> {
     pub order_id: Cow<'a, str>,
     pub client_id: Cow<'a, str>,
     pub market: Cow<'a, str>,
+    /// Ours; `None` where the message does not say it for certain (sheet 10, 16: that of a maker may be the taker's).
+    pub side: Option<Side>,
     pub kind: FillKind,
     pub qty: Qty,
     pub price: Price,
@@ -74,6 +82,12 @@ pub struct FillFact<'a> {
     /// Funding realised with it, positive = received.
     pub funding: Usd,
     pub at: Nanos,
+}
+
+impl FillFact<'_> {
+    pub fn told(&self, markets: &Markets) -> Told {
+        Told { side: self.side, market: ToldMarket::looked_up(markets.pair(&self.market)) }
+    }
 }
 
 /// Where a fill came from.
@@ -154,9 +168,9 @@ pub fn translate(
     match fact {
         Fact::Order(order) => {
             let key = memory.key(&order.client_id, &order.venue_id);
-            events.push(TraderEvent::Order { key, news: order_news(order)?, t_venue: order.at });
+            events.push(TraderEvent::Order { key, news: order_news(order, markets)?, t_venue: order.at });
         }
-        Fact::Fill(fill) => translate_fill(fill, memory, events),
+        Fact::Fill(fill) => translate_fill(fill, markets, memory, events),
         Fact::Position(position) => {
             if let Some(pair) = markets.pair(&position.market) {
                 events.push(TraderEvent::Position { pair, qty: position.qty });
@@ -177,7 +191,7 @@ pub fn translate(
     Ok(())
 }
 
-fn order_news(order: &OrderFact<'_>) -> Result<OrderNews, WireError> {
+fn order_news(order: &OrderFact<'_>, markets: &Markets) -> Result<OrderNews, WireError> {
     let filled = order.filled()?;
     if !order.closed {
         return Ok(OrderNews::Acked);
@@ -189,18 +203,24 @@ fn order_news(order: &OrderFact<'_>) -> Result<OrderNews, WireError> {
             average: Price::ZERO,
             fee: Usd::ZERO,
             reason: Reason::cut(&quoted(&order.cancel_reason)),
+            told: order.told(markets),
         },
     })
 }
 
-fn translate_fill(fill: &FillFact<'_>, memory: &mut Memory, events: &mut Vec<TraderEvent>) {
+fn translate_fill(
+    fill: &FillFact<'_>,
+    markets: &Markets,
+    memory: &mut Memory,
+    events: &mut Vec<TraderEvent>,
+) {
     match fill.kind {
         FillKind::Trade => {
             let key = memory.key(&fill.client_id, &fill.order_id);
             let id = VenueOrderId::cut(&fill.id);
             remember(&mut memory.fills, (id, key));
             let FillFact { qty, price, fee, funding, .. } = *fill;
-            let news = OrderNews::Fill(Fill { id, qty, price, fee, funding });
+            let news = OrderNews::Fill(Fill { id, qty, price, fee, funding }, fill.told(markets));
             events.push(TraderEvent::Order { key, news, t_venue: fill.at });
         }
         FillKind::Takeover => events.push(TraderEvent::Liquidation),
@@ -219,7 +239,7 @@ fn remember<T>(known: &mut VecDeque<T>, new: T) {
 mod tests {
     use super::super::fixture;
     use super::*;
-    use crate::types::RejectClass;
+    use crate::types::{PairId, RejectClass};
 
     const OURS: OrderKey = OrderKey::Client(ClientId { epoch: 3, seq: 9, leg: 1 });
 
@@ -228,6 +248,7 @@ mod tests {
             venue_id: "77".into(),
             client_id: client_id.into(),
             market: fixture::BTC.into(),
+            side: Some(Side::Sell),
             closed,
             size: Qty::from_raw(300),
             open: Qty::from_raw(open),
@@ -244,6 +265,7 @@ mod tests {
             order_id: "77".into(),
             client_id: client_id.into(),
             market: fixture::BTC.into(),
+            side: Some(Side::Sell),
             kind,
             qty: Qty::from_raw(1),
             price: Price::from_raw(2),
@@ -286,6 +308,24 @@ mod tests {
         assert_eq!((reject.class, reject.code.as_str()), (RejectClass::TooLarge, "NOT_ENOUGH_MARGIN"));
         assert!(matches!(news(order("3-9-1", true, 100, "NOT_ENOUGH_MARGIN")), OrderNews::Closed { .. }));
         assert!(matches!(news(order("3-9-1", true, 300, "NEVER_HEARD_OF")), OrderNews::Closed { .. }));
+    }
+
+    #[test]
+    fn an_execution_tells_its_side_and_its_market() {
+        let told = |order: OrderFact<'static>| match news(order) {
+            OrderNews::Closed { told, .. } => told,
+            other => panic!("{other:?}"),
+        };
+        let ours = Told::of(PairId(0), Side::Sell);
+        assert_eq!(told(order("3-9-1", true, 100, "")), ours);
+        let foreign = OrderFact { market: "ETH-USD-PERP".into(), ..order("3-9-1", true, 100, "") };
+        assert_eq!(told(foreign), Told { market: ToldMarket::Foreign, ..ours });
+        let [TraderEvent::Order { news: OrderNews::Fill(_, told), .. }] =
+            events(&[fill("3-9-1", FillKind::Trade)])[..]
+        else {
+            panic!("not a fill")
+        };
+        assert_eq!(told, ours);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What became of one order, put together from the open orders, the history and the fills (SAFETY rules 4, 5, 8). Fed
 //! by `desk`; pure. It never says "nothing more will happen" before the parts agree, or before they had time to.
 
+use super::Markets;
 use super::events::{FillFact, FillKind, OrderFact};
 use crate::types::order::VenueOrderId;
-use crate::types::{Nanos, OrderReport, Price, Qty, Reject, Usd, VenueId};
+use crate::types::{Nanos, OrderReport, Price, Qty, Reject, Told, Usd, VenueId};
 use crate::venue::{OrderQuery, WireError};
 
 /// How far before its signed time an order is looked for, ms: our clock may be ahead of the venue's.
@@ -32,6 +33,8 @@ pub struct Trail {
     pub next: Part,
     client_id: String,
     order: Option<Listed>,
+    /// What it is by its parts; what contradicts the query outweighs the rest.
+    told: Told,
     seen: Vec<VenueOrderId>,
     filled: Qty,
     notional: i128,
@@ -57,6 +60,7 @@ impl Trail {
             next: Part::OpenOrder,
             client_id: query.id.to_string(),
             order: None,
+            told: Told::default(),
             seen: Vec::new(),
             filled: Qty::ZERO,
             notional: 0,
@@ -78,10 +82,11 @@ impl Trail {
     }
 
     /// Takes the order from a list, if it is the one. A closed entry outweighs an open one.
-    pub fn order(&mut self, order: &OrderFact<'_>) -> Result<(), WireError> {
+    pub fn order(&mut self, order: &OrderFact<'_>, markets: &Markets) -> Result<(), WireError> {
         if !self.names(&order.client_id, &order.venue_id) || self.order.as_ref().is_some_and(|o| o.closed) {
             return Ok(());
         }
+        self.hear(order.told(markets));
         self.at = self.at.max(order.at);
         self.order = Some(Listed {
             venue_id: VenueOrderId::cut(&order.venue_id),
@@ -94,12 +99,13 @@ impl Trail {
     }
 
     /// Adds a fill, if it is of this order and new.
-    pub fn fill(&mut self, fill: &FillFact<'_>) {
+    pub fn fill(&mut self, fill: &FillFact<'_>, markets: &Markets) {
         let id = VenueOrderId::cut(&fill.id);
         let ours = self.names(&fill.client_id, &fill.order_id) && fill.kind == FillKind::Trade;
         if !ours || self.seen.contains(&id) {
             return;
         }
+        self.hear(fill.told(markets));
         self.seen.push(id);
         self.filled = self.filled.saturating_add(fill.qty);
         let value = i128::from(fill.price.raw()) * i128::from(fill.qty.raw());
@@ -107,6 +113,12 @@ impl Trail {
         self.fee = self.fee.saturating_add(fill.fee);
         self.funding = self.funding.saturating_add(fill.funding);
         self.at = self.at.max(fill.at);
+    }
+
+    fn hear(&mut self, told: Told) {
+        if self.told.fits_side(self.query.side) && self.told.fits_market(self.query.pair) {
+            self.told = told;
+        }
     }
 
     /// The order was found in a list.
@@ -132,8 +144,7 @@ impl Trail {
             venue,
             id: self.query.id,
             venue_id: known_id,
-            pair: self.query.pair,
-            side: self.query.side,
+            told: self.told,
             qty: self.query.qty,
             terminal: over,
             rejected: self.order.as_ref().and_then(|order| order.rejected),
@@ -168,12 +179,16 @@ impl Trail {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::BTC;
+    use super::super::fixture::{self, BTC};
     use super::*;
-    use crate::types::{ClientId, PairId, RejectClass, Side};
+    use crate::types::{ClientId, PairId, RejectClass, Side, ToldMarket};
 
     const SOON: Nanos = Nanos::from_ms(1_001_000);
     const LATER: Nanos = Nanos::from_ms(1_020_000);
+
+    fn markets() -> Markets {
+        Markets::new(&fixture::setup()).unwrap()
+    }
 
     fn query() -> OrderQuery {
         OrderQuery {
@@ -192,6 +207,7 @@ mod tests {
             venue_id: "77".into(),
             client_id: "3-9-1".into(),
             market: BTC.into(),
+            side: Some(Side::Buy),
             closed,
             size: Qty::from_raw(300),
             open: Qty::from_raw(open),
@@ -208,6 +224,7 @@ mod tests {
             order_id: "77".into(),
             client_id: "".into(),
             market: BTC.into(),
+            side: None,
             kind: FillKind::Trade,
             qty: Qty::from_raw(qty),
             price: Price::from_raw(price),
@@ -220,20 +237,20 @@ mod tests {
     #[test]
     fn no_trace_is_none() {
         let mut trail = Trail::new(&query(), SOON);
-        trail.fill(&fill("f", 1, 1));
-        trail.order(&OrderFact { client_id: "3-9-0".into(), ..order(true, 0, "") }).unwrap();
+        trail.fill(&fill("f", 1, 1), &markets());
+        trail.order(&OrderFact { client_id: "3-9-0".into(), ..order(true, 0, "") }, &markets()).unwrap();
         assert_eq!(trail.report(VenueId(1), LATER), None);
     }
 
     #[test]
     fn a_closed_order_is_priced_by_its_fills() {
         let mut trail = Trail::new(&query(), SOON);
-        trail.order(&order(true, 0, "")).unwrap();
-        trail.fill(&fill("a", 100, 1000));
-        trail.fill(&fill("a", 100, 1000));
+        trail.order(&order(true, 0, ""), &markets()).unwrap();
+        trail.fill(&fill("a", 100, 1000), &markets());
+        trail.fill(&fill("a", 100, 1000), &markets());
         let early = trail.report(VenueId(1), SOON).unwrap();
         assert!(!early.terminal, "the fills are not whole yet");
-        trail.fill(&fill("b", 200, 1001));
+        trail.fill(&fill("b", 200, 1001), &markets());
         let report = trail.report(VenueId(1), SOON).unwrap();
         assert!(report.terminal && report.rejected.is_none());
         assert_eq!((report.filled.raw(), report.average.raw()), (300, 1001));
@@ -241,9 +258,25 @@ mod tests {
     }
 
     #[test]
+    fn what_contradicts_the_order_is_reported_whatever_else_is_told() {
+        let told = |fills: [FillFact<'_>; 3]| {
+            let mut trail = Trail::new(&query(), SOON);
+            trail.order(&order(true, 0, ""), &markets()).unwrap();
+            fills.iter().for_each(|fill| trail.fill(fill, &markets()));
+            trail.report(VenueId(1), SOON).unwrap().told
+        };
+        let taken = |id, side| FillFact { side, ..fill(id, 100, 1000) };
+        let [ours, theirs] = [Side::Buy, Side::Sell].map(Some);
+        assert!(told([taken("a", ours), taken("b", None), taken("c", ours)]).fits_side(Side::Buy));
+        assert_eq!(told([taken("a", ours), taken("b", theirs), taken("c", ours)]).side, theirs);
+        let elsewhere = FillFact { market: "ETH-USD-PERP".into(), ..taken("b", ours) };
+        assert_eq!(told([taken("a", ours), elsewhere, taken("c", ours)]).market, ToldMarket::Foreign);
+    }
+
+    #[test]
     fn fills_that_never_come_do_not_hold_an_order_for_ever() {
         let mut trail = Trail::new(&query(), SOON);
-        trail.order(&order(true, 0, "")).unwrap();
+        trail.order(&order(true, 0, ""), &markets()).unwrap();
         let report = trail.report(VenueId(1), LATER).unwrap();
         assert_eq!((report.terminal, report.filled.raw(), report.average.raw()), (true, 300, 999));
     }
@@ -251,7 +284,7 @@ mod tests {
     #[test]
     fn a_refused_order_says_why() {
         let mut trail = Trail::new(&query(), SOON);
-        trail.order(&order(true, 300, "NOT_ENOUGH_MARGIN")).unwrap();
+        trail.order(&order(true, 300, "NOT_ENOUGH_MARGIN"), &markets()).unwrap();
         let report = trail.report(VenueId(1), SOON).unwrap();
         assert_eq!((report.terminal, report.filled, report.average), (true, Qty::ZERO, Price::ZERO));
         assert_eq!(report.rejected.map(|reject| reject.class), Some(RejectClass::TooLarge));
@@ -260,9 +293,9 @@ mod tests {
     #[test]
     fn an_open_order_is_not_over() {
         let mut trail = Trail::new(&query(), SOON);
-        trail.order(&order(false, 300, "")).unwrap();
+        trail.order(&order(false, 300, ""), &markets()).unwrap();
         assert!(!trail.report(VenueId(1), LATER).unwrap().terminal);
-        trail.order(&order(true, 300, "EXPIRED")).unwrap();
+        trail.order(&order(true, 300, "EXPIRED"), &markets()).unwrap();
         assert!(trail.report(VenueId(1), SOON).unwrap().terminal);
     }
 
@@ -270,10 +303,10 @@ mod tests {
     fn fills_without_a_listed_order_count() {
         let query = OrderQuery { venue_id: VenueOrderId::cut("77"), ..query() };
         let mut trail = Trail::new(&query, SOON);
-        trail.fill(&fill("a", 100, 1000));
+        trail.fill(&fill("a", 100, 1000), &markets());
         assert!(!trail.report(VenueId(1), SOON).unwrap().terminal, "more may come");
         assert!(trail.report(VenueId(1), LATER).unwrap().terminal);
-        trail.fill(&fill("b", 200, 1000));
+        trail.fill(&fill("b", 200, 1000), &markets());
         assert!(trail.report(VenueId(1), SOON).unwrap().terminal);
     }
 }

@@ -34,6 +34,8 @@ pub struct OrderJson<'a> {
     client_id: Option<Word<'a>>,
     #[serde(borrow)]
     pub market: Word<'a>,
+    #[serde(borrow, default)]
+    side: Option<Word<'a>>,
     #[serde(borrow)]
     pub status: Word<'a>,
     #[serde(borrow)]
@@ -57,6 +59,7 @@ impl<'a> OrderJson<'a> {
             size: qty("order size", &self.size)?,
             open: qty("order remaining_size", &self.remaining_size)?,
             average: price_cut("order avg_fill_price", self.avg_fill_price.as_deref().unwrap_or_default())?,
+            side: side(self.side.as_deref()),
             closed: self.status == "CLOSED",
             interactive: self.flags.map(|flags| flags.iter().any(|flag| flag == "INTERACTIVE")),
             at: time("order last_updated_at", self.last_updated_at)?,
@@ -78,6 +81,10 @@ pub struct FillJson<'a> {
     client_id: Option<Word<'a>>,
     #[serde(borrow)]
     market: Word<'a>,
+    #[serde(borrow, default)]
+    side: Option<Word<'a>>,
+    #[serde(borrow, default)]
+    liquidity: Option<Word<'a>>,
     #[serde(borrow)]
     price: Word<'a>,
     #[serde(borrow)]
@@ -109,11 +116,8 @@ pub struct PastFillJson<'a> {
 
 impl PastFillJson<'_> {
     pub fn of(&self, pair: PairId) -> Result<PastOrder, WireError> {
-        let side = match &*self.side {
-            "BUY" => Side::Buy,
-            "SELL" => Side::Sell,
-            other => return Err(WireError::new("fill side", other.as_bytes(), "BUY or SELL")),
-        };
+        let unreadable = || WireError::new("fill side", self.side.as_bytes(), "BUY or SELL");
+        let side = side(Some(&self.side)).ok_or_else(unreadable)?;
         Ok(PastOrder {
             pair,
             id: self.client_id.as_deref().and_then(ClientId::parse),
@@ -142,6 +146,7 @@ impl<'a> FillJson<'a> {
             fee: usd("fill fee", &self.fee)?,
             funding: usd("fill realized_funding", self.realized_funding.as_deref().unwrap_or("0"))?,
             kind,
+            side: side(self.side.as_deref()).filter(|_| self.liquidity.as_deref() == Some("TAKER")),
             at: time("fill created_at", self.created_at)?,
             id: self.id,
             order_id: self.order_id.unwrap_or_default(),
@@ -244,6 +249,15 @@ pub fn price(what: &'static str, text: &str) -> Result<Price, WireError> {
     if text.is_empty() { Ok(Price::ZERO) } else { decimal(what, text, Price::parse(text.as_bytes())) }
 }
 
+/// Side of an order or a fill, where it is told.
+fn side(text: Option<&str>) -> Option<Side> {
+    match text? {
+        "BUY" => Some(Side::Buy),
+        "SELL" => Some(Side::Sell),
+        _ => None,
+    }
+}
+
 /// A size of at most 8 places, exact, not negative.
 pub fn qty(what: &'static str, text: &str) -> Result<Qty, WireError> {
     let qty = signed_qty(what, text)?;
@@ -307,6 +321,7 @@ mod tests {
             panic!("not a fill")
         };
         assert_eq!((fill.qty.to_string(), fill.price.to_string()), ("0.01".into(), "64852.9".into()));
+        assert_eq!((fill.side, &*fill.market), (Some(Side::Buy), BTC));
         assert_eq!(
             (fill.fee.to_string(), fill.funding, fill.kind),
             ("0.1945587".into(), Usd::ZERO, FillKind::Trade)
@@ -315,6 +330,7 @@ mod tests {
             panic!("no order")
         };
         assert!(order.closed && order.filled().unwrap().is_zero());
+        assert_eq!((order.side, &*order.market), (Some(Side::Sell), BTC));
         assert_eq!((&*order.cancel_reason, order.at.ms()), ("USER_CANCELED", 1_718_958_002_991));
         let position: PositionJson = read("position", POSITION.as_bytes()).unwrap();
         assert_eq!(position.qty().unwrap().to_string(), "0.01");
@@ -324,6 +340,21 @@ mod tests {
             panic!("none")
         };
         assert_eq!(account.equity.to_string(), "99980.23822662");
+    }
+
+    #[test]
+    fn a_side_counts_where_it_is_told_for_certain() {
+        let side = |from: &str, to: &str| {
+            let text = FILL.replace(from, to);
+            event("fills.ALL", text.as_bytes()).map(|fact| match fact {
+                Some(Fact::Fill(fill)) => fill.side,
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(side("BUY", "SELL"), Ok(Some(Side::Sell)));
+        assert_eq!(side("TAKER", "MAKER"), Ok(None));
+        assert_eq!(side("BUY", "HOLD"), Ok(None), "its money moved all the same");
+        assert!(side("\"BUY\"", "1").is_err());
     }
 
     #[test]

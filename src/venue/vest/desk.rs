@@ -219,7 +219,9 @@ impl Desk for VestDesk {
         }
         filters.push(format!("symbol={symbol}&startTime={}&", query.signed_ms.saturating_sub(HISTORY_MS)));
         for filter in filters {
-            let find = |rows: &[OrderRow<'_>]| statements::order_report(self.venue, symbol, query, rows, now);
+            let markets = &self.access.markets;
+            let find =
+                |rows: &[OrderRow<'_>]| statements::order_report(self.venue, markets, query, rows, now);
             let report = self.rest.orders(http, self.clock, &filter, find)?;
             if report.is_some() {
                 return Ok(Sighting { asked: now, report });

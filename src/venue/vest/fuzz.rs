@@ -62,7 +62,7 @@ fn no_frame_of_the_private_stream_panics() {
     assert_eq!(samples.len(), 4);
     let mut events = Vec::new();
     fuzz("vest private", &samples, |frame| {
-        let _ = private::read(frame, &mut events);
+        let _ = private::read(frame, &setup().markets, &mut events);
         events.drain(..).count() > 0
     });
 }
@@ -114,6 +114,6 @@ fn reads_orders(access: &Access, reply: &[u8]) -> bool {
         signed_ms: 0,
     };
     let Ok(rows) = json::from_slice::<Vec<OrderRow>>(reply) else { return false };
-    let found = statements::order_report(VenueId(0), "BTC-PERP", &query, &rows, Nanos(1));
+    let found = statements::order_report(VenueId(0), &access.markets, &query, &rows, Nanos(1));
     statements::open_orders(access, &rows).is_ok() && matches!(found, Ok(Some(_)))
 }

@@ -6,7 +6,9 @@ use serde::Deserialize;
 use super::errors;
 use super::json::{self, Code};
 use crate::types::order::Reason;
-use crate::types::{Nanos, OrderNews, Price, Qty, Reject, RejectClass, Side, Usd, quoted};
+use crate::types::{
+    Nanos, OrderNews, PairId, Price, Qty, Reject, RejectClass, Side, Told, ToldMarket, Usd, quoted,
+};
 use crate::venue::{OrderKey, WireError};
 
 /// Keys that both sources share; the rest is ignored.
@@ -82,6 +84,13 @@ impl OrderRow<'_> {
         self.is_buy.map(|is_buy| if is_buy { Side::Buy } else { Side::Sell })
     }
 
+    /// Which way and on which of these markets it was.
+    pub fn told(&self, markets: &[(PairId, String)]) -> Told {
+        let pair = |symbol| markets.iter().find(|market| market.1 == symbol).map(|market| market.0);
+        let market = self.symbol.map_or(ToldMarket::Untold, |symbol| ToldMarket::looked_up(pair(symbol)));
+        Told { side: self.side(), market }
+    }
+
     /// The venue's refusal; one without a code proves nothing.
     pub fn reject(&self) -> Reject {
         self.code.map_or_else(|| self.ambiguous(), |Code(code)| errors::reject(code))
@@ -129,14 +138,14 @@ impl OrderRow<'_> {
     /// What the state of the order means for us. Only FILLED and REJECTED settle anything: a cancel does not say how
     /// much had been filled before it, and a partial fill is followed by more, so that both are questions for a query.
     /// A FILLED with a part of its size is such a question as well, and one without readable amounts, beside the error.
-    pub fn news(&self) -> (OrderNews, Option<WireError>) {
+    pub fn news(&self, told: Told) -> (OrderNews, Option<WireError>) {
         match self.status() {
             Status::New => (OrderNews::Acked, None),
             Status::Rejected => (OrderNews::Rejected(self.reject()), None),
             Status::Filled if self.tells_a_part() => (OrderNews::Rejected(self.ambiguous()), None),
             Status::Filled => match self.executed() {
                 Ok(Executed { filled, average, fee, .. }) => {
-                    (OrderNews::Closed { filled, average, fee, reason: Reason::cut("FILLED") }, None)
+                    (OrderNews::Closed { filled, average, fee, reason: Reason::cut("FILLED"), told }, None)
                 }
                 Err(error) => (OrderNews::Rejected(self.ambiguous()), Some(error)),
             },
@@ -162,7 +171,7 @@ mod tests {
     use super::*;
 
     fn news(text: &str) -> (OrderNews, Option<WireError>) {
-        json::from_slice::<OrderRow>(text.as_bytes()).unwrap().news()
+        json::from_slice::<OrderRow>(text.as_bytes()).unwrap().news(Told::default())
     }
 
     fn class(text: &str) -> (RejectClass, String) {
@@ -181,6 +190,7 @@ mod tests {
             average: Price::parse(b"30000.12345678").unwrap(),
             fee: Usd::parse_cut(b"0.01").unwrap(),
             reason: Reason::cut("FILLED"),
+            told: Told::default(),
         };
         assert_eq!(news(text), (expected, None));
     }

@@ -9,8 +9,8 @@ use super::json::{self, Code};
 use super::order_row::{OrderRow, Status};
 use super::session::Session;
 use crate::sys::link::{Inbound, Link, Outbound};
-use crate::types::Nanos;
 use crate::types::record::Role;
+use crate::types::{Nanos, PairId};
 use crate::venue::end::End;
 use crate::venue::{TraderEvent, WireError, reason};
 
@@ -21,6 +21,7 @@ const SUBSCRIBE_MS: u64 = 10_000;
 /// The private connection, or the lack of one.
 #[derive(Default)]
 pub struct PrivateStream {
+    markets: Vec<(PairId, String)>,
     link: Option<Box<dyn Link>>,
     session: Session,
     stage: Stage,
@@ -36,6 +37,11 @@ enum Stage {
 }
 
 impl PrivateStream {
+    /// Of an account that trades these markets.
+    pub fn of(markets: Vec<(PairId, String)>) -> Self {
+        Self { markets, ..Self::default() }
+    }
+
     pub fn install(&mut self, link: Box<dyn Link>, now: Nanos) {
         self.link = Some(link);
         self.session.open(now);
@@ -106,7 +112,7 @@ impl PrivateStream {
             Inbound::Heartbeat => return Ok(()),
             Inbound::Response { .. } => return Err(End::loss("an HTTP response on a WebSocket")),
         };
-        match read(bytes, events) {
+        match read(bytes, &self.markets, events) {
             Ok(Heard::Confirmed) if self.stage == Stage::Subscribed => {}
             Ok(Heard::Confirmed) => {
                 self.stage = Stage::Subscribed;
@@ -149,14 +155,18 @@ struct Event<'a> {
 }
 
 /// Reads one frame and reports the order event in it.
-pub fn read(bytes: &[u8], events: &mut Vec<TraderEvent>) -> Result<Heard, WireError> {
+pub fn read(
+    bytes: &[u8],
+    markets: &[(PairId, String)],
+    events: &mut Vec<TraderEvent>,
+) -> Result<Heard, WireError> {
     let envelope: Envelope = json::read("frame", bytes, "a JSON object of the private stream")?;
     match (envelope.channel, envelope.data) {
         (Some(CHANNEL), Some(data)) => {
             let text = data.as_raw_str().as_bytes();
             let event: Event = json::read("account_private", text, "an event with its arguments")?;
             if event.event == "ORDER" {
-                on_order(&event.args, events);
+                on_order(&event.args, markets, events);
             }
             Ok(Heard::Confirmed)
         }
@@ -170,12 +180,12 @@ pub fn read(bytes: &[u8], events: &mut Vec<TraderEvent>) -> Result<Heard, WireEr
 }
 
 /// Reports an order event. One that the venue's liquidation made is told as such, beside what it did to the order.
-fn on_order(row: &OrderRow<'_>, events: &mut Vec<TraderEvent>) {
+fn on_order(row: &OrderRow<'_>, markets: &[(PairId, String)], events: &mut Vec<TraderEvent>) {
     let deleted = row.status() == Status::Rejected && row.code == Some(Code(DELETED_BY_LIQUIDATION));
     if deleted || row.order_type == Some("LIQUIDATION") {
         events.push(TraderEvent::Liquidation);
     }
-    let (news, bad) = row.news();
+    let (news, bad) = row.news(row.told(markets));
     match row.key() {
         Ok(key) => events.push(TraderEvent::Order { key, news, t_venue: row.time() }),
         Err(error) => events.push(TraderEvent::BadFrame { why: reason(&error) }),
@@ -188,16 +198,16 @@ fn on_order(row: &OrderRow<'_>, events: &mut Vec<TraderEvent>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{OrderNews, Price, Qty, RejectClass};
+    use crate::types::{OrderNews, Price, Qty, RejectClass, Side, Told, ToldMarket};
     use crate::venue::OrderKey;
-    use crate::venue::vest::testing::frame;
+    use crate::venue::vest::testing::{BTC, frame, paper_setup};
     use crate::venue::vest::testing_link::Wire;
 
     const NOW: Nanos = Nanos::from_ms(1_000_000);
 
     fn order_event(what: &str) -> (OrderKey, OrderNews) {
         let mut events = Vec::new();
-        assert_eq!(read(&frame(what), &mut events), Ok(Heard::Confirmed));
+        assert_eq!(read(&frame(what), &paper_setup().markets, &mut events), Ok(Heard::Confirmed));
         match events[..] {
             [TraderEvent::Order { key, news, t_venue }] => {
                 assert_eq!(t_venue, Nanos::from_ms(1_683_849_600_076));
@@ -210,7 +220,9 @@ mod tests {
     #[test]
     fn the_documented_events_are_read() {
         assert_eq!(order_event("ORDER NEW"), (OrderKey::Nonce(0), OrderNews::Acked));
-        let OrderNews::Closed { filled, average, .. } = order_event("ORDER FILLED").1 else { panic!() };
+        let filled = order_event("ORDER FILLED").1;
+        let OrderNews::Closed { filled, average, told, .. } = filled else { panic!() };
+        assert_eq!(told, Told::of(BTC, Side::Buy));
         assert_eq!((filled, average), (Qty::parse(b"0.1").unwrap(), Price::parse(b"30000").unwrap()));
         for (what, class, code) in [
             ("ORDER CANCELLED", RejectClass::Ambiguous, "CANCELLED"),
@@ -222,6 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn a_market_of_no_pair_is_told_and_what_is_missing_is_not() {
+        let told = |rest: &str| {
+            let args =
+                format!(r#"{{"status":"FILLED","lastFilledSize":"1","avgFilledPrice":"1","nonce":1{rest}}}"#);
+            let text = format!(r#"{{"channel":"account_private","data":{{"event":"ORDER","args":{args}}}}}"#);
+            let mut events = Vec::new();
+            read(text.as_bytes(), &paper_setup().markets, &mut events).map(|_| match events[..] {
+                [TraderEvent::Order { news: OrderNews::Closed { told, .. }, .. }] => told,
+                ref other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(told(""), Ok(Told::default()));
+        let foreign = Told { side: Some(Side::Sell), market: ToldMarket::Foreign };
+        assert_eq!(told(r#","isBuy":false,"symbol":"SOL-PERP""#), Ok(foreign));
+        assert!(told(r#","isBuy":"no""#).is_err());
+    }
+
+    #[test]
     fn transfers_and_pongs_say_nothing_of_orders() {
         let mut events = Vec::new();
         for (what, heard) in [
@@ -230,7 +260,7 @@ mod tests {
             ("PONG", Heard::Nothing),
             ("subscription ack", Heard::Confirmed),
         ] {
-            assert_eq!(read(&frame(what), &mut events), Ok(heard), "{what}");
+            assert_eq!(read(&frame(what), &[], &mut events), Ok(heard), "{what}");
         }
         assert!(events.is_empty());
     }
@@ -240,7 +270,7 @@ mod tests {
         let mut events = Vec::new();
         let args = r#"{"status":"REJECTED","code":3008,"nonce":1}"#;
         let text = format!(r#"{{"channel":"account_private","data":{{"event":"ORDER","args":{args}}}}}"#);
-        read(text.as_bytes(), &mut events).unwrap();
+        read(text.as_bytes(), &[], &mut events).unwrap();
         assert_eq!(events[0], TraderEvent::Liquidation);
         assert!(matches!(events[1], TraderEvent::Order { key: OrderKey::Nonce(1), .. }));
     }

@@ -9,7 +9,9 @@ use super::depth::{TRADING, TickerRow};
 use super::json;
 use super::order_row::{Executed, OrderRow, Status};
 use crate::types::money::PLACES;
-use crate::types::{MarketRules, MarketStatus, Nanos, OrderReport, PairId, Price, Qty, Rate, Usd, VenueId};
+use crate::types::{
+    MarketRules, MarketStatus, Nanos, OrderReport, PairId, Price, Qty, Rate, Told, Usd, VenueId,
+};
 use crate::venue::{AccountReport, ListedRules, OpenOrder, OrderQuery, PastOrder, PositionReport, WireError};
 
 /// `GET /exchangeInfo`.
@@ -207,10 +209,10 @@ pub fn earlier_page(rows: &[OrderRow<'_>]) -> Result<Option<u64>, WireError> {
     oldest.map(Some).ok_or_else(|| WireError::new("postTime", b"", "the time of every order of a full page"))
 }
 
-/// The row of this order among the rows, as a report. A row that bears its name but not its market or side is an error.
+/// The row of this order among the rows, as a report.
 pub fn order_report(
     venue: VenueId,
-    symbol: &str,
+    markets: &[(PairId, String)],
     query: &OrderQuery,
     rows: &[OrderRow<'_>],
     now: Nanos,
@@ -220,14 +222,12 @@ pub fn order_report(
         None => !query.venue_id.is_empty() && row.id == Some(query.venue_id.as_str()),
     };
     let Some(row) = rows.iter().find(named) else { return Ok(None) };
-    if row.symbol.is_some_and(|other| other != symbol) || row.side().is_some_and(|side| side != query.side) {
-        return Err(WireError::new("order", symbol.as_bytes(), "the market and side that were ordered"));
-    }
-    report_row(venue, query, row, now).map(Some)
+    report_row(venue, row.told(markets), query, row, now).map(Some)
 }
 
 fn report_row(
     venue: VenueId,
+    told: Told,
     query: &OrderQuery,
     row: &OrderRow<'_>,
     now: Nanos,
@@ -238,8 +238,7 @@ fn report_row(
         venue,
         id: query.id,
         venue_id: row.id.map_or(Ok(query.venue_id), json::order_id)?,
-        pair: query.pair,
-        side: query.side,
+        told,
         qty: row.size.map_or(Ok(query.qty), |size| json::qty_cut("size", size))?,
         terminal: row.status().is_terminal(),
         rejected: (row.status() == Status::Rejected).then(|| row.reject()),
@@ -350,7 +349,7 @@ mod tests {
 
     fn report(rows: &[u8], query: &OrderQuery) -> Result<Option<OrderReport>, WireError> {
         let rows: Vec<OrderRow> = json::from_slice(rows).unwrap();
-        order_report(VenueId(0), "BTC-PERP", query, &rows, Nanos(5))
+        order_report(VenueId(0), &paper_setup().markets, query, &rows, Nanos(5))
     }
 
     #[test]
@@ -362,7 +361,7 @@ mod tests {
         assert_eq!((found.venue_id.as_str(), found.at), ("0x0", Nanos::from_ms(1_683_849_600_076)));
         assert_eq!(report(b"[]", &query()), Ok(None));
         assert_eq!(report(&frame("GET /orders"), &OrderQuery { nonce: 7, ..query() }), Ok(None));
-        assert!(report(&frame("GET /orders"), &OrderQuery { side: Side::Sell, ..query() }).is_err());
+        assert_eq!(found.told, Told::of(BTC, Side::Buy));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl VestTrader {
         Ok(Self {
             requests: RequestWriter::new(&access, keys),
             links: OrderLinks::new(setup.pool, u64::from(setup.ack_deadline_ms)),
-            private: PrivateStream::default(),
+            private: PrivateStream::of(access.markets),
             names: Names::default(),
             ready: false,
         })

@@ -2,7 +2,7 @@
 //! that `events` knows; the JSON form of the same channels is read by `json`.
 
 use super::{Block, Tail};
-use crate::types::{Price, Qty, Usd};
+use crate::types::{Price, Qty, Side, Usd};
 use crate::venue::WireError;
 use crate::venue::paradex::events::{AccountFact, Fact, FillFact, FillKind, OrderFact, PositionFact};
 
@@ -10,6 +10,7 @@ const CLOSED: u8 = 4;
 const INTERACTIVE: u8 = 1 << 3;
 const ACCOUNT_LIQUIDATION: u8 = 2;
 const POSITION_CLOSED: u8 = 2;
+const TAKER: u8 = 2;
 
 /// OrderEvent.
 pub(super) fn order<'a>(block: Block<'a>, mut tail: Tail<'a>) -> Result<Fact<'a>, WireError> {
@@ -18,6 +19,7 @@ pub(super) fn order<'a>(block: Block<'a>, mut tail: Tail<'a>) -> Result<Fact<'a>
         venue_id: venue_id.into(),
         client_id: client_id.into(),
         market: market.into(),
+        side: side(&block),
         closed: block.byte(16) == Some(CLOSED),
         size: quantity(&block, 36)?,
         open: quantity(&block, 44)?,
@@ -46,6 +48,7 @@ pub(super) fn fill<'a>(block: Block<'a>, mut tail: Tail<'a>) -> Result<Fact<'a>,
         order_id: order_id.into(),
         client_id: client_id.into(),
         market: tail.text()?.into(),
+        side: side(&block).filter(|_| block.byte(18) == Some(TAKER)),
         kind,
         qty: quantity(&block, 27)?,
         price: Price::from_raw(price),
@@ -77,6 +80,15 @@ pub(super) fn account<'a>(block: Block<'a>) -> Result<Fact<'a>, WireError> {
     }))
 }
 
+/// Side of an order or a fill. One that the venue cannot represent here is not told: what it did counts all the same.
+fn side(block: &Block<'_>) -> Option<Side> {
+    match block.byte(17) {
+        Some(1) => Some(Side::Buy),
+        Some(2) => Some(Side::Sell),
+        _ => None,
+    }
+}
+
 /// A size: not negative.
 fn quantity(block: &Block<'_>, at: usize) -> Result<Qty, WireError> {
     let raw = block.required(at)?;
@@ -104,7 +116,7 @@ mod tests {
     fn orders_of_every_version() {
         let fill = |block: &mut [u8]| {
             put(block, 0, 5);
-            block[16] = CLOSED;
+            (block[16], block[17]) = (CLOSED, 2);
             put(block, 36, 300);
             put(block, 44, 100);
             put(block, 52, i64::MIN);
@@ -116,6 +128,7 @@ mod tests {
             let bytes = frame(20, version, length, fill, texts);
             let Fact::Order(order) = private(&bytes) else { panic!("not an order") };
             assert!(order.closed && order.interactive == Some(true));
+            assert_eq!(order.side, Some(Side::Sell));
             assert_eq!((order.size.raw(), order.open.raw(), order.average), (300, 100, Price::ZERO));
             assert_eq!((&*order.venue_id, &*order.client_id, &*order.market), ("77", "3-9-1", BTC));
             assert_eq!((&*order.cancel_reason, order.at.0), ("USER_CANCELED", 5000));
@@ -125,7 +138,7 @@ mod tests {
     #[test]
     fn fills_of_every_version() {
         let fill = |block: &mut [u8]| {
-            block[16] = 1;
+            block[16..19].copy_from_slice(&[1, 2, TAKER]);
             put(block, 8, i64::MIN);
             put(block, 19, 6_485_290_000_000);
             put(block, 27, 1_000_000);
@@ -142,7 +155,16 @@ mod tests {
             );
             assert_eq!((fill.kind, fill.fee.to_string()), (FillKind::Trade, "0.1945587".into()));
             assert_eq!((fill.price.to_string(), fill.qty.to_string()), ("64852.9".into(), "0.01".into()));
-            assert_eq!(fill.funding, Usd::from_raw(-7));
+            assert_eq!((fill.side, fill.funding), (Some(Side::Sell), Usd::from_raw(-7)));
+        }
+        for (side, liquidity) in [(2, 1), (254, TAKER), (0, TAKER)] {
+            let doubtful = |block: &mut [u8]| {
+                fill(block);
+                block[17..19].copy_from_slice(&[side, liquidity]);
+            };
+            let bytes = frame(21, 1, 107, doubtful, &texts[..5]);
+            let Fact::Fill(fill) = private(&bytes) else { panic!("not a fill") };
+            assert_eq!(fill.side, None, "{side} {liquidity}");
         }
         let free = frame(21, 1, 107, |_| {}, &texts[..5]);
         assert!(decode(&free).is_err(), "a fill at a price of zero");

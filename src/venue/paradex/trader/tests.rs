@@ -253,7 +253,7 @@ fn private_events_come_in_either_encoding() {
     bench.says("not json".into());
     let events = bench.poll();
     let key = OrderKey::Client(ID);
-    assert!(matches!(events[0], TraderEvent::Order { key: k, news: OrderNews::Fill(_), .. } if k == key));
+    assert!(matches!(events[0], TraderEvent::Order { key: k, news: OrderNews::Fill(..), .. } if k == key));
     assert_eq!(events[1], TraderEvent::Position { pair: PairId(0), qty: Qty::from_raw(-50_000_000) });
     assert!(matches!(events[2], TraderEvent::BadFrame { .. }));
     assert!(bench.trader.is_ready(), "a bad frame does not cost the connection");
