@@ -1,5 +1,6 @@
-//! What a venue tells of an order of ours and is not of what was ordered: another side, another market (SAFETY O17). None
-//! of it is booked as told. The positions say what was done, and a person has to look. Part of `order::core`.
+//! What a venue tells under the name of an order of ours and was not ordered: another side, another market (SAFETY
+//! O17). None of it is booked as told: the positions say what was done, and a person has to look. Part of
+//! `order::core`.
 
 use super::core::{Core, Effects};
 use crate::types::{ClientId, Nanos, OrderNews, OrderReport, OrderSpec, Told};

@@ -161,7 +161,8 @@ impl Core {
         }
     }
 
-    /// The venue has it. An event may have acknowledged it before its row named it, and no cancel goes without that name.
+    /// The venue has it. An event may have acknowledged it before its row named it, and no cancel goes without that
+    /// name.
     pub(super) fn acknowledge(
         &mut self,
         now: Nanos,
