@@ -188,9 +188,15 @@ impl Checker {
             return true;
         }
         let heavy = usize::from(held[1].abs() > held[0].abs());
-        let brought = held[1 - heavy].signum() * held[heavy].signum() <= 0 && ours.book.direction.is_some();
+        let brought = ours.book.direction.is_some();
         let shut = |light: usize| world.excuses(light) || self.truth.is_poor(world, light, pair);
-        if waits || (world.excuses(heavy) && (!brought || shut(1 - heavy))) {
+        // A step that has become larger than what is held leaves that where it is (SAFETY V7).
+        let stuck =
+            |venue: usize| world.excuses(venue) || held[venue].abs() < self.truth.step(world, venue, pair);
+        // Of two legs on the same side either has to go.
+        let same_side = held[0].signum() * held[1].signum() > 0;
+        let other_way = if same_side { !stuck(1 - heavy) } else { brought && !shut(1 - heavy) };
+        if waits || (stuck(heavy) && !other_way) {
             return true;
         }
         // What a power cut took of a leg only its own venue knows.

@@ -238,12 +238,18 @@ impl Truth {
         self.position(0, pair) + self.position(1, pair)
     }
 
+    /// The least by which a venue lets a leg be changed.
+    pub fn step(&self, world: &World, venue: usize, pair: usize) -> i64 {
+        let market = self.markets.get(pair).map_or(0, |both| both[venue]);
+        world.venues[venue].exchange().spec().markets[market].step
+    }
+
     /// A difference beside a hedge that no venue trades: both want some 10 USD, and one step of theirs in common
     /// (SAFETY §7, net delta tolerance).
     pub fn dust(&self, world: &World, pair: usize) -> i64 {
         let Some(both) = self.markets.get(pair) else { return 0 };
-        let step = |venue: usize| world.venues[venue].exchange().spec().markets[both[venue]].step;
-        let below_a_lot = common_multiple(step(0), step(1)) - 1;
+        let [first, second] = [0, 1].map(|venue| self.step(world, venue, pair));
+        let below_a_lot = common_multiple(first, second) - 1;
         let exchange = world.venues[1].exchange();
         let price = exchange.ticker(both[1], 0).index.max(1);
         let ten_usd = 10 * 100_000_000_i128 * 100_000_000 / i128::from(price);
