@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::simulation::options::Options;
 use super::simulation::planted::{Look, MISTAKES, search};
-use super::simulation::simulate::{Outcome, simulate, simulate_with_crashes};
+use super::simulation::simulate::{Outcome, simulate};
 use super::simulation::venue_rules::missing_codes;
 
 /// Virtual seconds of one storm; a few hundred deaths.
@@ -203,16 +203,19 @@ pub fn storm(first: u64, cycles: u64, minutes: u64, jobs: usize) -> bool {
 pub fn points(scenarios: u64, jobs: usize) -> bool {
     let sums = Sums::new(jobs);
     for seed in 1..=scenarios {
-        let options = Options { storm: 0, ..Options::storm(seed, 60) };
+        let options = Options::points(seed, 60);
         let effects = simulate(&options).effects_of_first_run;
         each(
             1,
             jobs,
             |at| at <= effects,
             |at| {
-                sums.add(&options, &simulate_with_crashes(&options, &[(false, at)]));
-                sums.add(&options, &simulate_with_crashes(&options, &[(false, at), (true, 1 + at % 30)]));
-                sums.add(&options, &simulate_with_crashes(&options, &[(false, at), (false, 1 + at % 40)]));
+                let again = [None, Some((true, 1 + at % 30)), Some((false, 1 + at % 40))];
+                for second in again {
+                    let deaths = std::iter::once((false, at)).chain(second).collect();
+                    let options = Options { deaths, ..options.clone() };
+                    sums.add(&options, &simulate(&options));
+                }
             },
         );
     }

@@ -34,7 +34,8 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "campaign: one of seed --seed N [--calm|--storm|--busy|--packets|--power] [--loud], \
+                "campaign: one of seed --seed N [--calm|--storm|--busy|--packets|--power|--points] \
+                 [--run-dies EFFECT] [--start-dies EFFECT] [--loud], \
                  swarm --count N, power --count N, packets --count N, storm --cycles N, \
                  points --scenarios N, twice --count N, planted --count N --seeds N --only NAME,NAME; \
                  with --first N --seconds S --minutes M (no new seed after so long) --jobs N"
@@ -54,9 +55,16 @@ fn one(words: &[String], seed: u64, seconds: u64) -> bool {
         () if has("--busy") => Options::busy,
         () if has("--packets") => Options::packets,
         () if has("--power") => Options::power,
+        () if has("--points") => Options::points,
         () => Options::swarm,
     };
-    let options = Options { loud: has("--loud"), ..make(seed, seconds) };
+    let death = |pair: &[String]| match (pair[0].as_str(), pair[1].parse()) {
+        ("--run-dies", Ok(effect)) => Some((false, effect)),
+        ("--start-dies", Ok(effect)) => Some((true, effect)),
+        _ => None,
+    };
+    let deaths = words.windows(2).filter_map(death).collect();
+    let options = Options { deaths, loud: has("--loud"), ..make(seed, seconds) };
     println!("{options}");
     let outcome = simulate(&options);
     println!("{}", outcome.tail);

@@ -56,6 +56,8 @@ pub struct Options {
     pub tight: bool,
     /// Every run of the engine dies at a random effect among so many of its first ones; 0 = none does.
     pub storm: u64,
+    /// Deaths at these effects, in order: of a start (true), or of the run after it.
+    pub deaths: Vec<(bool, u64)>,
     /// Print everything as it happens.
     pub loud: bool,
 }
@@ -89,6 +91,7 @@ impl Options {
             venue_faults: Vec::new(),
             tight: false,
             storm: 0,
+            deaths: Vec::new(),
             loud: false,
         }
     }
@@ -207,6 +210,11 @@ impl Options {
         self.wire_ppm == 0 && self.storm == 0 && single && cuts
     }
 
+    /// The same without a death, until `deaths` say where.
+    pub fn points(seed: u64, seconds: u64) -> Self {
+        Self { storm: 0, ..Self::storm(seed, seconds) }
+    }
+
     /// Messages, connections and the engine stay whole: what a venue tells arrives.
     pub fn hears_all(&self) -> bool {
         use VenueFault as V;
@@ -215,7 +223,8 @@ impl Options {
             !matches!(kind, V::Clock | V::Gateway | V::Part | V::Pending | V::Behind | V::Late | V::Twice)
         };
         let quiet = !self.venue_faults.iter().any(|(kind, _)| loud(kind));
-        self.wire_ppm == 0 && self.storm == 0 && self.faults.is_empty() && quiet
+        let lives = self.storm == 0 && self.deaths.is_empty();
+        self.wire_ppm == 0 && lives && self.faults.is_empty() && quiet
     }
 
     /// Rates are log-uniform, and every kind is off in most runs: rare faults meet calm, common ones meet each other.
@@ -259,6 +268,10 @@ impl fmt::Display for Options {
         write!(out, "slow={} requote={} wire={} ", self.slow_venues, self.requote_ppm, self.wire_ppm)?;
         write!(out, "cooldown={} entries/h={} ", self.cooldown_s, self.entries_per_hour)?;
         write!(out, "tight={} storm={} ", self.tight, self.storm)?;
-        write!(out, "faults={:?} venue_faults={:?}", self.faults, self.venue_faults)
+        write!(out, "faults={:?} venue_faults={:?}", self.faults, self.venue_faults)?;
+        for (at_start, effect) in &self.deaths {
+            write!(out, " --{} {effect}", if *at_start { "start-dies" } else { "run-dies" })?;
+        }
+        Ok(())
     }
 }

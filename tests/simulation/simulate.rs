@@ -43,13 +43,8 @@ pub struct Outcome {
 
 /// Runs one seed. A panic of the engine is a violation like any other.
 pub fn simulate(options: &Options) -> Outcome {
-    simulate_with_crashes(options, &[])
-}
-
-/// The same with deaths at these effects, in order: of a start (true) or of the run after it.
-pub fn simulate_with_crashes(options: &Options, crashes: &[(bool, u64)]) -> Outcome {
     let mut run = Run::new(options.clone());
-    run.faults.crash_plan = crashes.to_vec();
+    run.faults.crash_plan = options.deaths.clone();
     let begun = run.now();
     let verdict = catch_unwind(AssertUnwindSafe(|| phases(&mut run)));
     let violation = match verdict {
