@@ -24,10 +24,10 @@ const ASK_AGAIN_MS: u64 = 2_000;
 const ARRIVED_MS: u64 = 6_000;
 /// A history that has not come by then is told, and a position that nothing explains is called a stranger's, ms.
 const UNREAD_MS: u64 = 10_000;
-/// So long after a start a lone leg waits for the histories, ms; and where they show a lost order, for the positions
+/// So long after a start a lone leg waits for the histories, ms; and once they show a lost order, for the positions
 /// that tell what it filled: those are believed once reads lag no more.
 const READ_BY_MS: u64 = 3_000;
-const FOUND_BY_MS: u64 = 8_000;
+const FOUND_FOR_MS: u64 = 6_000;
 
 impl Core {
     /// The recovered journal has ended, perhaps without a word: then both histories are to be read. What the run before
@@ -169,12 +169,18 @@ impl Core {
 
     /// What looks like a lone leg right after a start may have its other leg among what the journal has lost.
     pub(super) fn may_be_hedged(&self, now: Nanos, index: usize) -> bool {
-        let (pair, ran_ms): (&Pair, u64) = (&self.pairs[index], now.ms_since(self.started));
+        let pair = &self.pairs[index];
+        let starts = now.ms_since(self.started) < READ_BY_MS;
         let open = |leg: usize| {
-            let found = pair.lost[leg] && !pair.unproven(leg, now).is_zero();
-            found || (ran_ms < READ_BY_MS && self.awaits_past(pair.settings.venues[leg]))
+            let found = pair.lost[leg] && pair.may_grow(leg, now, FOUND_FOR_MS);
+            found || (starts && self.awaits_past(pair.settings.venues[leg]))
         };
-        ran_ms < FOUND_BY_MS && (0..2).any(open)
+        (0..2).any(open)
+    }
+
+    /// What is missing of a leg may be there, by an order that the journal has lost: to bring it would bring it twice.
+    pub(super) fn may_hold_lost(&self, pair: &Pair, leg: usize) -> bool {
+        pair.lost[leg] || (self.awaits_past(pair.settings.venues[leg]) && !pair.adopted)
     }
 }
 

@@ -372,10 +372,10 @@ impl Core {
         let off = planted("mode_holds_back_mending") && self.mode != Mode::Active;
         let rested = |leg: usize| now >= pair.mend.not_before[leg] && !off;
         let closing = [0, 1].map(|leg| rested(leg) && self.takes_closes(pair.settings.venues[leg]));
-        // Nothing is brought beside a leg that may be gone.
-        let beside = |leg: usize| !pair.is_doubted(1 - leg);
+        // Nothing is brought beside a leg that may be gone, nor where a lost order may have brought it already.
+        let missing = |leg: usize| !pair.is_doubted(1 - leg) && !self.may_hold_lost(pair, leg);
         let opening =
-            [0, 1].map(|leg| rested(leg) && beside(leg) && self.takes_orders(pair.settings.venues[leg]));
+            [0, 1].map(|leg| rested(leg) && missing(leg) && self.takes_orders(pair.settings.venues[leg]));
         // A venue that takes nothing now will not take it in the next seconds either.
         let heavy = mend::heavy_leg(pair);
         let venue = pair.settings.venues[heavy];

@@ -112,6 +112,33 @@ fn a_whole_pair_that_was_lost_is_no_lone_leg() {
     assert!(rig.sent.is_empty() && rig.core.pairs()[0].opened, "{:?}", rig.sent);
 }
 
+/// Its venue is away for long, and the one that holds the other leg closes nothing.
+#[test]
+fn a_leg_that_may_be_among_what_was_lost_is_not_brought_again() {
+    let mut rig = after_power_cut(false);
+    let [sold, _] = past(&rig, 3, Side::Sell, "1");
+    let [_, bought] = past(&rig, 3, Side::Buy, "1");
+    rig.fact(Fact::Mode { venue: V, mode: VenueMode::CancelOnly });
+    tell(&mut rig, V, vec![sold]);
+    (0..2).for_each(|_| {
+        rig.account(V, "-1");
+        rig.wait_ms(600);
+    });
+    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, qty("-1"));
+    let waits = |rig: &mut Rig, ms: u64| {
+        rig.now = rig.now.plus_ms(ms);
+        rig.quotes();
+        rig.wait_ms(1_000);
+        assert!(rig.sent.is_empty(), "{:?}", rig.sent);
+    };
+    waits(&mut rig, 20_000);
+    tell(&mut rig, P, vec![bought]);
+    waits(&mut rig, 1);
+    shown(&mut rig, "-1", "1");
+    waits(&mut rig, 3_000);
+    assert!(rig.core.pairs()[0].opened);
+}
+
 #[test]
 fn what_is_not_ours_stays_a_strangers_also_after_a_power_cut() {
     let rig = after_power_cut(false);
