@@ -38,7 +38,9 @@ pub(super) struct Lone {
     /// By pair: since when, 0 = is not; and for how long of that nothing excused it.
     since: Vec<u64>,
     counted: Vec<u64>,
-    /// By pair: for how long the engine has known it, and when a person was last called for one.
+    /// By pair: since when the engine has known it (`MAX` = it does not), for how long of that the thread that calls has
+    /// had its turns, and when it last called for one.
+    known: Vec<u64>,
     untold: Vec<u64>,
     told: Vec<u64>,
     /// When the thread that calls last had a turn.
@@ -60,6 +62,7 @@ impl Lone {
         Self {
             since: vec![0; pairs],
             counted: vec![0; pairs],
+            known: vec![u64::MAX; pairs],
             untold: vec![0; pairs],
             told: vec![0; pairs],
             drained: 0,
@@ -99,10 +102,11 @@ impl Checker {
         let lone = &mut self.lone;
         let known = engine.is_some_and(|one| is_worth_a_call(&one.order.core().pairs()[pair]));
         let looks = now < lone.drained + 2 * SECOND;
+        lone.known[pair] = if !known { u64::MAX } else { lone.known[pair].min(now) };
         lone.untold[pair] = if known && looks { lone.untold[pair] + passed } else { 0 };
-        let (untold, told) = (lone.untold[pair], lone.told[pair]);
-        let called = told + untold >= now || now < told + TOLD_FOR;
-        if untold > UNTOLD_MAX && !called {
+        let told = lone.told[pair];
+        let called = told >= lone.known[pair] || now < told + TOLD_FOR;
+        if lone.untold[pair] > UNTOLD_MAX && !called {
             return broken(format_args!("rule 6: nobody was called for the lone leg of pair {pair}"));
         }
         Ok(())
