@@ -38,8 +38,8 @@ pub(super) struct Lone {
     /// By pair: since when, 0 = is not; and for how long of that nothing excused it.
     since: Vec<u64>,
     counted: Vec<u64>,
-    /// By pair: since when the engine has known it (`MAX` = it does not), for how long of that the thread that calls has
-    /// had its turns, and when it last called for one.
+    /// By pair: since when the engine has known it (`MAX` = it does not), for how long of that the thread that calls
+    /// has had its turns, and when it last called for one.
     known: Vec<u64>,
     untold: Vec<u64>,
     told: Vec<u64>,
