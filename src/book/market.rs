@@ -158,18 +158,16 @@ impl Market {
     fn judge(&mut self, now: Nanos) {
         let state = self.book.state();
         self.note_crossed(state, now);
-        match (state, self.book.bids().best(), self.book.asks().best()) {
-            (BookState::Sound, Some(bid), Some(ask)) if now >= self.settled_at => {
-                match self.guard.admits(Price::mid(bid.price, ask.price), now) {
-                    true => self.price(),
-                    false => {
-                        self.blank();
-                        self.quote.wild = true;
-                    }
-                }
-            }
-            _ => self.blank(),
+        let sides = (state, self.book.bids().best(), self.book.asks().best());
+        let (BookState::Sound, Some(bid), Some(ask)) = sides else { return self.blank() };
+        if now < self.settled_at {
+            return self.blank();
         }
+        if self.guard.admits(Price::mid(bid.price, ask.price), now) {
+            return self.price();
+        }
+        self.blank();
+        self.quote.wild = true;
     }
 
     fn note_crossed(&mut self, state: BookState, now: Nanos) {
