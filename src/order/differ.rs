@@ -49,9 +49,7 @@ impl Core {
         self.measure(now, index, leg, asked, theirs, fx);
         let pair = &mut self.pairs[index];
         let ours = pair.book.legs[leg].qty;
-        // Also where a stranger's share is the other way round, and the position of both shows none of ours.
-        let as_known = pair.foreign[leg] && theirs.qty - ours == pair.strangers[leg];
-        let all_there = as_known || split(ours, theirs.qty).0.is_zero();
+        let all_there = hides_ours(pair, leg, theirs.qty) || split(ours, theirs.qty).0.is_zero();
         if all_there {
             pair.confirmed[leg] = pair.confirmed[leg].max(asked);
         }
@@ -349,6 +347,16 @@ impl Core {
             }
         }
     }
+}
+
+/// A stranger's share that was known and is the other way round is larger than our leg: the position of both shows none
+/// of ours, which is all there while it hedges. Once it is to go, nothing of it can be closed there: it has gone.
+fn hides_ours(pair: &Pair, leg: usize, theirs: Qty) -> bool {
+    let ours = pair.book.legs[leg].qty;
+    let as_known = pair.foreign[leg] && theirs - ours == pair.strangers[leg];
+    let none_shown = split(ours, theirs).0 == ours;
+    let has_to_go = pair.is_lone() && mend::heavy_leg(pair) == leg;
+    as_known && none_shown && !has_to_go
 }
 
 /// What of our position is gone at the venue, and what is more there than ours; both signed like the positions.

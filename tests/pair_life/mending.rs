@@ -193,9 +193,8 @@ fn a_share_that_was_known_before_an_order_left_and_is_the_same_says_that_nothing
     assert!(!dead_beside_a_stranger(false), "it may hide a fill");
 }
 
-/// A stranger is four short where we hold one: the position of both is short, whichever way round ours is.
-#[test]
-fn a_share_the_other_way_round_that_was_known_takes_none_of_our_leg() {
+/// A stranger is four short at Vest, where we hold one: the position of both is three short.
+fn one_beside_four_short() -> Rig {
     let mut rig = Rig::new();
     rig.opened();
     rig.later_ms(6_000);
@@ -209,14 +208,56 @@ fn a_share_the_other_way_round_that_was_known_takes_none_of_our_leg() {
         let by = Adjustment { leg, side, qty: qty("2"), price: price("100.16") };
         rig.core.recover(&Entry::Adjusted { pair: PairId(0), by, at: rig.now });
     }
-    let held = |rig: &Rig| rig.core.pairs()[0].book.legs[0].qty;
+    rig
+}
+
+fn held(rig: &Rig) -> [Qty; 2] {
+    rig.core.pairs()[0].book.legs.map(|leg| leg.qty)
+}
+
+/// The position of both is short, whichever way round ours is.
+#[test]
+fn a_share_the_other_way_round_that_was_known_takes_none_of_a_leg_that_hedges() {
+    let mut rig = one_beside_four_short();
     for _ in 0..3 {
         rig.wait_ms(6_000);
         rig.account(V, "-3");
-        assert_eq!(held(&rig), qty("1"), "four short of a stranger's and one long of ours");
+        assert_eq!(held(&rig), [qty("1"), qty("-1")], "four short of a stranger's and one long of ours");
     }
     assert_eq!(rig.sent.len(), 2, "nothing is mended");
     assert_eq!(rig.core.pairs()[0].strangers[0], qty("-4"));
+}
+
+/// Nothing of it can be closed there, and what cannot be closed is no leg to wait with.
+#[test]
+fn a_leg_that_a_larger_share_hides_has_gone_once_it_is_alone() {
+    let mut rig = one_beside_four_short();
+    let by = Adjustment { leg: 1, side: Side::Buy, qty: qty("1"), price: price("100.16") };
+    rig.core.recover(&Entry::Adjusted { pair: PairId(0), by, at: rig.now });
+    for _ in 0..3 {
+        rig.wait_ms(6_000);
+        if rig.sent.len() > 2 {
+            rig.reject(rig.sent.len() - 1, RejectClass::Definitive);
+        }
+        rig.account(V, "-3");
+    }
+    assert_eq!(held(&rig), [Qty::ZERO; 2]);
+    assert_eq!(rig.core.pairs()[0].strangers[0], qty("-3"), "no more than the position is a stranger's");
+}
+
+/// Of a leg that a smaller share the other way round takes from, what is left can be closed.
+#[test]
+fn a_smaller_share_the_other_way_round_takes_its_part_of_our_leg() {
+    let mut rig = one_beside_four_short();
+    for (leg, side) in [(0, Side::Buy), (1, Side::Sell)] {
+        let by = Adjustment { leg, side, qty: qty("5"), price: price("100.16") };
+        rig.core.recover(&Entry::Adjusted { pair: PairId(0), by, at: rig.now });
+    }
+    for _ in 0..2 {
+        rig.wait_ms(6_000);
+        rig.account(V, "2");
+    }
+    assert_eq!(held(&rig)[0], qty("2"), "six of ours, four short of a stranger's");
 }
 
 /// Acknowledged, in doubt because its cancel was answered strangely, and not known to any read since.

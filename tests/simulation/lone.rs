@@ -94,14 +94,16 @@ impl Checker {
     /// The alerts of SAFETY §7: whatever excuses the leg, a person is called.
     fn is_told(
         &mut self,
-        now: u64,
+        world: &World,
         passed: u64,
         engine: Option<&Engine>,
         pair: usize,
     ) -> Result<(), Violation> {
         let lone = &mut self.lone;
         let known = engine.is_some_and(|one| is_worth_a_call(&one.order.core().pairs()[pair]));
-        let looks = now < lone.drained + 2 * SECOND;
+        // It calls by the journal: what found no room there, for which another call goes out, it cannot know.
+        let now = world.now;
+        let looks = now < lone.drained + 2 * SECOND && !world.disk.gap;
         lone.known[pair] = if !known { u64::MAX } else { lone.known[pair].min(now) };
         lone.untold[pair] = if known && looks { lone.untold[pair] + passed } else { 0 };
         let told = lone.told[pair];
@@ -125,7 +127,7 @@ impl Checker {
         world.look_for_excuses();
         let passed = world.now - std::mem::replace(&mut self.lone.looked, world.now).min(world.now);
         for pair in 0..self.lone.since.len() {
-            self.is_told(world.now, passed, engine, pair)?;
+            self.is_told(world, passed, engine, pair)?;
             let delta = self.truth.delta(pair);
             if delta.abs() <= self.truth.dust(world, pair) {
                 self.end_lone(world.now, pair);
