@@ -83,7 +83,9 @@ impl Core {
         if own == theirs.qty || !settled || !(again || urgent) {
             return;
         }
-        let (gone, more) = split(ours, theirs.qty - (own - ours));
+        let shown = theirs.qty - (own - ours);
+        let (gone, more) = split(ours, shown);
+        let gone = if caught_up(asked) { gone } else { least_gone(pair, leg, shown, gone) };
         // What may still grow explains more, never less: that may be a read which lags behind our last change.
         if !gone.is_zero() && !caught_up(asked) && !urgent {
             return;
@@ -347,6 +349,19 @@ impl Core {
             }
         }
     }
+}
+
+/// A read that may be older than our last changes: as much has gone of the leg as it shows of what was held on the way
+/// too, and the next read tells the rest.
+fn least_gone(pair: &Pair, leg: usize, shown: Qty, gone: Qty) -> Qty {
+    let of = |held: &Qty| match split(*held, shown) {
+        (gone, more) if more.is_zero() => Some(gone),
+        _ => None,
+    };
+    pair.lately[leg].held().iter().filter_map(of).fold(gone, |least, one| match one.abs() < least.abs() {
+        true => one,
+        false => least,
+    })
 }
 
 /// A stranger's share that was known and is the other way round is larger than our leg: the position of both shows none

@@ -23,9 +23,14 @@ impl Lately {
         }
     }
 
+    /// What the leg has held on its way, as far as it is kept.
+    pub fn held(&self) -> &[Qty] {
+        &self.held[..self.len]
+    }
+
     /// Whether the leg has held this on its way, as far as is known.
     pub fn may_hold(&self, shown: Qty) -> bool {
-        self.lost || self.held[..self.len].contains(&shown)
+        self.lost || self.held().contains(&shown)
     }
 }
 

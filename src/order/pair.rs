@@ -110,7 +110,7 @@ pub struct Pair {
     /// Last time a leg's position changed in our books.
     pub moved: [Nanos; 2],
     /// And what it held before.
-    lately: [Lately; 2],
+    pub(super) lately: [Lately; 2],
 }
 
 impl Pair {

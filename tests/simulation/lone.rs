@@ -43,6 +43,8 @@ pub(super) struct Lone {
     known: Vec<u64>,
     untold: Vec<u64>,
     told: Vec<u64>,
+    /// By pair: since when the engine has known that it is not alone (`MAX` = it is).
+    hedged: Vec<u64>,
     /// When the thread that calls last had a turn.
     pub(super) drained: u64,
     /// By pair: when its last lone leg began and ended.
@@ -65,6 +67,7 @@ impl Lone {
             known: vec![u64::MAX; pairs],
             untold: vec![0; pairs],
             told: vec![0; pairs],
+            hedged: vec![0; pairs],
             drained: 0,
             last: vec![(0, 0); pairs],
             unseen: vec![0; pairs],
@@ -104,7 +107,14 @@ impl Checker {
         // It calls by the journal: what found no room there, for which another call goes out, it cannot know.
         let now = world.now;
         let looks = now < lone.drained + 2 * SECOND && !world.disk.gap;
-        lone.known[pair] = if !known { u64::MAX } else { lone.known[pair].min(now) };
+        lone.hedged[pair] = if known { u64::MAX } else { lone.hedged[pair].min(now) };
+        // A hedge between two of its turns is none to who calls: the leg was told, and goes on.
+        let ended = !known && (engine.is_none() || lone.drained > lone.hedged[pair]);
+        if ended {
+            lone.known[pair] = u64::MAX;
+        } else if known {
+            lone.known[pair] = lone.known[pair].min(now);
+        }
         lone.untold[pair] = if known && looks { lone.untold[pair] + passed } else { 0 };
         let told = lone.told[pair];
         let called = told >= lone.known[pair] || now < told + TOLD_FOR;
