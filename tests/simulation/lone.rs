@@ -199,6 +199,10 @@ impl Checker {
             false => 0,
         };
         let held = [0, 1].map(|venue| self.truth.position(venue, pair) - theirs(venue));
+        if (0..2).all(|venue| self.truth.position(venue, pair) == others[venue]) {
+            // Nothing there is ours, also before a new run has said so.
+            return true;
+        }
         let dust = self.truth.dust(world, pair);
         if (0..2).any(known) && (held[0] + held[1]).abs() <= dust {
             return true;
