@@ -213,6 +213,7 @@ impl Checker {
                 self.adjusted(world, seq, *pair, by)?;
                 world.tags.hit("adjusted");
             }
+            Entry::TotalsSnapshot { totals } if world.power_lost => self.limits.recount(totals),
             Entry::PairOpened { .. } => self.pairs_opened += 1,
             Entry::PairClosed { ledger, at, .. } => {
                 self.pairs_closed += 1;

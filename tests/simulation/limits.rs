@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use bot4::config::Config;
+use bot4::journal::entry::Totals;
 use bot4::position::Ledger;
 use bot4::types::record::Role;
 use bot4::types::{Mode as Engine, Nanos, OrderSpec, Purpose, Usd};
@@ -173,6 +174,11 @@ impl Limits {
         }
         self.result += ledger.total().raw();
         self.over |= -self.result > self.config.settings.risk.daily_loss.raw();
+    }
+
+    /// A run that begins after a power cut tells what its journal still knows of the day.
+    pub fn recount(&mut self, totals: &Totals) {
+        (self.day, self.result) = (totals.day.into(), totals.day_result.raw());
     }
 
     /// Orders that shrink a position are named as such.

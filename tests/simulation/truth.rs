@@ -26,6 +26,7 @@ struct Seen {
     arrivals: usize,
     fills: usize,
     busts: usize,
+    vanished: usize,
     /// By market.
     held: Vec<i64>,
     /// What others than we have changed of it, by market: strangers' deals, force, busts, rollbacks.
@@ -115,6 +116,13 @@ impl Truth {
             self.busted.extend(fill.cloned());
         }
         seen.busts = truth.busted().len();
+        // A rollback undoes each fill for itself: what one of them hid of another is no less undone.
+        for fill in truth.vanished().get(seen.vanished..).unwrap_or_default() {
+            let undone = if fill.side == Side::Buy { -fill.size } else { fill.size };
+            seen.held[fill.market] += undone;
+            seen.outside[fill.market].change(undone, world.now);
+        }
+        seen.vanished = truth.vanished().len();
         for market in 0..markets {
             let (told, held) = (seen.held[market], truth.position(market));
             if held != told {
