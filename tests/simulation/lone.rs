@@ -226,8 +226,10 @@ impl Checker {
         if unread || world.now < self.lone.unseen[pair] {
             return true;
         }
+        // A run that holds nothing by its books has to see twice what it is to call a stranger's.
+        let begins = world.now < world.began + OUTSIDE_SEEN && ours.book.is_flat() && !ours.has_live_orders();
         // Whose it is the venue's history has still to say, after a run that ended without a word.
-        (reads_past(engine) || ours.foreign.contains(&true))
+        (reads_past(engine) || begins || ours.foreign.contains(&true))
             && (self.strange || self.truth.is_outside(pair, dust))
     }
 
