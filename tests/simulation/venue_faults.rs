@@ -65,7 +65,7 @@ pub enum VenueFault {
     Stall,
     /// The next order is given up by a gateway and arrives all the same.
     Gateway,
-    // Not in the swarm: Behind, Late and Twice break what the checker takes for granted of a venue.
+    // Not in the swarm: Behind and Late break what the checker takes for granted of a venue, Twice came after the days.
     /// An order that has filled is in no list for seconds, and told as late; positions are told at once.
     Behind,
     /// The next order arrives after its end by every clock but its venue's.

@@ -7,6 +7,9 @@ use super::fault::{Action, Class, Subject, Wrong};
 use super::money;
 use super::types::*;
 
+/// However many rules double an event.
+const COPIES_MAX: u32 = 16;
+
 impl Exchange {
     /// Queues a private event behind the ones before it, subject to the fault rules.
     pub(super) fn tell(&mut self, now_us: i64, event: Event) {
@@ -24,7 +27,7 @@ impl Exchange {
         for action in actions {
             match action {
                 Action::DropEvent => copies = 0,
-                Action::DuplicateEvent => copies *= 2,
+                Action::DuplicateEvent => copies = (copies * 2).min(COPIES_MAX),
                 Action::DelayEvent { ms } => late += i64::from(ms) * 1_000,
                 Action::CorruptEvent { wrong } => misread(&mut event, wrong, self.markets.len()),
                 other => self.side_effect(now_us, &other),
