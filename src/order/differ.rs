@@ -354,14 +354,14 @@ impl Core {
 /// A read that may be older than our last changes: as much has gone of the leg as it shows of what was held on the way
 /// too, and the next read tells the rest.
 fn least_gone(pair: &Pair, leg: usize, shown: Qty, gone: Qty) -> Qty {
+    // What was held the other way round says nothing of what has gone of this.
+    let same_way = |one: Qty| one.raw().signum() == gone.raw().signum();
     let of = |held: &Qty| match split(*held, shown) {
-        (gone, more) if more.is_zero() => Some(gone),
+        (one, more) if more.is_zero() && same_way(one) => Some(one),
         _ => None,
     };
-    pair.lately[leg].held().iter().filter_map(of).fold(gone, |least, one| match one.abs() < least.abs() {
-        true => one,
-        false => least,
-    })
+    let least = pair.lately[leg].held().iter().filter_map(of).min_by_key(|one| one.abs());
+    least.filter(|one| one.abs() < gone.abs()).unwrap_or(gone)
 }
 
 /// A stranger's share that was known and is the other way round is larger than our leg: the position of both shows none

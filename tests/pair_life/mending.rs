@@ -260,6 +260,27 @@ fn a_smaller_share_the_other_way_round_takes_its_part_of_our_leg() {
     assert_eq!(held(&rig)[0], qty("2"), "six of ours, four short of a stranger's");
 }
 
+/// What leg 0 holds once both legs have moved by `by`, its venue then telling of a liquidation and showing this.
+fn left_after(by: [(Side, &str); 2], shown: &str) -> Qty {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.later_ms(6_000);
+    for (leg, (side, amount)) in by.into_iter().enumerate() {
+        let by = Adjustment { leg: leg as u8, side, qty: qty(amount), price: price("100") };
+        rig.core.recover(&Entry::Adjusted { pair: PairId(0), by, at: rig.now });
+    }
+    rig.event(V, TraderEvent::Liquidation);
+    rig.account(V, shown);
+    rig.core.pairs()[0].book.legs[0].qty
+}
+
+/// A read that is older than our last change shows no more gone than what was held before it explains.
+#[test]
+fn no_more_of_a_leg_is_gone_than_a_read_from_before_its_last_fill_would_show() {
+    assert_eq!(left_after([(Side::Sell, "0.1"), (Side::Buy, "0.1")], "-0.5"), qty("-0.6"));
+    assert_eq!(left_after([(Side::Buy, "3"), (Side::Sell, "3")], "0"), Qty::ZERO, "the leg had turned round");
+}
+
 /// Acknowledged, in doubt because its cancel was answered strangely, and not known to any read since.
 fn acknowledged_and_missing() -> Rig {
     let mut rig = Rig::new();

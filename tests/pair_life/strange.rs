@@ -3,7 +3,6 @@
 
 use bot4::journal::entry::Entry;
 use bot4::order::core::Input;
-use bot4::position::Adjustment;
 use bot4::types::order::{Reason, VenueOrderId};
 use bot4::types::report::{Ask, Fact, OpenOrder, OrderKey, TraderEvent};
 use bot4::types::*;
@@ -113,21 +112,6 @@ fn a_leg_that_has_just_been_opened_is_not_gone_at_first_sight() {
     rig.now = rig.now.plus_ms(6_000);
     rig.account(V, "0");
     assert_eq!((rig.sent[2].venue, rig.sent[2].purpose), (P, Purpose::Unwind), "no read is so old any more");
-}
-
-/// Half of it is gone, and the read that shows that is older than a tenth which was added.
-#[test]
-fn no_more_of_a_leg_is_gone_than_a_read_from_before_its_last_fill_would_show() {
-    let mut rig = Rig::new();
-    rig.opened();
-    rig.later_ms(6_000);
-    for (leg, side) in [(0, Side::Sell), (1, Side::Buy)] {
-        let by = Adjustment { leg, side, qty: qty("0.1"), price: price("100") };
-        rig.core.recover(&Entry::Adjusted { pair: PairId(0), by, at: rig.now });
-    }
-    rig.event(V, TraderEvent::Liquidation);
-    rig.account(V, "-0.5");
-    assert_eq!(rig.core.pairs()[0].book.legs[0].qty, qty("-0.6"));
 }
 
 /// An order that bears a name of ours and is in no slot of this run.

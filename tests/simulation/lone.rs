@@ -192,6 +192,10 @@ impl Checker {
         let waits = (0..2).any(|venue| live(venue) && world.excuses(venue));
         // What the engine rightly calls a stranger's is no leg of ours.
         let others = self.truth.outside_net(pair);
+        if (0..2).all(|venue| self.truth.position(venue, pair) == others[venue]) {
+            // Nothing there is ours, also before a new run has said so.
+            return true;
+        }
         let known = |venue: usize| self.is_known_share(ours, venue, pair);
         let theirs = |venue: usize| match ours.foreign[venue] {
             true if known(venue) => ours.strangers[venue].raw(),
@@ -199,10 +203,6 @@ impl Checker {
             false => 0,
         };
         let held = [0, 1].map(|venue| self.truth.position(venue, pair) - theirs(venue));
-        if (0..2).all(|venue| self.truth.position(venue, pair) == others[venue]) {
-            // Nothing there is ours, also before a new run has said so.
-            return true;
-        }
         let dust = self.truth.dust(world, pair);
         if (0..2).any(known) && (held[0] + held[1]).abs() <= dust {
             return true;

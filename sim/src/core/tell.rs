@@ -7,7 +7,7 @@ use super::fault::{Action, Class, Subject, Wrong};
 use super::money;
 use super::types::*;
 
-/// However many rules double an event.
+/// Copies of one event at most, however many rules double it.
 const COPIES_MAX: u32 = 16;
 
 impl Exchange {

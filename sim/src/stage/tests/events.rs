@@ -32,6 +32,15 @@ fn private_events_are_lost_and_doubled_class_by_class() {
 }
 
 #[test]
+fn however_many_rules_double_an_event_it_is_told_sixteen_times_at_most() {
+    let mut run = Run::paradex().still();
+    let id = run.paradex_listener(&["fills.ALL"]);
+    (0..40).for_each(|_| run.fault(Rule::always(Class::FillEvent, Action::DuplicateEvent)));
+    run.trade("BUY", "0.01", "a");
+    assert_eq!(templates(&run.drain(id), FILL), 16);
+}
+
+#[test]
 fn a_late_event_is_overtaken() {
     let mut run = Run::paradex().still();
     let id = run.paradex_listener(&["orders.ALL", "fills.ALL"]);
