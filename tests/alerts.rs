@@ -11,6 +11,7 @@ use bot4_sim::core::fault::{Class, Rule};
 use bot4_sim::tls::Flavour;
 use common::Bench;
 use common::disk::HangingDisk;
+use common::port::Claim;
 use common::receiver::{AlertReceiver, SECRET};
 use common::trouble::{SOCKETS, reject};
 use serde_json::Value;
@@ -109,8 +110,8 @@ fn a_cut_of_any_socket_that_heals_pages_nobody() {
 
 #[test]
 fn a_dead_webhook_is_logged_and_trading_goes_on() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("https://localhost:{free}/{SECRET}");
+    let nobody = Claim::new();
+    let url = format!("https://localhost:{}/{SECRET}", nobody.port());
     let mut bench = Bench::with(Options::default(), &format!("[alerts]\nwebhook_url = \"{url}\""));
     bench.start();
     bench.signal(rustix::process::Signal::USR1);

@@ -5,7 +5,6 @@
 mod common;
 
 use std::fs;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use bot4::journal::codec::decode;
@@ -14,6 +13,7 @@ use bot4_sim::control::VenueName::{self, Paradex, Vest};
 use bot4_sim::core::Side;
 use common::Bench;
 use common::bench::{Line, PARADEX, VEST};
+use common::port::Claim;
 use common::trouble::reject;
 
 fn symbol(venue: VenueName) -> &'static str {
@@ -142,8 +142,9 @@ fn a_lone_leg_goes_home_at_a_start_though_the_other_venue_is_away() {
     bench.kill();
     bench.control().clear();
     let good = fs::read_to_string(&bench.config).unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let away = good.replace(&bench.sim.endpoints.vest.rest_url, &format!("https://localhost:{nobody}/v2"));
+    let nobody = Claim::new();
+    let away =
+        good.replace(&bench.sim.endpoints.vest.rest_url, &format!("https://localhost:{}/v2", nobody.port()));
     assert_ne!(good, away);
     fs::write(&bench.config, away).unwrap();
     bench.start();

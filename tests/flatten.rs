@@ -14,6 +14,7 @@ use bot4_sim::core::types::Side;
 use common::Bench;
 use common::bench::{PARADEX, VEST};
 use common::campaign::{Figures, number};
+use common::port::Claim;
 use common::trouble::reject;
 use rustix::process::Signal;
 
@@ -142,11 +143,11 @@ fn a_venue_that_refuses_the_first_closes_is_asked_again_with_a_wider_band() {
 #[test]
 fn a_venue_that_cannot_be_reached_is_named_and_what_hedges_it_is_kept() {
     let bench = hung("");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = Claim::new();
     let good = fs::read_to_string(&bench.config).unwrap();
     let url = &bench.sim.endpoints.vest.rest_url;
     let config = bench.dir.path().join("down.toml");
-    fs::write(&config, good.replace(url, &format!("https://localhost:{free}/v2"))).unwrap();
+    fs::write(&config, good.replace(url, &format!("https://localhost:{}/v2", nobody.port()))).unwrap();
     let said = flatten(&bench, &config, "2");
     assert_eq!(said.code, 4, "{}{}", said.out, said.err);
     assert_eq!(said.err.lines().count(), 1, "{}", said.err);

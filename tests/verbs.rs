@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use bot4_sim::Options;
+use common::port::Claim;
 use common::postgres::Server;
 use common::{Bench, admin};
 use serde_json::Value;
@@ -141,10 +142,10 @@ fn check_names_the_mend_for_a_wrong_key_of_each_venue() {
 #[test]
 fn check_names_the_mend_for_a_closed_port() {
     let bench = Bench::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = Claim::new();
     let good = fs::read_to_string(&bench.config).unwrap();
     let url = &bench.sim.endpoints.vest.rest_url;
-    let bad = good.replace(url, &format!("https://localhost:{free}/v2"));
+    let bad = good.replace(url, &format!("https://localhost:{}/v2", nobody.port()));
     assert_ne!(good, bad);
     fs::write(&bench.config, bad).unwrap();
     let said = verb(&bench, "check", &["--json"]);

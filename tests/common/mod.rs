@@ -9,6 +9,7 @@ pub mod disk;
 pub mod gate;
 pub mod logged;
 pub mod money;
+pub mod port;
 pub mod postgres;
 pub mod proxy;
 pub mod receiver;

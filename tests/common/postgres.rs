@@ -1,8 +1,8 @@
 //! A real Postgres server on a free loopback port, with a certificate of its own CA. Fails where Postgres is
 //! absent: a test that cannot run must not pass.
 
-use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::fs::{self, File};
+use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,13 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
+use super::port::Claim;
+
 /// One server and its files. Stopped when dropped.
 pub struct Server {
     dir: TempDir,
     account: Option<(u32, u32)>,
-    port: u16,
+    port: Claim,
     child: Option<Child>,
 }
 
@@ -27,8 +29,7 @@ impl Server {
     /// Makes a cluster and starts it with TLS.
     pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { dir, account: account(), port, child: None };
+        let mut server = Self { dir, account: account(), port: Claim::new(), child: None };
         server.own(server.dir.path());
         let data = server.data();
         server.run("initdb", &["-D", data.to_str().unwrap(), "-U", "postgres", "-A", "trust", "--no-sync"]);
@@ -39,7 +40,7 @@ impl Server {
     }
 
     pub const fn port(&self) -> u16 {
-        self.port
+        self.port.port()
     }
 
     pub fn ca(&self) -> PathBuf {
@@ -58,14 +59,15 @@ impl Server {
 
     /// Starts it again, with or without TLS, and waits until it answers.
     pub fn resume(&mut self, tls: bool) {
-        let (port, data) = (self.port.to_string(), self.data());
+        let (port, data) = (self.port().to_string(), self.data());
         let ssl = format!("ssl={}", if tls { "on" } else { "off" });
         let file = |key: &str, name: &str| format!("{key}={}", self.dir.path().join(name).display());
         let (cert, key) = (file("ssl_cert_file", "server.crt"), file("ssl_key_file", "server.key"));
         let mut command = self.command("postgres");
         command.args(["-D", data.to_str().unwrap(), "-h", "127.0.0.1", "-p", &port, "-k", ""]);
         command.args(["-c", &ssl, "-c", &cert, "-c", &key, "-c", "fsync=off"]);
-        self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let log = File::create(self.log()).unwrap();
+        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         self.await_answer();
     }
 
@@ -106,7 +108,7 @@ impl Server {
 
     /// Runs SQL as the administrator.
     pub fn psql(&self, sql: &str) -> String {
-        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port());
         let output = self.command("psql").args([&url, "-XAtc", sql]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -114,6 +116,11 @@ impl Server {
 
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// What it said since its last start.
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("server.log")
     }
 
     fn own(&self, path: &Path) {
@@ -151,16 +158,21 @@ impl Server {
         }
     }
 
-    fn await_answer(&self) {
+    fn await_answer(&mut self) {
+        let port = self.port();
         for _ in 0..600 {
             let mut ready = self.command("pg_isready");
-            ready.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() && ready.status().unwrap().success() {
+            ready.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]);
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() && ready.status().unwrap().success() {
                 return;
+            }
+            if self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some()) {
+                break;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("Postgres did not answer on port {}", self.port);
+        let said = fs::read_to_string(self.log()).unwrap_or_default();
+        panic!("Postgres did not answer on port {port}; it said: {said}");
     }
 
     fn run(&self, program: &str, arguments: &[&str]) {
