@@ -227,6 +227,16 @@ pub const TABLE: &[(&str, By, &str)] = &[
     ("K22", Simulation, "killed at a login"),
 ];
 
+/// Deaths of the process alone reach these.
+pub fn is_death(row: &str) -> bool {
+    row == "L16" || row.starts_with('K') && !is_power(row)
+}
+
+/// A power cut alone reaches these.
+pub fn is_power(row: &str) -> bool {
+    row == "K2"
+}
+
 /// Counts by tag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(pub BTreeMap<&'static str, u64>);
@@ -250,9 +260,9 @@ impl Tags {
         self.0.get(tag).copied().unwrap_or_default()
     }
 
-    /// Rows of this simulation that were never reached.
-    pub fn missing(&self) -> Vec<&'static str> {
-        let ours = TABLE.iter().filter(|row| row.1 == Simulation);
+    /// Rows of this simulation, those that a campaign is for, that were never reached.
+    pub fn missing(&self, is_meant: impl Fn(&str) -> bool) -> Vec<&'static str> {
+        let ours = TABLE.iter().filter(|row| row.1 == Simulation && is_meant(row.0));
         ours.filter(|row| self.count(row.0) == 0).map(|row| row.0).collect()
     }
 
