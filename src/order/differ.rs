@@ -95,8 +95,12 @@ impl Core {
         if !more.is_zero() && unread && pair.unproven(leg, now).is_zero() {
             return;
         }
-        self.pairs[index].differs[leg] = None;
-        self.pairs[index].shared_at[leg] = asked;
+        let pair = &mut self.pairs[index];
+        (pair.differs[leg], pair.shared_at[leg]) = (None, asked);
+        // All that is shown is ours: of a share the other way round the netting has left nothing.
+        if more.is_zero() {
+            (pair.foreign[leg], pair.strangers[leg]) = (false, Qty::ZERO);
+        }
         if !gone.is_zero() && !planted("gone_leg_ignored") {
             self.lose(now, index, leg, gone, fx);
         }

@@ -258,6 +258,7 @@ fn a_smaller_share_the_other_way_round_takes_its_part_of_our_leg() {
         rig.account(V, "2");
     }
     assert_eq!(held(&rig)[0], qty("2"), "six of ours, four short of a stranger's");
+    assert_eq!(rig.core.pairs()[0].strangers[0], Qty::ZERO, "nothing of it is left for the next read");
 }
 
 /// What leg 0 holds once both legs have moved by `by`, its venue then telling of a liquidation and showing this.
