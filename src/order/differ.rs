@@ -90,17 +90,17 @@ impl Core {
         if !gone.is_zero() && !caught_up(asked) && !urgent {
             return;
         }
-        // Whose it is its venue's history has still to say: nothing is opened meanwhile, and it is looked at again.
+        // Whose it is its venue's history has still to say: nothing is opened meanwhile, and it is looked at again. The
+        // next order has not filled it.
         let unread = self.may_be_lost(now, pair.settings.venues[leg]) && !pair.adopted;
         if !more.is_zero() && unread && pair.unproven(leg, now).is_zero() {
+            self.pairs[index].strangers[leg] = shown - ours;
             return;
         }
+        // Of a share the other way round the netting has left nothing where all that is shown is ours.
         let pair = &mut self.pairs[index];
-        (pair.differs[leg], pair.shared_at[leg]) = (None, asked);
-        // All that is shown is ours: of a share the other way round the netting has left nothing.
-        if more.is_zero() {
-            (pair.foreign[leg], pair.strangers[leg]) = (false, Qty::ZERO);
-        }
+        (pair.differs[leg], pair.shared_at[leg], pair.strangers[leg]) = (None, asked, Qty::ZERO);
+        pair.foreign[leg] &= !more.is_zero();
         if !gone.is_zero() && !planted("gone_leg_ignored") {
             self.lose(now, index, leg, gone, fx);
         }

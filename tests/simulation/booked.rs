@@ -148,6 +148,7 @@ impl Checker {
 
     /// A run begins with the entry of this number: what a power cut has taken beyond it the books follow anew.
     pub(super) fn unfollow(&mut self, seq: u64) {
+        self.limits.forget(seq);
         for (_, venue, pair, change) in self.followed.extract_if(.., |one| one.0 >= seq) {
             self.truth.unfollow(venue, pair, change);
         }

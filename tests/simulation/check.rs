@@ -49,7 +49,7 @@ pub struct Checker {
     /// Busts of fills that the engine has, and that its journal does not tell yet.
     pub(super) busts: Vec<Bust>,
     pub truth: Truth,
-    limits: Limits,
+    pub(super) limits: Limits,
     last_seq: Option<u64>,
     last_epoch: u32,
     last_intent: u32,
@@ -249,7 +249,7 @@ impl Checker {
             }
             nonces.insert(spec.nonce, spec.id);
             if spec.purpose == Purpose::Enter {
-                self.limits.entry(world, &spec)?;
+                self.limits.entry(world, seq, &spec)?;
             }
             self.meant.insert(spec.id, Meant { spec, seq, done: 0, booked: 0, closed: false, taken: false });
         }

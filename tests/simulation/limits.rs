@@ -32,8 +32,8 @@ pub const fn lifted_by(from: Engine, to: Engine) -> Option<&'static str> {
 
 pub struct Limits {
     config: Config,
-    /// When entries were decided, the last hour.
-    entered: VecDeque<u64>,
+    /// When entries were decided, the last hour, and by which entries of the journal.
+    entered: VecDeque<(u64, u64)>,
     /// Since when each venue takes no orders, and since when its clock is off; 0 = is not.
     closed_since: [u64; 2],
     off_since: [u64; 2],
@@ -74,7 +74,7 @@ impl Limits {
     }
 
     /// An entry is decided now.
-    pub fn entry(&mut self, world: &World, spec: &OrderSpec) -> Result<(), Violation> {
+    pub fn entry(&mut self, world: &World, seq: u64, spec: &OrderSpec) -> Result<(), Violation> {
         for venue in 0..2 {
             self.venue_is_sound(world, venue, spec)?;
         }
@@ -93,8 +93,8 @@ impl Limits {
         if spec.id.leg > 0 {
             return Ok(());
         }
-        self.entered.push_back(world.now);
-        while self.entered.front().is_some_and(|at| at + 3_600 * SECOND < world.now) {
+        self.entered.push_back((world.now, seq));
+        while self.entered.front().is_some_and(|(at, _)| at + 3_600 * SECOND < world.now) {
             self.entered.pop_front();
         }
         let most = self.config.settings.risk.max_entries_per_hour as usize;
@@ -174,6 +174,11 @@ impl Limits {
         }
         self.result += ledger.total().raw();
         self.over |= -self.result > self.config.settings.risk.daily_loss.raw();
+    }
+
+    /// A run begins with the entry of this number: of what a power cut has taken beyond it the engine counts nothing.
+    pub fn forget(&mut self, seq: u64) {
+        self.entered.retain(|one| one.1 < seq);
     }
 
     /// A run that begins after a power cut tells what its journal still knows of the day.

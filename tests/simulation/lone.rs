@@ -209,7 +209,10 @@ impl Checker {
         }
         let heavy = usize::from(held[1].abs() > held[0].abs());
         let brought = ours.book.direction.is_some();
-        let shut = |light: usize| world.excuses(light) || self.truth.is_poor(world, light, pair);
+        // What lost orders may have filled is not brought again while others' trades hide it.
+        let hidden = |light: usize| ours.lost[light] && others[light] != 0;
+        let shut =
+            |light: usize| world.excuses(light) || hidden(light) || self.truth.is_poor(world, light, pair);
         // A step that has become larger than what is held leaves that where it is (SAFETY V7).
         let stuck =
             |venue: usize| world.excuses(venue) || held[venue].abs() < self.truth.step(world, venue, pair);
