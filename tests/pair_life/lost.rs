@@ -2,6 +2,7 @@
 
 use bot4::journal::entry::{Entry, IntentEntry, IntentOrder};
 use bot4::order::core::{Core, Effects, Input, Start};
+use bot4::position::Adjustment;
 use bot4::types::order::{Reason, VenueOrderId};
 use bot4::types::report::{Ask, Fact, OpenOrder, PastOrder};
 use bot4::types::*;
@@ -173,6 +174,33 @@ fn a_strangers_position_that_was_seen_before_the_history_still_blocks_after_it()
     assert_eq!(rig.exposure, ExposureState::Blocked, "not only when it is read the next time");
     shown(&mut rig, "0", "1");
     assert!(is_foreign(&rig));
+}
+
+/// Whose it is nobody has said yet; it was there before the order left.
+#[test]
+fn what_was_shown_beyond_ours_before_the_history_is_not_what_the_next_order_fills() {
+    let mut rig = Rig::new();
+    rig.journal.insert(0, Entry::Epoch { epoch: 1, config_hash: 0, at: rig.now });
+    rig.opened();
+    let by = Adjustment { leg: 1, side: Side::Sell, qty: qty("1"), price: price("100") };
+    rig.journal.push(Entry::Adjusted { pair: PairId(0), by, at: rig.now });
+    let mut rig = begin(rig, 2, false);
+    shown(&mut rig, "-1.4", "0");
+    tell(&mut rig, V, Vec::new());
+    tell(&mut rig, P, Vec::new());
+    rig.wait_ms(1);
+    let close = rig.sent[0];
+    assert_eq!((rig.sent.len(), close.venue, close.side, close.qty), (1, V, Side::Buy, qty("1")));
+    for _ in 0..2 {
+        rig.cancelled_untold(0);
+        rig.account(V, "-1");
+        rig.wait_ms(201);
+    }
+    assert_eq!(
+        rig.core.pairs()[0].book.legs[0].qty,
+        qty("-0.6"),
+        "0.4 were closed, and 0.4 are a stranger's"
+    );
 }
 
 #[test]

@@ -261,6 +261,30 @@ fn a_smaller_share_the_other_way_round_takes_its_part_of_our_leg() {
     assert_eq!(rig.core.pairs()[0].strangers[0], Qty::ZERO, "nothing of it is left for the next read");
 }
 
+/// One of a stranger's is what is left once a close of one is filled: the same as ours before it.
+#[test]
+fn a_share_that_may_hide_a_fill_is_no_proof_that_an_order_never_arrived() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.later_ms(6_000);
+    for _ in 0..2 {
+        rig.account(V, "-2");
+        rig.wait_ms(501);
+    }
+    rig.quotes();
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+    rig.fill(3, "g", "1", "100.10");
+    rig.reject(2, RejectClass::Ambiguous);
+    rig.wait_ms(2_000);
+    for _ in 0..2 {
+        rig.not_found(2);
+        rig.quotes();
+        rig.account(V, "-1");
+    }
+    assert_eq!(rig.sent.len(), 4, "it may have filled");
+    assert_eq!(rig.core.pairs()[0].strangers[0], qty("-1"));
+}
+
 /// What leg 0 holds once both legs have moved by `by`, its venue then telling of a liquidation and showing this.
 fn left_after(by: [(Side, &str); 2], shown: &str) -> Qty {
     let mut rig = Rig::new();
