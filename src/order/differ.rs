@@ -54,8 +54,8 @@ impl Core {
             pair.confirmed[leg] = pair.confirmed[leg].max(asked);
         }
         if ours == theirs.qty {
-            // A report asked for before our last change proves nothing, nor does one in which a share that was known may
-            // hide what an order of ours has filled.
+            // A report asked for before our last change proves nothing, nor does one in which a share that was known
+            // may hide what an order of ours has filled.
             let may_hide = !pair.strangers[leg].is_zero() && pair.live_orders().any(|order| order.leg == leg);
             if asked > pair.touched && !may_hide {
                 (pair.differs[leg], pair.foreign[leg], pair.strangers[leg]) = (None, false, Qty::ZERO);
