@@ -18,7 +18,8 @@ use crate::types::{Nanos, PairId, Price, Qty, RecordKind, Side, StopReason, Venu
 const TWICE_AFTER_MS: u64 = 500;
 /// A report that was asked for so long after such news ends the close look: reads do not lag further behind, ms.
 const SUSPECT_MS: u64 = 10_000;
-
+/// Positions that are adopted together were asked for within this, ms.
+const ADOPT_APART_MS: u64 = 5_000;
 /// A late fill is told when no position that was asked for after it has come for so long, ms.
 const LATE_UNREAD_MS: u64 = 5_000;
 
@@ -301,13 +302,19 @@ impl Core {
         let settled = |asked: Nanos| {
             asked >= since && asked > pair.touched && (0..2).all(|leg| pair.has_caught_up(leg, asked))
         };
-        let current = |(asked, theirs)| settled(asked).then_some(theirs);
-        let [Some(a), Some(b)] = shown.map(|shown| shown.and_then(current)) else { return };
+        let [Some(a), Some(b)] = shown.map(|shown| shown.filter(|(asked, _)| settled(*asked))) else {
+            return;
+        };
         if busy {
             return;
         }
+        // One venue may have been away meanwhile: what the other held before that is not what it holds.
+        let (older, apart) = (usize::from(b.0 < a.0), a.0.ms_since(b.0).max(b.0.ms_since(a.0)));
+        if apart > ADOPT_APART_MS {
+            return fx.push(Effect::Ask(Ask::Account { venue: pair.settings.venues[older] }));
+        }
         pair.adopting = None;
-        for (leg, theirs) in [a, b].into_iter().enumerate() {
+        for (leg, (_, theirs)) in [a, b].into_iter().enumerate() {
             let more = theirs.qty - self.pairs[index].book.legs[leg].qty;
             if !more.is_zero() {
                 self.adjust(now, index, leg, more, Some(theirs.entry_price), fx);

@@ -399,6 +399,19 @@ fn what_was_shown_before_the_pair_closed_is_not_adopted_after() {
 }
 
 #[test]
+fn what_one_venue_showed_before_the_other_came_back_is_asked_for_again_before_it_is_adopted() {
+    let mut rig = Rig::new();
+    rig.step(Input::Command(Command::Adopt(PairId(0))));
+    rig.account(P, "1");
+    rig.wait_ms(60_000);
+    rig.asks.clear();
+    rig.account(V, "0");
+    assert!(rig.asks.contains(&Ask::Account { venue: P }) && rig.core.pairs()[0].book.is_flat());
+    rig.account(P, "0.4");
+    assert_eq!(rig.core.pairs()[0].book.legs[1].qty, qty("0.4"));
+}
+
+#[test]
 fn one_step_beside_dust_is_swept_and_the_dust_is_told() {
     let mut rig = Rig::new();
     for (venue, lot) in [(V, "0.1"), (P, "0.3")] {

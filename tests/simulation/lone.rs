@@ -189,7 +189,7 @@ impl Checker {
         let live = |leg| ours.live_orders().any(|order| order.leg == leg);
         // An order whose end only its venue knows is waited for; else either venue offers a way home, the lighter one
         // where the pair has a direction in which it may be brought.
-        let waits = (0..2).any(|venue| live(venue) && world.excuses(venue)) || self.looks_filled(ours, pair);
+        let waits = (0..2).any(|venue| live(venue) && world.excuses(venue)) || self.is_blurred(ours, pair);
         // What the engine rightly calls a stranger's is no leg of ours.
         let others = self.truth.outside_net(pair);
         if (0..2).all(|venue| self.truth.position(venue, pair) == others[venue]) {
@@ -236,14 +236,12 @@ impl Checker {
             && (self.strange || self.truth.is_outside(pair, dust))
     }
 
-    /// What others did may as well be a part of an order in doubt that no list knows: only time tells the two apart
-    /// (SAFETY rule 2).
-    fn looks_filled(&self, ours: &Pair, pair: usize) -> bool {
+    /// What others did may as well be what an order in doubt did, or hide that: where no list knows it, only time tells
+    /// the two apart (SAFETY rule 2).
+    fn is_blurred(&self, ours: &Pair, pair: usize) -> bool {
         let others = self.truth.outside_net(pair);
-        ours.live_orders().filter(|order| order.state == OrderState::Unknown).any(|order| {
-            let like = others[order.leg] * order.spec.side.sign();
-            0 < like && like <= order.spec.qty.raw()
-        })
+        let mut in_doubt = ours.live_orders().filter(|order| order.state == OrderState::Unknown);
+        in_doubt.any(|order| others[order.leg] != 0)
     }
 
     /// A stranger's share as the engine knows it explains the venue's position, and others have traded so much there.
