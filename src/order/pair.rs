@@ -80,7 +80,8 @@ pub struct Pair {
     pub lone_ns: u64,
     /// The venue shows a position that is not ours: no entries until adopted.
     pub foreign: [bool; 2],
-    /// How much of it is not, signed, and when what last told so was asked for.
+    /// How much of it is not, signed, also before its venue's history has said whose it is; and when what last told so
+    /// was asked for.
     pub strangers: [Qty; 2],
     pub shared_at: [Nanos; 2],
     /// What orders of a leg whose end left their fill untold may have filled beyond what the position had shown, and
