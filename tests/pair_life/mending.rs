@@ -193,15 +193,21 @@ fn a_share_that_was_known_before_an_order_left_and_is_the_same_says_that_nothing
     assert!(!dead_beside_a_stranger(false), "it may hide a fill");
 }
 
-/// A stranger is four short at Vest, where we hold one: the position of both is three short.
-fn one_beside_four_short() -> Rig {
+/// An open pair, and Vest shows this of both, ours and a stranger's.
+fn opened_beside(shown: &str) -> Rig {
     let mut rig = Rig::new();
     rig.opened();
     rig.later_ms(6_000);
     for _ in 0..2 {
-        rig.account(V, "-5");
+        rig.account(V, shown);
         rig.wait_ms(501);
     }
+    rig
+}
+
+/// A stranger is four short at Vest, where we hold one: the position of both is three short.
+fn one_beside_four_short() -> Rig {
+    let mut rig = opened_beside("-5");
     assert_eq!(rig.core.pairs()[0].strangers[0], qty("-4"));
     // The pair turns round beside it, as it does when closes are taken back and the leg is hedged again.
     for (leg, side) in [(0, Side::Buy), (1, Side::Sell)] {
@@ -258,19 +264,18 @@ fn a_smaller_share_the_other_way_round_takes_its_part_of_our_leg() {
         rig.account(V, "2");
     }
     assert_eq!(held(&rig)[0], qty("2"), "six of ours, four short of a stranger's");
-    assert_eq!(rig.core.pairs()[0].strangers[0], Qty::ZERO, "nothing of it is left for the next read");
+    let pair = &rig.core.pairs()[0];
+    assert_eq!(
+        (pair.strangers[0], pair.foreign[0]),
+        (Qty::ZERO, false),
+        "nothing of it is left for the next read"
+    );
 }
 
 /// One of a stranger's is what is left once a close of one is filled: the same as ours before it.
 #[test]
 fn a_share_that_may_hide_a_fill_is_no_proof_that_an_order_never_arrived() {
-    let mut rig = Rig::new();
-    rig.opened();
-    rig.later_ms(6_000);
-    for _ in 0..2 {
-        rig.account(V, "-2");
-        rig.wait_ms(501);
-    }
+    let mut rig = opened_beside("-2");
     rig.quotes();
     rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
     rig.fill(3, "g", "1", "100.10");
