@@ -352,7 +352,7 @@ impl VenueFaults {
         let disturbed = world.disturbed.max(away.unwrap_or_default());
         world.calm_before_bust = now > disturbed + 15 * SECOND;
         world.fault("bust", format_args!("{fill}"));
-        world.busted_unheard |= world.wires.is_empty();
+        world.busted_unheard |= !world.is_heard(1);
         perform(world, 1, Command::Bust { venue: VenueName::Paradex, fill });
     }
 

@@ -95,7 +95,8 @@ pub struct World {
     pub dead: bool,
     /// When a venue last went back to an earlier state, ns; 0 = none has. What was true of the past is no more.
     pub rolled_back: u64,
-    /// A fill was taken back while no engine ran: the money of a pair that was booked before is not told again.
+    /// A fill was taken back while no engine ran, or none was connected: the money of a pair that was booked before is
+    /// not told again.
     pub busted_unheard: bool,
     /// What the engine knew of its positions was lost, and they are not flat since.
     pub meddled: bool,
@@ -256,6 +257,11 @@ impl World {
     /// Connections that are not cut.
     pub fn up_wires(&self) -> Vec<usize> {
         (0..self.wires.len()).filter(|id| self.wires[*id].state == State::Up).collect()
+    }
+
+    /// What this venue says of orders reaches the engine.
+    pub fn is_heard(&self, venue: usize) -> bool {
+        self.up_wires().iter().map(|id| &self.wires[*id]).any(|w| w.venue == venue && w.role == Role::Orders)
     }
 
     /// When either venue has something to do, ns.
