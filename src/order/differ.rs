@@ -127,6 +127,23 @@ impl Core {
         }
     }
 
+    /// Nothing of an order that is dead has filled: what was stated so long after it is a stranger's share, and the next
+    /// order may leave at once.
+    pub(super) fn share_after(&mut self, index: usize, leg: usize, dead: Nanos) {
+        let pair = &mut self.pairs[index];
+        let facts = &self.venues[pair.settings.venues[leg].index()];
+        let (Some(asked), Some(stated)) = (facts.stated, facts.account) else { return };
+        let late = asked >= dead.plus_ms(SUSPECT_MS) && pair.has_caught_up(leg, asked);
+        if pair.strangers[leg].is_zero() || !late {
+            return;
+        }
+        let (ours, theirs) = (pair.book.legs[leg].qty, stated.positions[index].qty);
+        if split(ours, theirs).0.is_zero() {
+            (pair.strangers[leg], pair.shared_at[leg]) = (theirs - ours, asked);
+            pair.foreign[leg] &= ours != theirs;
+        }
+    }
+
     /// When this difference was first asked for. Its first sight asks for what our own orders explain, and for a second
     /// look after a while.
     fn first_sight(

@@ -284,18 +284,27 @@ pub fn bounded(price: Price, side: Side, rate: Rate, tick: Price) -> Price {
     }
 }
 
-/// Best price on the side that this order takes from; the mark or the books' reference where no quote was ever seen,
-/// and where the book is far from both of them.
+/// Best price on the side that this order takes from. Where no quote was ever seen, and where the book is far from mark
+/// and reference, the mark; then what the other venue trades at, what the leg's last order was to be had for, and the
+/// reference of the books, which may be hours old.
 pub fn best_price(pair: &Pair, leg: usize, side: Side) -> Option<Price> {
-    let quote = &pair.quotes[leg];
+    let (quote, other) = (&pair.quotes[leg], &pair.quotes[1 - leg]);
     let best = match side {
         Side::Buy => quote.ask,
         Side::Sell => quote.bid,
     };
-    let known = [quote.ticker.mark, pair.book.reference].into_iter().filter(|price| price.raw() > 0);
+    let is_known = |price: &Price| price.raw() > 0;
+    let (mark, reference) = (quote.ticker.mark, pair.book.reference);
+    let known = [mark, reference].into_iter().filter(is_known);
     let lies = known.clone().next().is_some() && known.clone().all(|price| !within(best, price, FAR));
-    let best = Some(best).filter(|price| price.raw() > 0 && !lies);
-    best.or_else(|| known.clone().next())
+    let best = Some(best).filter(|price| is_known(price) && !lies);
+    let mid = if is_known(&other.bid) && is_known(&other.ask) {
+        Price::mid(other.bid, other.ask)
+    } else {
+        other.ticker.mark
+    };
+    let last = pair.orders[leg].as_ref().map_or(Price::ZERO, |order| order.expected);
+    best.or_else(|| [mark, mid, last, reference].into_iter().find(is_known))
 }
 
 /// A venue has told a price of this leg's market since the start.

@@ -286,9 +286,11 @@ impl Core {
     pub(super) fn bury(&mut self, now: Nanos, index: usize, id: ClientId, fx: &mut Effects) {
         let Some(order) = self.pairs[index].order_mut(id) else { return };
         let (venue, pair, sent_at) = (order.spec.venue, order.spec.pair, order.sent_at);
+        let (leg, dead) = (order.leg, order.window_end());
         let (state, reason) = (OrderState::NeverAccepted, Reason::cut("never arrived"));
         self.reveal(now, venue, sent_at);
         self.record(Entry::Closed { id, state, filled: Qty::ZERO, reason, at: now }, fx);
         fx.push(Effect::Log(RecordKind::OrderResolved { id, venue, pair, filled: Qty::ZERO }));
+        self.share_after(index, leg, dead);
     }
 }

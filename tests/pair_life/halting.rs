@@ -2,6 +2,7 @@
 
 use bot4::journal::entry::Entry;
 use bot4::order::core::{Core, Effects, Input, Start};
+use bot4::position::Adjustment;
 use bot4::types::order::Reason;
 use bot4::types::report::{AccountReport, Fact};
 use bot4::types::settings::Legs;
@@ -72,6 +73,44 @@ fn a_close_right_after_a_start_waits_for_prices_of_today_and_not_for_ever() {
     assert_eq!(rig.sent.len(), 2);
     rig.wait_ms(200);
     assert_eq!(rig.sent.len(), 4, "it goes by what there is");
+}
+
+/// Restarted with what Paradex tells, whose leg is gone; and what Vest's is then closed for at most.
+fn closed_for(rig: &mut Rig, told: Option<[&str; 2]>) -> Price {
+    let by = Adjustment { leg: 1, side: Side::Sell, qty: qty("1"), price: price("100") };
+    rig.journal.push(Entry::Adjusted { pair: PairId(0), by, at: rig.now });
+    let sent = rig.sent.len();
+    restart_without_books(rig, Mode::Paused);
+    if let Some([bid, ask]) = told {
+        rig.quote(P, bid, ask);
+    }
+    rig.account(V, "-1");
+    rig.account(P, "0");
+    rig.wait_ms(1_001);
+    let unwind = rig.sent[sent];
+    assert_eq!((unwind.venue, unwind.side), (V, Side::Buy));
+    unwind.limit
+}
+
+/// Its venue is silent since the start, and the books' reference may be hours old.
+#[test]
+fn a_lone_leg_right_after_a_start_is_priced_by_the_other_venue_else_by_its_last_order() {
+    let mut rig = Rig::new();
+    rig.opened();
+    restart(&mut rig, Mode::Active);
+    let limit = closed_for(&mut rig, Some(["95.00", "95.02"]));
+    assert!(limit < price("96"), "{limit}");
+
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.later_ms(6_000);
+    rig.quote(V, "95.00", "95.02");
+    rig.quote(P, "95.00", "95.02");
+    rig.intent(IntentKind::Exit(StopReason::Threshold), ["95.04", "94.98"], ["95.02", "95.00"]);
+    (2..4).for_each(|order| rig.reject(order, RejectClass::Definitive));
+    restart_without_books(&mut rig, Mode::Active);
+    let limit = closed_for(&mut rig, None);
+    assert!(limit < price("96"), "{limit}");
 }
 
 #[test]

@@ -288,6 +288,22 @@ fn a_share_that_may_hide_a_fill_is_no_proof_that_an_order_never_arrived() {
     }
     assert_eq!(rig.sent.len(), 4, "it may have filled");
     assert_eq!(rig.core.pairs()[0].strangers[0], qty("-1"));
+    rig.later_ms(26_000);
+    rig.quotes();
+    rig.account(V, "-1");
+    (0..3).for_each(|_| rig.not_found(2));
+    assert_eq!(rig.core.pairs()[0].strangers[0], Qty::ZERO, "it has not, and the share is gone");
+    rig.wait_ms(1_001);
+    assert_eq!((rig.sent.len(), rig.sent[4].venue), (5, V));
+    rig.reject(4, RejectClass::Ambiguous);
+    rig.wait_ms(2_000);
+    for _ in 0..2 {
+        rig.not_found(4);
+        rig.quotes();
+        rig.account(V, "-1");
+    }
+    rig.wait_ms(1_001);
+    assert_eq!(rig.sent.len(), 6, "no share hides what the next one does");
 }
 
 /// What leg 0 holds once both legs have moved by `by`, its venue then telling of a liquidation and showing this.
