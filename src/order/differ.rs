@@ -93,6 +93,11 @@ impl Core {
         if !gone.is_zero() && !caught_up(asked) && !urgent {
             return;
         }
+        // So may one that shows what was held before that beside what is more.
+        if !caught_up(asked) && shows_held(pair, leg, shown, more) && !pair.unproven(leg, now).explains(more)
+        {
+            return;
+        }
         // Whose it is its venue's history has still to say: nothing is opened meanwhile, and it is looked at again. The
         // next order has not filled it.
         let unread = self.may_be_lost(now, pair.settings.venues[leg]) && !pair.adopted;
@@ -127,7 +132,7 @@ impl Core {
         }
     }
 
-    /// Nothing of an order that is dead has filled: what was stated so long after it is a stranger's share, and the next
+    /// Nothing of an order that is dead has filled: what was stated so long after it is a stranger's share. The next
     /// order may leave at once.
     pub(super) fn share_after(&mut self, index: usize, leg: usize, dead: Nanos) {
         let pair = &mut self.pairs[index];
@@ -392,6 +397,14 @@ fn least_gone(pair: &Pair, leg: usize, shown: Qty, gone: Qty) -> Qty {
     };
     let least = pair.lately[leg].held().iter().filter_map(of).min_by_key(|one| one.abs());
     least.filter(|one| one.abs() < gone.abs()).unwrap_or(gone)
+}
+
+/// What is more than ours in this read is less where it is beside what the leg has held on the way.
+fn shows_held(pair: &Pair, leg: usize, shown: Qty, more: Qty) -> bool {
+    pair.lately[leg].held().iter().any(|held| {
+        let (gone, rest) = split(*held, shown);
+        gone.is_zero() && rest.abs() < more.abs()
+    })
 }
 
 /// A stranger's share that was known and is the other way round is larger than our leg: the position of both shows none

@@ -172,6 +172,8 @@ fn a_late_fill_lends_no_belief_to_a_read_that_shows_what_was_held_a_moment_ago()
     rig.wait_ms(1_000);
     rig.account(P, "1");
     assert_eq!(rig.sent.len(), 4, "the exit has closed that");
+    rig.account(P, "2");
+    assert_eq!(rig.sent.len(), 4, "nor is that what has filled late beside it");
     rig.account(P, "-1");
     assert_eq!(rig.sent.len(), 5, "that was never held: it is what has filled late");
 }
