@@ -55,15 +55,7 @@ impl Core {
             pair.confirmed[leg] = pair.confirmed[leg].max(asked);
         }
         if ours == theirs.qty {
-            // A report asked for before our last change proves nothing, nor does one in which a share that was known
-            // may hide what an order of ours has filled.
-            let may_hide = !pair.strangers[leg].is_zero() && pair.live_orders().any(|order| order.leg == leg);
-            if asked > pair.touched && !may_hide {
-                (pair.differs[leg], pair.foreign[leg], pair.strangers[leg]) = (None, false, Qty::ZERO);
-                pair.lost[leg] &= !pair.shows_lost(leg, asked);
-                self.bury_if_dead(now, index, leg, asked, fx);
-            }
-            return;
+            return self.agree(now, index, leg, asked, fx);
         }
         if pair.foreign[leg] && all_there {
             if asked > pair.touched {
@@ -114,6 +106,18 @@ impl Core {
         }
         if !more.is_zero() {
             self.find_more(now, index, leg, more, fx);
+        }
+    }
+
+    /// A position is just what our books hold. A report asked for before our last change proves nothing, nor does one
+    /// in which a share that was known may hide what an order of ours has filled.
+    fn agree(&mut self, now: Nanos, index: usize, leg: usize, asked: Nanos, fx: &mut Effects) {
+        let pair = &mut self.pairs[index];
+        let may_hide = !pair.strangers[leg].is_zero() && pair.live_orders().any(|order| order.leg == leg);
+        if asked > pair.touched && !may_hide {
+            (pair.differs[leg], pair.foreign[leg], pair.strangers[leg]) = (None, false, Qty::ZERO);
+            pair.lost[leg] &= !pair.shows_lost(leg, asked);
+            self.bury_if_dead(now, index, leg, asked, fx);
         }
     }
 
