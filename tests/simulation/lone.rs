@@ -237,11 +237,11 @@ impl Checker {
     }
 
     /// What others did may as well be what an order in doubt did, or hide that: where no list knows it, only time tells
-    /// the two apart (SAFETY rule 2).
+    /// the two apart (SAFETY rule 2). What they did may have been booked, and undone by them after that.
     fn is_blurred(&self, ours: &Pair, pair: usize) -> bool {
         let others = self.truth.outside_net(pair);
         let mut in_doubt = ours.live_orders().filter(|order| order.state == OrderState::Unknown);
-        in_doubt.any(|order| others[order.leg] != 0)
+        in_doubt.any(|order| others[order.leg] != 0 || self.is_known_share(ours, order.leg, pair))
     }
 
     /// A stranger's share as the engine knows it explains the venue's position, and others have traded so much there.
