@@ -103,6 +103,13 @@ fn a_lone_leg_right_after_a_start_is_priced_by_the_other_venue_else_by_its_last_
 
     let mut rig = Rig::new();
     rig.opened();
+    restart(&mut rig, Mode::Active);
+    rig.marks[P.index()] = price("95");
+    let limit = closed_for(&mut rig, Some(["0", "0"]));
+    assert!(limit < price("96"), "of an empty book the mark: {limit}");
+
+    let mut rig = Rig::new();
+    rig.opened();
     rig.later_ms(6_000);
     rig.quote(V, "95.00", "95.02");
     rig.quote(P, "95.00", "95.02");
