@@ -305,17 +305,25 @@ fn a_share_that_may_hide_a_fill_is_no_proof_that_an_order_never_arrived() {
     assert_eq!(rig.sent.len(), 6, "no share hides what the next one does");
 }
 
-/// Reads lag: the last statement was asked for too soon after the end of the order to show its fill.
+/// Reads lag: the last statement was asked for too soon after the end of the order, or after a change of ours.
 #[test]
-fn a_statement_from_soon_after_the_end_of_an_order_tells_no_share() {
-    let mut rig = opened_beside("-2");
-    rig.quotes();
-    rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
-    nobody_knows(&mut rig, 2);
-    rig.wait_ms(26_000);
-    (0..3).for_each(|_| rig.not_found(2));
-    assert!(!rig.core.pairs()[0].live_orders().any(|order| order.leg == 0), "it is called dead");
-    assert_eq!(rig.core.pairs()[0].strangers[0], qty("-1"), "the share is what it was");
+fn a_statement_that_may_lag_behind_an_order_or_a_change_of_ours_tells_no_share() {
+    for waited_ms in [0, 15_000] {
+        let mut rig = opened_beside("-2");
+        rig.quotes();
+        rig.intent(IntentKind::Exit(StopReason::Threshold), ["100.12", "100.09"], ["100.11", "100.10"]);
+        nobody_knows(&mut rig, 2);
+        rig.wait_ms(waited_ms);
+        if waited_ms > 0 {
+            let by = Adjustment { leg: 0, side: Side::Buy, qty: qty("1"), price: price("100.16") };
+            rig.core.recover(&Entry::Adjusted { pair: PairId(0), by, at: rig.now });
+            rig.account(V, "-3");
+        }
+        rig.wait_ms(26_000 - waited_ms);
+        (0..3).for_each(|_| rig.not_found(2));
+        assert!(!rig.core.pairs()[0].live_orders().any(|order| order.leg == 0), "it is called dead");
+        assert_eq!(rig.core.pairs()[0].strangers[0], qty("-1"), "the share is what it was");
+    }
 }
 
 /// What leg 0 holds once both legs have moved by `by`, its venue then telling of a liquidation and showing this.
