@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use simulation::coverage::{By, TABLE};
+use simulation::coverage::{By, TABLE, Tags, is_death, is_power};
 use simulation::options::Options;
 use simulation::planted::MISTAKES;
 use simulation::simulate::simulate;
@@ -58,6 +58,22 @@ fn the_power_fails_again_and_again_and_no_leg_stays_alone() {
 #[test]
 fn the_engine_dies_again_and_again_and_always_comes_home() {
     assert!(batch::storm(1, count("BOT4_SIM_CRASHES", 10_000), u64::MAX, jobs()));
+}
+
+/// A campaign fails for a row that it is for and has not reached: a second in which the power never failed is no proof.
+#[test]
+fn what_was_never_reached_is_not_shown() {
+    let mut tags = Tags::default();
+    let ours = |row: &&(&'static str, By, &str)| matches!(row.1, By::Simulation);
+    TABLE.iter().filter(ours).for_each(|row| tags.hit(row.0));
+    assert!(tags.missing(|_| true).is_empty());
+    for (row, is_meant) in [("K2", is_power as fn(&str) -> bool), ("K22", is_death), ("L16", is_death)] {
+        let mut without = tags.clone();
+        without.0.remove(row);
+        assert_eq!(without.missing(is_meant), [row]);
+    }
+    assert_eq!(simulate(&Options::power(1, 1)).violation, None);
+    assert!(!batch::power(1, 1, 1, 1));
 }
 
 #[test]

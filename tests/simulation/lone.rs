@@ -211,8 +211,11 @@ impl Checker {
         let brought = ours.book.direction.is_some();
         // What lost orders may have filled is not brought again while others' trades hide it.
         let hidden = |light: usize| ours.lost[light] && others[light] != 0;
-        let shut =
-            |light: usize| world.excuses(light) || hidden(light) || self.truth.is_poor(world, light, pair);
+        // An order that opens does not leave while the journal has no room for it (SAFETY L5).
+        let shut = |light: usize| {
+            let unwritten = world.disk.gap;
+            unwritten || world.excuses(light) || hidden(light) || self.truth.is_poor(world, light, pair)
+        };
         // A step that has become larger than what is held leaves that where it is (SAFETY V7).
         let stuck =
             |venue: usize| world.excuses(venue) || held[venue].abs() < self.truth.step(world, venue, pair);
