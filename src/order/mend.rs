@@ -38,6 +38,8 @@ pub struct Mend {
     pub tries: u32,
     /// The last of them, until its outcome was counted.
     pub last: Option<ClientId>,
+    /// Closes in a row that a venue refused, or whose closed leg had to be brought back.
+    pub vain_exits: u32,
     /// The automatic close was logged.
     pub announced: bool,
     /// When the lone leg became known with nothing in flight.

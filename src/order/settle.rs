@@ -23,6 +23,8 @@ const MEND_RECHECK_MS: u64 = 50;
 const EXIT_PAUSE_MS: u64 = 200;
 /// The same after the close left one leg and it was brought back, where a person wants the pair closed.
 const BROUGHT_BACK_PAUSE_MS: u64 = 2_000;
+/// So often these double, while one exit after another is in vain.
+const PAUSE_DOUBLINGS: u32 = 3;
 /// Refusals of an unwind in a row after which the other venue has to take the leg: two or three seconds.
 const PUT_OFF_MAX: u32 = 4;
 /// A venue to which nothing can be sent is waited for so long, ms: most lost connections are back by then.
@@ -81,7 +83,10 @@ impl Core {
         self.log_mended(index, phase, fx);
         match (held, self.pairs[index].opened) {
             (true, false) => self.opened(now, index, fx),
-            (true, true) => self.pairs[index].exit_after = now.plus_ms(self.exit_pause_ms(index)),
+            (true, true) => {
+                let pause = self.exit_pause_ms(index);
+                self.pairs[index].exit_after = now.plus_ms(pause);
+            }
             (false, _) => {
                 self.flat(now, index, phase, fx);
                 self.tell_rest(index, fx);
@@ -89,24 +94,29 @@ impl Core {
         }
         let pair = &mut self.pairs[index];
         pair.phase = Phase::Idle;
-        pair.mend = Mend::default();
+        let vain_exits = if held { pair.mend.vain_exits } else { 0 };
+        pair.mend = Mend { vain_exits, ..Mend::default() };
         pair.lone_ns = 0;
         let pause = cooldown(&self.settings.risk, phase);
         pair.cool_until = now.plus_ms(pause);
     }
 
-    /// A close whose closed leg had to be brought back is not tried again at once.
-    fn exit_pause_ms(&self, index: usize) -> u64 {
-        let pair = &self.pairs[index];
-        let brought_back = matches!(pair.phase, Phase::Mending { .. }) && pair.mend.last_completed;
+    /// A close that a venue refused, or whose closed leg had to be brought back, is not tried again at once, and later
+    /// each time: a closed market stays closed for a while, and bringing a leg back costs fees and the spread.
+    fn exit_pause_ms(&mut self, index: usize) -> u64 {
         let wanted = self.halt_flattens || self.stop.as_ref().is_some_and(|stop| stop.flatten);
-        if brought_back && wanted {
-            BROUGHT_BACK_PAUSE_MS
-        } else if brought_back {
-            u64::from(self.settings.risk.failed_leg_cooldown_ms)
-        } else {
-            EXIT_PAUSE_MS
-        }
+        let cooldown_ms = u64::from(self.settings.risk.failed_leg_cooldown_ms);
+        let pair = &mut self.pairs[index];
+        let brought_back = matches!(pair.phase, Phase::Mending { .. }) && pair.mend.last_completed;
+        let refused = pair.orders.iter().flatten().any(|order| order.state == OrderState::Rejected);
+        let first = match (brought_back, wanted) {
+            (true, false) => return cooldown_ms,
+            (true, true) => BROUGHT_BACK_PAUSE_MS,
+            (false, _) => EXIT_PAUSE_MS,
+        };
+        let before = pair.mend.vain_exits;
+        pair.mend.vain_exits = if brought_back || refused { before + 1 } else { 0 };
+        first << before.min(PAUSE_DOUBLINGS)
     }
 
     fn opened(&mut self, now: Nanos, index: usize, fx: &mut Effects) {
@@ -249,11 +259,12 @@ impl Core {
             return;
         }
         let since = if pair.lone_since == Nanos::NEVER { now } else { pair.lone_since };
-        let Mend { not_before, put_off, .. } = pair.mend;
+        let Mend { not_before, put_off, vain_exits, .. } = pair.mend;
         pair.phase = Phase::Mending { since };
         pair.mend = Mend {
             not_before,
             put_off,
+            vain_exits,
             progress: now,
             last_alarm: now,
             cost_before: pair.book.unwinds.raw(),

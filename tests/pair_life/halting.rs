@@ -8,6 +8,7 @@ use bot4::types::report::{AccountReport, Fact};
 use bot4::types::settings::Legs;
 use bot4::types::*;
 
+use crate::ladder::halt_market;
 use crate::limits::{restart, restart_without_books};
 use crate::rig::*;
 
@@ -73,6 +74,47 @@ fn a_close_right_after_a_start_waits_for_prices_of_today_and_not_for_ever() {
     assert_eq!(rig.sent.len(), 2);
     rig.wait_ms(200);
     assert_eq!(rig.sent.len(), 4, "it goes by what there is");
+}
+
+/// How long after the outcome of each of six closes the next one leaves, ms, to the tenth of a second.
+fn pauses(outcome: impl Fn(&mut Rig)) -> Vec<u64> {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.step(halt(true));
+    rig.wait_ms(2);
+    let pause = |_| {
+        outcome(&mut rig);
+        let (from, sent) = (rig.now, rig.sent.len());
+        while rig.sent.len() == sent {
+            rig.quotes();
+            rig.wait_ms(1);
+        }
+        (rig.now.ms_since(from) + 50) / 100 * 100
+    };
+    (0..6).map(pause).collect()
+}
+
+/// The market of a venue may be closed for hours, and each leg that is brought back costs fees and the spread.
+#[test]
+fn a_close_that_a_venue_refuses_again_and_again_is_tried_less_and_less_often() {
+    let both = |rig: &Rig| [rig.sent.len() - 2, rig.sent.len() - 1];
+    let refused =
+        pauses(|rig| both(rig).into_iter().for_each(|order| rig.reject(order, RejectClass::Definitive)));
+    let missed = pauses(|rig| both(rig).into_iter().for_each(|order| rig.close(order, "0")));
+    let brought_back = pauses(|rig| {
+        let [vest, paradex] = both(rig);
+        rig.fill(paradex, &format!("close {paradex}"), "1", "100.02");
+        halt_market(rig, MarketStatus::Halted);
+        rig.reject(vest, RejectClass::RetryLater);
+        rig.wait_ms(50);
+        let back = rig.sent.len() - 1;
+        assert_eq!(rig.sent[back].purpose, Purpose::Complete);
+        rig.fill(back, &format!("back {back}"), "1", "100.02");
+        halt_market(rig, MarketStatus::Trading);
+    });
+    assert_eq!(missed, [200; 6]);
+    assert_eq!(refused, [200, 400, 800, 1_600, 1_600, 1_600]);
+    assert_eq!(brought_back, [2_000, 4_000, 8_000, 16_000, 16_000, 16_000]);
 }
 
 /// Restarted with what Paradex tells, whose leg is gone; and what Vest's is then closed for at most.
