@@ -94,12 +94,15 @@ impl Core {
     ) {
         self.tell_nameless(venue, report.foreign_markets, fx);
         let facts = &mut self.venues[venue.index()];
-        facts.stated = facts.stated.max(Some(asked));
-        // Of money that was read a while ago more is known since.
-        let known = facts.account.filter(|_| report.money_age_ms > 0);
-        let AccountReport { positions, foreign_markets, .. } = *report;
-        facts.account =
-            Some(known.map_or(*report, |known| AccountReport { positions, foreign_markets, ..known }));
+        // An answer that a newer one has overtaken is compared, and tells nothing of now.
+        if facts.stated.is_none_or(|stated| asked >= stated) {
+            facts.stated = Some(asked);
+            // Of money that was read a while ago more is known since.
+            let known = facts.account.filter(|_| report.money_age_ms > 0);
+            let AccountReport { positions, foreign_markets, .. } = *report;
+            let told = known.map(|known| AccountReport { positions, foreign_markets, ..known });
+            facts.account = Some(told.unwrap_or(*report));
+        }
         self.judge_by_equity(now, fx);
         self.watch_margin(now, venue, Some(asked.minus_ms(u64::from(report.money_age_ms))), fx);
         for index in 0..self.pairs.len() {

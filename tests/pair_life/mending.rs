@@ -294,8 +294,10 @@ fn a_share_that_may_hide_a_fill_is_no_proof_that_an_order_never_arrived() {
     assert_eq!(rig.sent.len(), 4, "it may have filled");
     assert_eq!(rig.core.pairs()[0].strangers[0], qty("-1"));
     rig.later_ms(26_000);
+    let older = rig.now;
     rig.quotes();
     rig.account(V, "-1");
+    rig.stated(V, older, "-2");
     (0..3).for_each(|_| rig.not_found(2));
     assert_eq!(rig.core.pairs()[0].strangers[0], Qty::ZERO, "it has not, and the share is gone");
     rig.wait_ms(1_001);

@@ -258,9 +258,15 @@ impl Rig {
     }
 
     pub fn account(&mut self, venue: VenueId, position: &str) {
+        self.now = self.now + 1;
+        self.stated(venue, self.now, position);
+    }
+
+    /// The account as it was asked for then; a newer answer may have overtaken this one.
+    pub fn stated(&mut self, venue: VenueId, asked: Nanos, position: &str) {
         let mut report = AccountReport { equity: usd(1_000), free_margin: usd(1_000), ..Default::default() };
         report.positions[0].qty = qty(position);
-        self.account_report(venue, report);
+        self.fact(Fact::Account { venue, asked, report });
     }
 
     pub fn account_report(&mut self, venue: VenueId, report: AccountReport) {
