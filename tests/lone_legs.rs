@@ -7,12 +7,13 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bot4::journal::entry::Entry;
 use bot4::journal::recover::recover;
-use bot4::types::IntentKind;
+use bot4::types::{IntentKind, OrderState};
 use bot4_sim::Options;
 use bot4_sim::control::Truth;
 use bot4_sim::core::fault::{Action, Class, Rule};
@@ -61,8 +62,10 @@ struct Cell {
     /// What the way home cost that was taken in the end, bps of the leg's notional, against both legs at the decision's
     /// prices: price, fee, and for an unwind the edge that it gives up.
     cost_bps: Figures,
-    /// Choices between two priced ways, and those of them that took the dearer one.
+    /// Choices between two priced ways, and those of them that took the dearer one: forced to, since the venue of the
+    /// cheaper one had just refused it (rung 5 of the ladder), or not.
     choices: usize,
+    forced: usize,
     dearer: usize,
     /// Time with one leg by the venues' fills, ms: all, and those that lasted too long.
     one_leg_ms: Figures,
@@ -111,8 +114,16 @@ fn measure(bench: &Bench, legs: &str) -> Cell {
     cell.entries = journal.entries.iter().filter(enters).count();
     // With one leg first, the first completion is the second leg itself.
     let usual = usize::from(legs != "together");
+    let refused = |entry: &Entry| match entry {
+        Entry::Closed { id, state: OrderState::Rejected | OrderState::NeverAccepted, .. } => {
+            Some(id.to_string())
+        }
+        _ => None,
+    };
+    let refused: BTreeSet<String> = journal.entries.iter().filter_map(refused).collect();
     let (mut completions, mut unwinds, mut last_cost) = (0, 0, 0.0);
-    for line in &bench.log {
+    let (mut began, mut last_unwind) = (0, None);
+    for (at, line) in bench.log.iter().enumerate() {
         let number = |field: &str| line[field].as_f64();
         match line["event_type"].as_str() {
             Some("MEND_ROUTE") => {
@@ -121,9 +132,17 @@ fn measure(bench: &Bench, legs: &str) -> Cell {
                 unwinds += usize::from(!complete);
                 last_cost = number("cost_usd").expect("a cost");
                 if let Some(instead) = number("instead_usd") {
+                    let forced = complete && last_unwind.is_some_and(|id| refused.contains(id));
                     cell.choices += 1;
-                    cell.dearer += usize::from(last_cost > instead);
+                    cell.forced += usize::from(forced && last_cost > instead);
+                    if last_cost > instead && !forced {
+                        cell.dearer += 1;
+                        bench.log[began..=at].iter().for_each(|line| println!("{line}"));
+                    }
                 }
+            }
+            Some("ORDER_PLACED") => {
+                last_unwind = line["order"].as_str().filter(|_| line["purpose"] == "unwind");
             }
             Some("MENDED") => {
                 if completions > usual || unwinds > 0 {
@@ -131,7 +150,7 @@ fn measure(bench: &Bench, legs: &str) -> Cell {
                     cell.completed += usize::from(line["completed"] == true);
                     cell.cost_bps.add(last_cost / NOTIONAL * 1e4);
                 }
-                (completions, unwinds) = (0, 0);
+                (completions, unwinds, began, last_unwind) = (0, 0, at, None);
             }
             _ => {}
         }
@@ -183,21 +202,22 @@ fn missed_legs_are_mended_the_cheaper_way() {
         }
     });
     println!(
-        "legs           miss  entries  lone  rate %  completed  cost, bps of a leg: mean, max  dearer way"
+        "legs           miss  entries  lone  rate %  completed  cost, bps of a leg: mean, max  dearer way, forced"
     );
     let done = done.into_inner().unwrap();
     for ((legs, miss), cell) in cells.iter().zip(&done) {
         let cell = cell.as_ref().expect("every cell was measured");
         let rate = 100.0 * cell.lone as f64 / cell.entries as f64;
         println!(
-            "{legs:<14} {miss:>2} %  {:>7} {:>5} {rate:>7.1} {:>10}  {:>27.2} {:>6.2}  {} of {}",
+            "{legs:<14} {miss:>2} %  {:>7} {:>5} {rate:>7.1} {:>10}  {:>27.2} {:>6.2}  {} of {}, {}",
             cell.entries,
             cell.lone,
             cell.completed,
             cell.cost_bps.mean(),
             cell.cost_bps.max(),
             cell.dearer,
-            cell.choices
+            cell.choices,
+            cell.forced
         );
     }
     println!("time with one leg by the venues' fills, ms:  times");
