@@ -202,14 +202,14 @@ fn missed_legs_are_mended_the_cheaper_way() {
         }
     });
     println!(
-        "legs           miss  entries  lone  rate %  completed  cost, bps of a leg: mean, max  dearer way, forced"
+        "legs           miss  entries  lone  rate %  completed  bps of a leg: mean, max  dearer, forced"
     );
     let done = done.into_inner().unwrap();
     for ((legs, miss), cell) in cells.iter().zip(&done) {
         let cell = cell.as_ref().expect("every cell was measured");
         let rate = 100.0 * cell.lone as f64 / cell.entries as f64;
         println!(
-            "{legs:<14} {miss:>2} %  {:>7} {:>5} {rate:>7.1} {:>10}  {:>27.2} {:>6.2}  {} of {}, {}",
+            "{legs:<14} {miss:>2} %  {:>7} {:>5} {rate:>7.1} {:>10}  {:>21.2} {:>6.2}  {} of {}, {}",
             cell.entries,
             cell.lone,
             cell.completed,
