@@ -117,6 +117,21 @@ fn a_close_that_a_venue_refuses_again_and_again_is_tried_less_and_less_often() {
     assert_eq!(brought_back, [2_000, 4_000, 8_000, 16_000, 16_000, 16_000]);
 }
 
+#[test]
+fn closes_in_vain_are_forgotten_once_the_pair_is_flat() {
+    let mut rig = Rig::new();
+    rig.opened();
+    rig.step(halt(true));
+    rig.wait_ms(2);
+    (2..4).for_each(|order| rig.reject(order, RejectClass::Definitive));
+    assert_eq!(rig.core.pairs()[0].mend.vain_exits, 1);
+    rig.wait_ms(201);
+    rig.fill(4, "g", "1", "100.11");
+    rig.fill(5, "h", "1", "100.10");
+    rig.assert_home();
+    assert_eq!(rig.core.pairs()[0].mend.vain_exits, 0);
+}
+
 /// Restarted with what Paradex tells, whose leg is gone; and what Vest's is then closed for at most.
 fn closed_for(rig: &mut Rig, told: Option<[&str; 2]>) -> Price {
     let by = Adjustment { leg: 1, side: Side::Sell, qty: qty("1"), price: price("100") };
